@@ -1,0 +1,1 @@
+//! Trains Samara's own models and exports them to ONNX.

@@ -1,0 +1,1 @@
+//! Quantizes, plans and signs models into Samara bundles; the samara command.

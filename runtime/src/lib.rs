@@ -1,0 +1,1 @@
+//! Runs Samara bundles: no_std, no allocator, identical bits on every target.

@@ -1,0 +1,2 @@
+//! Samara firmware for Cortex-M machines.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs a bundle on Linux Arm targets with nothing but the runtime.

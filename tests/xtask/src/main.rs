@@ -1,0 +1,2 @@
+//! Set-up, checks and measurements of the workspace.
+fn main() {}
