@@ -1,1 +1,21 @@
-//! Runs Samara bundles: no_std, no allocator, identical bits on every target.
+//! Runs Samara bundles on anything from a Cortex-M0+ to a server: `no_std`, no allocation, no panics in
+//! [`session`], and the same bits everywhere for integer models.
+//!
+//! From the bottom up:
+//! - [`error`]: one small error type with stable codes.
+//! - [`tensor`]: element types, shapes, quantization parameters.
+//! - [`kernels`]: rounding, and the reference kernels that are the oracle.
+//! - [`ops`]: one file per operator: attributes, shape inference, entries.
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod error;
+pub mod kernels;
+pub mod ops;
+pub mod tensor;
+
+pub use error::{Error, Result};
+pub use tensor::{Desc, Dtype, Place, Shape};

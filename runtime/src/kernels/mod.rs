@@ -1,0 +1,5 @@
+//! Arithmetic behind the operators: rounding, float primitives, and the reference kernels that are the oracle.
+
+pub mod fixed;
+pub mod float;
+pub mod reference;

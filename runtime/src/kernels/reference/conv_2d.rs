@@ -1,0 +1,106 @@
+//! Conv2D, row by row, so that input and output may overlap by rows.
+
+use crate::error::{Error, Result};
+use crate::kernels::fixed::Requant;
+use crate::kernels::float::{Fma, Soft};
+use crate::ops::conv_2d::Conv2d;
+use crate::ops::io::Io;
+use crate::ops::op::{Context, Op};
+
+/// int8 input and output, int32 accumulation that wraps.
+pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let zero = io.input_desc(0)?.zero_point;
+    let output_zero = io.output_desc(0)?.zero_point;
+    let weights = io.input::<i8>(1)?;
+    let bias = io.optional::<i32>(2)?;
+    let scales = io.input::<R::Scale>(3)?;
+    let clamp = Conv2d::parse(attributes)?.clamp;
+    walk::<i8, i32>(
+        attributes,
+        io,
+        weights,
+        |o| bias.and_then(|b| b.get(o).copied()).unwrap_or(0),
+        |acc, x, w| acc.wrapping_add((x as i32).wrapping_sub(zero).wrapping_mul(w as i32)),
+        |acc, o| {
+            let scale = *scales.get(o).ok_or(Error::Internal)?;
+            Ok(clamp.limit_i32(R::apply(acc, scale).wrapping_add(output_zero)) as i8)
+        },
+    )
+}
+
+/// Floats in canonical order with fused multiply-add.
+pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    f32_with::<Soft>(attributes, io)
+}
+
+/// [`f32`] with a given way to fuse, inlined into functions that enable an instruction for it.
+#[inline(always)]
+pub fn f32_with<F: Fma>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+    let weights = io.input::<f32>(1)?;
+    let bias = io.optional::<f32>(2)?;
+    let clamp = Conv2d::parse(attributes)?.clamp;
+    walk::<f32, f32>(
+        attributes,
+        io,
+        weights,
+        |o| bias.and_then(|b| b.get(o).copied()).unwrap_or(0.0),
+        |acc, x, w| F::fma(x, w, acc),
+        |acc, _| Ok(clamp.limit_f32(acc)),
+    )
+}
+
+#[inline(always)]
+fn walk<T: bytemuck::Pod, A: Copy>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    weights: &[T],
+    start: impl Fn(usize) -> A,
+    mac: impl Fn(A, T, T) -> A,
+    finish: impl Fn(A, usize) -> Result<T>,
+) -> Result<()> {
+    let op = Conv2d::parse(attributes)?;
+    let [batch, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
+    let [outputs, kh, kw, per_group] = io.input_desc(1)?.shape.dims4()?;
+    let [_, oh, ow, _] = io.output_desc(0)?.shape.dims4()?;
+    let per_output_group = outputs.checked_div(op.groups as usize).ok_or(Error::Attribute)?;
+    let (input_row, output_row) = (width * channels, ow * outputs);
+    let mut pair = io.pair::<T, T>(0, 0)?;
+    for n in 0..batch {
+        for y in 0..oh {
+            // Only the rows under the window: what lies above may already be overwritten.
+            let first = (0..kh).find_map(|k| op.window.tap(0, y, k, height));
+            let last = (0..kh).rev().find_map(|k| op.window.tap(0, y, k, height));
+            let (first, end) = match (first, last) {
+                (Some(a), Some(b)) => (a, b + 1),
+                _ => (height, height),
+            };
+            let base = n * height;
+            let out = (n * oh + y) * output_row;
+            let (rows, row) = pair.window::<T, T>(
+                (base + first) * input_row..(base + end) * input_row,
+                out..out + output_row,
+            )?;
+            for (x, pixel) in row.chunks_exact_mut(outputs.max(1)).enumerate() {
+                for (o, slot) in pixel.iter_mut().enumerate() {
+                    let group = o.checked_div(per_output_group).unwrap_or(0);
+                    let mut acc = start(o);
+                    for ky in 0..kh {
+                        let Some(iy) = op.window.tap(0, y, ky, height) else { continue };
+                        for kx in 0..kw {
+                            let Some(ix) = op.window.tap(1, x, kx, width) else { continue };
+                            let i = (iy - first) * input_row + ix * channels + group * per_group;
+                            let k = ((o * kh + ky) * kw + kx) * per_group;
+                            let xs = rows.get(i..i + per_group).ok_or(Error::Internal)?;
+                            let ws = weights.get(k..k + per_group).ok_or(Error::Internal)?;
+                            for (&x, &w) in xs.iter().zip(ws) {
+                                acc = mac(acc, x, w);
+                            }
+                        }
+                    }
+                    *slot = finish(acc, o)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

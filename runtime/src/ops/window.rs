@@ -1,0 +1,103 @@
+//! Geometry shared by the operators that slide a window over NHWC images.
+
+use crate::error::{Error, Result};
+use crate::ops::attr::{Attr, Reader};
+
+/// Strides, dilations and explicit padding of a two-dimensional window, in elements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Vertical, horizontal; at least 1.
+    pub stride: [u16; 2],
+    /// Vertical, horizontal; at least 1.
+    pub dilation: [u16; 2],
+    /// Top, left, bottom, right.
+    pub pad: [u16; 4],
+}
+
+impl Window {
+    /// Stride 1, no dilation, no padding.
+    pub const UNIT: Window = Window { stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
+
+    /// Sixteen bytes of attributes.
+    pub fn emit(&self, attr: Attr) -> Attr {
+        let attr = attr.u16(self.stride[0]).u16(self.stride[1]).u16(self.dilation[0]).u16(self.dilation[1]);
+        self.pad.iter().fold(attr, |a, &p| a.u16(p))
+    }
+
+    /// The counterpart of [`Window::emit`]; refuses zero strides and dilations.
+    pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
+        let w = Window {
+            stride: [r.u16()?, r.u16()?],
+            dilation: [r.u16()?, r.u16()?],
+            pad: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],
+        };
+        let positive = w.stride.iter().chain(&w.dilation).all(|&v| v > 0);
+        if positive { Ok(w) } else { Err(Error::Attribute) }
+    }
+
+    /// Output height and width for an input and a window of these heights and widths.
+    pub fn output(&self, input: [usize; 2], window: [usize; 2]) -> Result<[usize; 2]> {
+        Ok([self.along(0, input[0], window[0])?, self.along(1, input[1], window[1])?])
+    }
+
+    fn along(&self, axis: usize, input: usize, window: usize) -> Result<usize> {
+        let pad = self.pad[axis] as usize + self.pad[axis + 2] as usize;
+        let stride = self.stride[axis] as usize;
+        let reach = window
+            .checked_sub(1)
+            .and_then(|w| w.checked_mul(self.dilation[axis] as usize))
+            .and_then(|w| w.checked_add(1))
+            .ok_or(Error::Shape)?;
+        let room = input.checked_add(pad).and_then(|n| n.checked_sub(reach)).ok_or(Error::Shape)?;
+        room.checked_div(stride).map(|n| n + 1).ok_or(Error::Attribute)
+    }
+
+    /// Input coordinate of window tap `tap` at output position `at` along `axis`, or `None` in the padding.
+    #[inline(always)]
+    pub fn tap(&self, axis: usize, at: usize, tap: usize, input: usize) -> Option<usize> {
+        let (stride, dilation, pad) = match axis {
+            0 => (self.stride[0], self.dilation[0], self.pad[0]),
+            _ => (self.stride[1], self.dilation[1], self.pad[1]),
+        };
+        let position = at.wrapping_mul(stride as usize).wrapping_add(tap.wrapping_mul(dilation as usize));
+        position.checked_sub(pad as usize).filter(|&p| p < input)
+    }
+
+    /// The least byte distance input − output at which rows may be computed in ascending order in shared
+    /// memory: while row `r` is written, rows from `r * stride - pad` on are still read.
+    pub fn distance(&self, rows: usize, input_row: usize, output_row: usize) -> Option<usize> {
+        let (stride, pad) = (self.stride[0] as usize, self.pad[0] as usize);
+        let at = |r: usize| -> Option<usize> {
+            let written = r.checked_add(1)?.checked_mul(output_row)?;
+            let still_read = r.checked_mul(stride)?.saturating_sub(pad).checked_mul(input_row)?;
+            Some(written.saturating_sub(still_read))
+        };
+        // Piecewise linear in r, with one knee where the window leaves the padding.
+        let last = rows.checked_sub(1)?;
+        let knee = pad.checked_div(stride)?.min(last);
+        Some(at(knee)?.max(at(knee.saturating_add(1).min(last))?).max(at(last)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distance_is_the_maximum_over_all_rows() {
+        for stride in 1..4u16 {
+            for pad in 0..5u16 {
+                for (rows, irow, orow) in [(1, 3, 7), (9, 10, 10), (9, 10, 25), (20, 12, 5)] {
+                    let w = Window { stride: [stride, 1], pad: [pad, 0, 0, 0], ..Window::UNIT };
+                    let brute = (0..rows)
+                        .map(|r: usize| {
+                            let read = (r * stride as usize).saturating_sub(pad as usize) * irow;
+                            ((r + 1) * orow).saturating_sub(read)
+                        })
+                        .max();
+                    assert_eq!(w.distance(rows, irow, orow), brute);
+                }
+            }
+        }
+    }
+}

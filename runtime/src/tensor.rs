@@ -1,0 +1,200 @@
+//! Element types, shapes and quantization parameters as the plan records them.
+
+use crate::error::{Error, Result};
+
+/// Most dimensions a tensor has. Rank 0 is a scalar of one element.
+pub const MAX_RANK: usize = 6;
+
+/// Element type. The numbers are the wire's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Dtype {
+    /// IEEE 754 binary32.
+    F32 = 0,
+    /// Signed 8 bits, the usual quantized activation and weight.
+    I8 = 1,
+    /// Unsigned 8 bits; at a model's boundary only.
+    U8 = 2,
+    /// Signed 16 bits.
+    I16 = 3,
+    /// Signed 32 bits: biases, indices, requantization tables.
+    I32 = 4,
+    /// One byte, 0 or 1.
+    Bool = 5,
+}
+
+impl Dtype {
+    /// All element types, in the order of their numbers.
+    pub const ALL: [Dtype; 6] = [Dtype::F32, Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::Bool];
+
+    /// From the wire's number.
+    pub const fn from_wire(n: u8) -> Result<Self> {
+        match n {
+            0 => Ok(Dtype::F32),
+            1 => Ok(Dtype::I8),
+            2 => Ok(Dtype::U8),
+            3 => Ok(Dtype::I16),
+            4 => Ok(Dtype::I32),
+            5 => Ok(Dtype::Bool),
+            _ => Err(Error::Dtype),
+        }
+    }
+
+    /// Bytes of one element.
+    pub const fn size(self) -> usize {
+        match self {
+            Dtype::F32 | Dtype::I32 => 4,
+            Dtype::I16 => 2,
+            Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
+        }
+    }
+
+    /// NumPy's name of the type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "float32",
+            Dtype::I8 => "int8",
+            Dtype::U8 => "uint8",
+            Dtype::I16 => "int16",
+            Dtype::I32 => "int32",
+            Dtype::Bool => "bool",
+        }
+    }
+}
+
+/// Dimensions, row-major, outermost first. Unused places are 1 so that equality is plain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    rank: u8,
+    dims: [u32; MAX_RANK],
+}
+
+impl Shape {
+    /// One element.
+    pub const SCALAR: Shape = Shape { rank: 0, dims: [1; MAX_RANK] };
+
+    /// At most [`MAX_RANK`] dimensions, each at least 1, with at most 2^28 elements in all.
+    pub fn new(dims: &[u32]) -> Result<Self> {
+        if dims.len() > MAX_RANK {
+            return Err(Error::Tensor);
+        }
+        let mut all = [1u32; MAX_RANK];
+        let mut count: u32 = 1;
+        for (slot, &d) in all.iter_mut().zip(dims) {
+            *slot = d;
+            count = count.checked_mul(d).ok_or(Error::Limit)?;
+        }
+        if count == 0 {
+            return Err(Error::Tensor);
+        }
+        // Keeps every byte count below 2^30, so that 32-bit targets never wrap.
+        if count > 1 << 28 {
+            return Err(Error::Limit);
+        }
+        Ok(Shape { rank: dims.len() as u8, dims: all })
+    }
+
+    /// Number of dimensions.
+    pub const fn rank(&self) -> usize {
+        self.rank as usize
+    }
+
+    /// The dimensions in use.
+    pub fn dims(&self) -> &[u32] {
+        self.dims.get(..self.rank as usize).unwrap_or(&[])
+    }
+
+    /// Dimension `axis`, or 1 outside the rank.
+    pub fn dim(&self, axis: usize) -> usize {
+        match self.dims.get(axis) {
+            Some(&d) => d as usize,
+            None => 1,
+        }
+    }
+
+    /// The four dimensions of a rank-4 tensor, for NHWC and OHWI operators.
+    pub fn dims4(&self) -> Result<[usize; 4]> {
+        let [a, b, c, d, _, _] = self.dims;
+        if self.rank == 4 { Ok([a as usize, b as usize, c as usize, d as usize]) } else { Err(Error::Shape) }
+    }
+
+    /// Dimensions right-aligned in [`MAX_RANK`] places, padded with 1 in front, as broadcasting reads them.
+    pub fn aligned(&self) -> [usize; MAX_RANK] {
+        let mut out = [1usize; MAX_RANK];
+        for (slot, &d) in out.iter_mut().rev().zip(self.dims().iter().rev()) {
+            *slot = d as usize;
+        }
+        out
+    }
+
+    /// Number of elements, at least 1.
+    pub fn elements(&self) -> usize {
+        // Bounded by the constructor.
+        self.dims.iter().fold(1usize, |n, &d| n.wrapping_mul(d as usize))
+    }
+
+    /// Product of the dimensions before `axis`.
+    pub fn outer(&self, axis: usize) -> usize {
+        self.dims.iter().take(axis).fold(1usize, |n, &d| n.wrapping_mul(d as usize))
+    }
+
+    /// Product of the dimensions after `axis`.
+    pub fn inner(&self, axis: usize) -> usize {
+        self.dims.iter().skip(axis.saturating_add(1)).fold(1usize, |n, &d| n.wrapping_mul(d as usize))
+    }
+}
+
+/// Where a tensor's bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Place {
+    /// In the caller's arena.
+    Arena = 0,
+    /// In the bundle's weights, read-only.
+    Weights = 1,
+}
+
+/// All that an operator may know of a tensor without its bytes.
+///
+/// `real = scale * (stored - zero_point)` for integers with a scale; a scale of 0 says "not quantized".
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Desc {
+    /// Element type.
+    pub dtype: Dtype,
+    /// Dimensions.
+    pub shape: Shape,
+    /// Per-tensor zero point, 0 for floats and indices.
+    pub zero_point: i32,
+    /// Per-tensor scale, 0 where none applies.
+    pub scale: f32,
+    /// In the arena or in the weights.
+    pub place: Place,
+}
+
+impl Desc {
+    /// An arena tensor without quantization parameters, as shape inference makes it.
+    pub const fn new(dtype: Dtype, shape: Shape) -> Self {
+        Desc { dtype, shape, zero_point: 0, scale: 0.0, place: Place::Arena }
+    }
+
+    /// Bytes of the dense tensor.
+    pub fn bytes(&self) -> usize {
+        self.shape.elements().wrapping_mul(self.dtype.size())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_reject_zero_overflow_and_rank() {
+        assert!(Shape::new(&[1, 0]).is_err());
+        assert!(Shape::new(&[1; 7]).is_err());
+        assert!(Shape::new(&[65536, 65536]).is_err());
+        assert!(Shape::new(&[(1 << 28) + 1]).is_err());
+        let s = Shape::new(&[2, 3, 4]).unwrap();
+        assert_eq!((s.elements(), s.outer(1), s.inner(1), s.inner(2)), (24, 2, 4, 1));
+        assert_eq!(s.aligned(), [1, 1, 1, 2, 3, 4]);
+    }
+}
