@@ -49,6 +49,42 @@ pub struct Io<'a> {
 }
 
 impl<'a> Io<'a> {
+    /// Operands in separate memory: what hosts use to evaluate one operator without a plan.
+    ///
+    /// `sources[i]` holds input `i`'s bytes where `inputs[i]` is present; `sinks` yields one slice per output.
+    pub fn apart(
+        inputs: &'a [Option<Desc>],
+        sources: &[Option<&'a [u8]>],
+        outputs: &'a [Desc],
+        sinks: impl IntoIterator<Item = &'a mut [u8]>,
+        scratch: &'a mut [u8],
+    ) -> Result<Self> {
+        if inputs.len() > MAX_INPUTS || outputs.len() > MAX_OUTPUTS {
+            return Err(Error::Limit);
+        }
+        let mut io = Io {
+            inputs,
+            outputs,
+            sources: [Source::Absent; MAX_INPUTS],
+            sinks: Default::default(),
+            scratch: Some(scratch),
+        };
+        for ((slot, desc), bytes) in io.sources.iter_mut().zip(inputs).zip(sources) {
+            match (desc, bytes) {
+                (Some(d), Some(b)) if d.bytes() == b.len() => *slot = Source::Shared(b),
+                (None, None) => {}
+                _ => return Err(Error::Mismatch),
+            }
+        }
+        for ((slot, desc), bytes) in io.sinks.iter_mut().zip(outputs).zip(sinks) {
+            if desc.bytes() != bytes.len() {
+                return Err(Error::Mismatch);
+            }
+            *slot = Sink { start: 0, end: bytes.len(), span: Some(bytes) };
+        }
+        Ok(io)
+    }
+
     /// Description of input `i`, which must be present.
     pub fn input_desc(&self, i: usize) -> Result<&'a Desc> {
         self.inputs.get(i).and_then(Option::as_ref).ok_or(Error::Operand)

@@ -5,6 +5,8 @@
 
 pub mod attr;
 pub mod conv_2d;
+#[cfg(feature = "std")]
+pub mod eval;
 pub mod io;
 pub mod op;
 pub mod quantized;
