@@ -1,1 +1,9 @@
-//! Quantizes, plans and signs models into Samara bundles; the samara command.
+//! Quantizes, plans and signs models into Samara bundles.
+//!
+//! `import -> ir -> passes -> quantize -> lower -> plan -> bundle -> sign`; a stage never imports a later one.
+
+pub mod error;
+pub mod ir;
+pub mod lower;
+
+pub use error::{Error, Result};

@@ -89,8 +89,10 @@ pub fn eval(
     let mut values: Vec<Value> = outputs.iter().map(|&d| Value::zeros(d)).collect();
     let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
     let sinks = values.iter_mut().map(|v| v.bytes_mut());
-    let mut io = Io::apart(&descs, &sources, &outputs, sinks, bytemuck::cast_slice_mut(&mut scratch))?;
-    (entry.run)(attributes, &mut io, &Context { rounding })?;
-    drop(io);
+    (entry.run)(
+        attributes,
+        &mut Io::apart(&descs, &sources, &outputs, sinks, bytemuck::cast_slice_mut(&mut scratch))?,
+        &Context { rounding },
+    )?;
     Ok(values)
 }
