@@ -6,16 +6,22 @@
 //! - [`tensor`]: element types, shapes, quantization parameters.
 //! - [`kernels`]: rounding, and the reference kernels that are the oracle.
 //! - [`ops`]: one file per operator: attributes, shape inference, entries.
+//! - [`bundle`]: the format, its limits, and the only signature check.
+//! - [`session`]: load, run, self-test.
 #![no_std]
 #![deny(unsafe_code)]
 
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod bundle;
 pub mod error;
 pub mod kernels;
 pub mod ops;
+pub mod session;
 pub mod tensor;
 
+pub use bundle::Bundle;
 pub use error::{Error, Result};
+pub use session::{Run, Session};
 pub use tensor::{Desc, Dtype, Place, Shape};

@@ -1,0 +1,305 @@
+//! The plan: what runs, in which order, on which bytes.
+//!
+//! Header (64 bytes), tensor records (48 each), step records (16 each), operands (2 each, padded to 4),
+//! attributes (each step's 4-aligned). Operands start with the graph's inputs and outputs; a step's are its
+//! inputs, its outputs, then its scratch tensor or [`NO_TENSOR`].
+
+use super::limits;
+use super::wire;
+use crate::error::{Error, Result};
+use crate::ops::op::Rounding;
+use crate::tensor::{Desc, Dtype, MAX_RANK, Place, Shape};
+
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 64;
+/// Bytes of a tensor record.
+pub const TENSOR_LEN: usize = 48;
+/// Bytes of a step record.
+pub const STEP_LEN: usize = 16;
+/// An absent operand.
+pub const NO_TENSOR: u16 = u16::MAX;
+/// Arena and weights need base addresses at a multiple of this.
+pub const BASE_ALIGN: usize = 16;
+
+/// Counts and totals.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0 | 4 | tensors |
+/// | 4 | 4 | steps |
+/// | 8 | 4 | operands |
+/// | 12 | 4 | attribute bytes |
+/// | 16 | 2 | graph inputs |
+/// | 18 | 2 | graph outputs |
+/// | 20 | 4 | arena bytes |
+/// | 24 | 8 | multiply-accumulates of one run |
+/// | 32 | 1 | rounding of integer steps, as a summary |
+/// | 33 | 31 | zero |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// Tensor records.
+    pub tensors: u32,
+    /// Step records.
+    pub steps: u32,
+    /// Operands.
+    pub operands: u32,
+    /// Attribute bytes.
+    pub attributes: u32,
+    /// Graph inputs.
+    pub inputs: u16,
+    /// Graph outputs.
+    pub outputs: u16,
+    /// Everything the caller provides: activations and scratch.
+    pub arena: u32,
+    /// Multiply-accumulates of one run.
+    pub macs: u64,
+    /// The one rounding that integer steps use, or `None` where there are none.
+    pub numeric: Rounding,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let h = Header {
+            tensors: wire::u32(bytes, 0)?,
+            steps: wire::u32(bytes, 4)?,
+            operands: wire::u32(bytes, 8)?,
+            attributes: wire::u32(bytes, 12)?,
+            inputs: wire::u16(bytes, 16)?,
+            outputs: wire::u16(bytes, 18)?,
+            arena: wire::u32(bytes, 20)?,
+            macs: wire::u64(bytes, 24)?,
+            numeric: Rounding::from_wire(wire::u8(bytes, 32)?)?,
+        };
+        wire::zero(wire::slice(bytes, 33, HEADER_LEN - 33)?)?;
+        let fits = h.tensors as usize <= limits::MAX_TENSORS
+            && h.steps as usize <= limits::MAX_STEPS
+            && h.operands as usize <= limits::MAX_OPERANDS
+            && h.attributes as usize <= limits::MAX_ATTRIBUTES
+            && h.inputs as usize <= limits::MAX_IO
+            && h.outputs as usize <= limits::MAX_IO
+            && h.macs <= limits::MAX_MACS
+            && h.arena <= 1 << 30;
+        if fits { Ok(h) } else { Err(Error::Limit) }
+    }
+
+    /// The counterpart of the parser.
+    pub fn emit(&self) -> [u8; HEADER_LEN] {
+        let mut out = [0u8; HEADER_LEN];
+        wire::put(&mut out, 0, self.tensors.to_le_bytes());
+        wire::put(&mut out, 4, self.steps.to_le_bytes());
+        wire::put(&mut out, 8, self.operands.to_le_bytes());
+        wire::put(&mut out, 12, self.attributes.to_le_bytes());
+        wire::put(&mut out, 16, self.inputs.to_le_bytes());
+        wire::put(&mut out, 18, self.outputs.to_le_bytes());
+        wire::put(&mut out, 20, self.arena.to_le_bytes());
+        wire::put(&mut out, 24, self.macs.to_le_bytes());
+        wire::put(&mut out, 32, [self.numeric as u8]);
+        out
+    }
+}
+
+/// A tensor's description and place.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0 | 1 | element type |
+/// | 1 | 1 | rank |
+/// | 2 | 1 | place |
+/// | 3 | 1 | zero |
+/// | 4 | 4 | offset in the arena or the weights |
+/// | 8 | 4 | zero point |
+/// | 12 | 4 | scale |
+/// | 16 | 24 | dimensions, unused ones 1 |
+/// | 40 | 8 | zero |
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TensorRecord {
+    /// Type, shape, quantization, place.
+    pub desc: Desc,
+    /// From the start of the arena or of the weights.
+    pub offset: u32,
+}
+
+impl TensorRecord {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let dtype = Dtype::from_wire(wire::u8(bytes, 0)?)?;
+        let rank = wire::u8(bytes, 1)? as usize;
+        let place = match wire::u8(bytes, 2)? {
+            0 => Place::Arena,
+            1 => Place::Weights,
+            _ => return Err(Error::Tensor),
+        };
+        wire::zero(wire::slice(bytes, 3, 1)?)?;
+        wire::zero(wire::slice(bytes, 40, 8)?)?;
+        let mut dims = [1u32; MAX_RANK];
+        for (axis, d) in dims.iter_mut().enumerate() {
+            *d = wire::u32(bytes, 16 + 4 * axis)?;
+        }
+        if dims.iter().skip(rank).any(|&d| d != 1) {
+            return Err(Error::Tensor);
+        }
+        let shape = Shape::new(dims.get(..rank).ok_or(Error::Tensor)?)?;
+        let scale = f32::from_bits(wire::u32(bytes, 12)?);
+        if !(scale.is_finite() && scale >= 0.0) {
+            return Err(Error::Quantization);
+        }
+        let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place };
+        let offset = wire::u32(bytes, 4)?;
+        if offset & (dtype.size() as u32 - 1) != 0 {
+            return Err(Error::Alignment);
+        }
+        Ok(TensorRecord { desc, offset })
+    }
+
+    /// The counterpart of the parser.
+    pub fn emit(&self) -> [u8; TENSOR_LEN] {
+        let d = &self.desc;
+        let mut out = [0u8; TENSOR_LEN];
+        wire::put(&mut out, 0, [d.dtype as u8, d.shape.rank() as u8, d.place as u8]);
+        wire::put(&mut out, 4, self.offset.to_le_bytes());
+        wire::put(&mut out, 8, d.zero_point.to_le_bytes());
+        wire::put(&mut out, 12, d.scale.to_bits().to_le_bytes());
+        for axis in 0..MAX_RANK {
+            wire::put(&mut out, 16 + 4 * axis, (d.shape.dim(axis) as u32).to_le_bytes());
+        }
+        out
+    }
+
+    /// Where its bytes start and end in the arena or the weights.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        let start = self.offset as usize;
+        start..start.saturating_add(self.desc.bytes())
+    }
+}
+
+/// One step.
+///
+/// | offset | size | field |
+/// |---|---|---|
+/// | 0 | 2 | operator |
+/// | 2 | 1 | kernel |
+/// | 3 | 1 | rounding |
+/// | 4 | 4 | index of its first operand |
+/// | 8 | 1 | inputs |
+/// | 9 | 1 | outputs |
+/// | 10 | 2 | attribute bytes |
+/// | 12 | 4 | offset of its attributes |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StepRecord {
+    /// Operator code.
+    pub op: u16,
+    /// Kernel id.
+    pub kernel: u8,
+    /// How it rounds.
+    pub rounding: Rounding,
+    /// Index of its first operand.
+    pub operands: u32,
+    /// Input operands, absent ones included.
+    pub inputs: u8,
+    /// Output operands.
+    pub outputs: u8,
+    /// Attribute bytes.
+    pub attribute_len: u16,
+    /// Where in the plan's attributes they start.
+    pub attributes: u32,
+}
+
+impl StepRecord {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        Ok(StepRecord {
+            op: wire::u16(bytes, 0)?,
+            kernel: wire::u8(bytes, 2)?,
+            rounding: Rounding::from_wire(wire::u8(bytes, 3)?)?,
+            operands: wire::u32(bytes, 4)?,
+            inputs: wire::u8(bytes, 8)?,
+            outputs: wire::u8(bytes, 9)?,
+            attribute_len: wire::u16(bytes, 10)?,
+            attributes: wire::u32(bytes, 12)?,
+        })
+    }
+
+    /// The counterpart of the parser.
+    pub fn emit(&self) -> [u8; STEP_LEN] {
+        let mut out = [0u8; STEP_LEN];
+        wire::put(&mut out, 0, self.op.to_le_bytes());
+        wire::put(&mut out, 2, [self.kernel, self.rounding as u8]);
+        wire::put(&mut out, 4, self.operands.to_le_bytes());
+        wire::put(&mut out, 8, [self.inputs, self.outputs]);
+        wire::put(&mut out, 10, self.attribute_len.to_le_bytes());
+        wire::put(&mut out, 12, self.attributes.to_le_bytes());
+        out
+    }
+}
+
+/// A plan's bytes, sliced by their header. Records are validated when read; [`crate::Session::load`] reads all.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// Counts and totals.
+    pub header: Header,
+    tensors: &'a [u8],
+    steps: &'a [u8],
+    operands: &'a [u8],
+    attributes: &'a [u8],
+}
+
+impl<'a> Plan<'a> {
+    /// Checks the header and that the four tables fill the section.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let header = Header::parse(bytes)?;
+        let mut at = HEADER_LEN;
+        let mut table = |count: usize, size: usize| -> Result<&'a [u8]> {
+            let slice = wire::slice(bytes, at, count * size)?;
+            let end = at + count * size;
+            at = end.next_multiple_of(4);
+            wire::zero(bytes.get(end..at.min(bytes.len())).ok_or(Error::Truncated)?)?;
+            Ok(slice)
+        };
+        let plan = Plan {
+            header,
+            tensors: table(header.tensors as usize, TENSOR_LEN)?,
+            steps: table(header.steps as usize, STEP_LEN)?,
+            operands: table(header.operands as usize, 2)?,
+            attributes: table(header.attributes as usize, 1)?,
+        };
+        if at < bytes.len() { Err(Error::Length) } else { Ok(plan) }
+    }
+
+    /// Tensor `id`.
+    pub fn tensor(&self, id: u16) -> Result<TensorRecord> {
+        let at = id as usize * TENSOR_LEN;
+        TensorRecord::parse(wire::slice(self.tensors, at, TENSOR_LEN).map_err(|_| Error::Operand)?)
+    }
+
+    /// Step `i`.
+    pub fn step(&self, i: usize) -> Result<StepRecord> {
+        StepRecord::parse(wire::slice(self.steps, i * STEP_LEN, STEP_LEN).map_err(|_| Error::Index)?)
+    }
+
+    /// Operand `i` of the whole list, `None` where it is absent.
+    pub fn operand(&self, i: usize) -> Result<Option<u16>> {
+        let id =
+            wire::u16(self.operands, i.checked_mul(2).ok_or(Error::Operand)?).map_err(|_| Error::Operand)?;
+        Ok(if id == NO_TENSOR { None } else { Some(id) })
+    }
+
+    /// Tensor id of graph input `i`.
+    pub fn input(&self, i: usize) -> Result<u16> {
+        if i >= self.header.inputs as usize {
+            return Err(Error::Index);
+        }
+        self.operand(i)?.ok_or(Error::Operand)
+    }
+
+    /// Tensor id of graph output `i`.
+    pub fn output(&self, i: usize) -> Result<u16> {
+        if i >= self.header.outputs as usize {
+            return Err(Error::Index);
+        }
+        self.operand(self.header.inputs as usize + i)?.ok_or(Error::Operand)
+    }
+
+    /// A step's attributes.
+    pub fn attributes(&self, step: &StepRecord) -> Result<&'a [u8]> {
+        wire::slice(self.attributes, step.attributes as usize, step.attribute_len as usize)
+            .map_err(|_| Error::Attribute)
+    }
+}

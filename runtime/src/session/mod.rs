@@ -1,0 +1,252 @@
+//! Load a bundle once, run it many times.
+//!
+//! [`Session::load`] makes every check; after it, [`Run::run`] cannot be surprised by the plan. A session
+//! borrows the bundle's bytes and holds no activations: those live in the arena that [`Session::bind`] borrows,
+//! so sessions may share one arena.
+
+mod step;
+
+use bytemuck::Pod;
+
+use crate::bundle::plan::{BASE_ALIGN, TensorRecord};
+use crate::bundle::{Bundle, Golden, Plan};
+use crate::error::{Error, Result};
+use crate::ops::op::{Entry, OpDef};
+use crate::tensor::{Desc, Dtype, Place};
+use step::Step;
+
+/// A Rust type that a tensor's elements can be given as.
+pub trait Element: Pod {
+    /// The tensor's element type.
+    const DTYPE: Dtype;
+}
+
+macro_rules! element {
+    ($($t:ty = $d:ident),*) => { $(impl Element for $t { const DTYPE: Dtype = Dtype::$d; })* };
+}
+element!(f32 = F32, i8 = I8, u8 = U8, i16 = I16, i32 = I32);
+
+/// A loaded, fully checked model.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<'b> {
+    plan: Plan<'b>,
+    weights: &'b [u8],
+    ops: &'static [OpDef],
+    reference_only: bool,
+}
+
+impl<'b> Session<'b> {
+    /// Checks the whole plan against the operator list. Work is linear in the bundle's size.
+    pub fn load(bundle: &Bundle<'b>, ops: &'static [OpDef]) -> Result<Self> {
+        Session::load_with(bundle, ops, false)
+    }
+
+    /// As [`Session::load`]; with `reference_only` no kernel that needs a special processor is chosen.
+    pub fn load_with(bundle: &Bundle<'b>, ops: &'static [OpDef], reference_only: bool) -> Result<Self> {
+        let session = Session { plan: bundle.plan, weights: bundle.weights, ops, reference_only };
+        session.check()?;
+        Ok(session)
+    }
+
+    fn check(&self) -> Result<()> {
+        let header = &self.plan.header;
+        if self.weights.as_ptr().align_offset(BASE_ALIGN) != 0 {
+            return Err(Error::Alignment);
+        }
+        for id in 0..header.tensors {
+            let tensor = self.plan.tensor(id as u16)?;
+            let room = match tensor.desc.place {
+                Place::Arena => header.arena as usize,
+                Place::Weights => self.weights.len(),
+            };
+            if tensor.range().end > room {
+                return Err(Error::Tensor);
+            }
+        }
+        for i in 0..header.inputs as usize {
+            self.public(self.plan.input(i)?)?;
+        }
+        for i in 0..header.outputs as usize {
+            self.public(self.plan.output(i)?)?;
+        }
+        let mut macs = 0u64;
+        for i in 0..header.steps as usize {
+            let step = Step::resolve(&self.plan, i, self.ops, self.reference_only)?;
+            macs = macs.checked_add(step.check(self.weights, header.numeric)?).ok_or(Error::Limit)?;
+        }
+        if macs == header.macs { Ok(()) } else { Err(Error::Totals) }
+    }
+
+    fn public(&self, id: u16) -> Result<TensorRecord> {
+        let tensor = self.plan.tensor(id)?;
+        if tensor.desc.place == Place::Arena { Ok(tensor) } else { Err(Error::Operand) }
+    }
+
+    /// Exact bytes of arena that [`Session::bind`] needs, 16-byte aligned: activations and scratch.
+    pub fn arena_bytes(&self) -> usize {
+        self.plan.header.arena as usize
+    }
+
+    /// Multiply-accumulates of one run.
+    pub fn macs(&self) -> u64 {
+        self.plan.header.macs
+    }
+
+    /// Number of steps of one run.
+    pub fn steps(&self) -> usize {
+        self.plan.header.steps as usize
+    }
+
+    /// The plan, for tools.
+    pub fn plan(&self) -> &Plan<'b> {
+        &self.plan
+    }
+
+    /// The kernel that step `i` runs.
+    pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
+        Ok(Step::resolve(&self.plan, i, self.ops, self.reference_only)?.entry)
+    }
+
+    /// Multiply-accumulates of step `i`.
+    pub fn step_macs(&self, i: usize) -> Result<u64> {
+        Step::resolve(&self.plan, i, self.ops, self.reference_only)?
+            .check(self.weights, self.plan.header.numeric)
+    }
+
+    /// Borrows the arena for runs. Longer arenas are fine; their tail stays untouched.
+    pub fn bind<'r>(&'r self, arena: &'r mut [u8]) -> Result<Run<'r, 'b>> {
+        if arena.as_ptr().align_offset(BASE_ALIGN) != 0 {
+            return Err(Error::Alignment);
+        }
+        let arena = arena.get_mut(..self.arena_bytes()).ok_or(Error::TooSmall)?;
+        Ok(Run { session: self, arena })
+    }
+}
+
+/// A session with its arena.
+#[derive(Debug)]
+pub struct Run<'r, 'b> {
+    session: &'r Session<'b>,
+    arena: &'r mut [u8],
+}
+
+impl Run<'_, '_> {
+    /// Graph input `i`. Inputs must be written before every run: a run may reuse their memory.
+    pub fn input(&mut self, i: usize) -> Result<Input<'_>> {
+        let tensor = self.session.plan.tensor(self.session.plan.input(i)?)?;
+        let bytes = self.arena.get_mut(tensor.range()).ok_or(Error::Internal)?;
+        Ok(Input { desc: tensor.desc, bytes })
+    }
+
+    /// Runs every step.
+    pub fn run(&mut self) -> Result<()> {
+        for i in 0..self.session.steps() {
+            self.step(i)?;
+        }
+        Ok(())
+    }
+
+    /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
+    pub fn step(&mut self, i: usize) -> Result<()> {
+        let s = self.session;
+        Step::resolve(&s.plan, i, s.ops, s.reference_only)?.run(self.arena, s.weights)
+    }
+
+    /// Graph output `i`, valid after [`Run::run`] until an input is written.
+    pub fn output(&self, i: usize) -> Result<Output<'_>> {
+        self.tensor(self.session.plan.output(i)?)
+    }
+
+    /// Any arena tensor, as long as no later step has reused its memory.
+    pub fn tensor(&self, id: u16) -> Result<Output<'_>> {
+        let tensor = self.session.public(id)?;
+        let bytes = self.arena.get(tensor.range()).ok_or(Error::Internal)?;
+        Ok(Output { desc: tensor.desc, bytes })
+    }
+
+    /// Runs every golden vector and compares every output within its tolerance.
+    pub fn self_test(&mut self, golden: &Golden<'_>) -> Result<()> {
+        for v in 0..golden.vectors() {
+            for i in 0..self.session.plan.header.inputs as usize {
+                self.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
+            }
+            self.run()?;
+            for o in 0..self.session.plan.header.outputs as usize {
+                self.output(o)?.expect(golden.output(v, o)?, golden.tolerance(o)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where an input goes.
+#[derive(Debug)]
+pub struct Input<'a> {
+    desc: Desc,
+    bytes: &'a mut [u8],
+}
+
+impl Input<'_> {
+    /// Type, shape and quantization parameters.
+    pub fn desc(&self) -> &Desc {
+        &self.desc
+    }
+
+    /// Copies elements of exactly the input's type and count.
+    pub fn copy_from<T: Element>(&mut self, elements: &[T]) -> Result<()> {
+        if T::DTYPE != self.desc.dtype {
+            return Err(Error::Mismatch);
+        }
+        self.copy_from_bytes(bytemuck::cast_slice(elements))
+    }
+
+    /// Copies little-endian elements of exactly the input's size.
+    pub fn copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() != self.bytes.len() {
+            return Err(Error::Mismatch);
+        }
+        self.bytes.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A computed tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    desc: Desc,
+    bytes: &'a [u8],
+}
+
+impl<'a> Output<'a> {
+    /// Type, shape and quantization parameters.
+    pub fn desc(&self) -> &Desc {
+        &self.desc
+    }
+
+    /// Elements, where `T` is the tensor's type.
+    pub fn elements<T: Element>(&self) -> Result<&'a [T]> {
+        if T::DTYPE != self.desc.dtype {
+            return Err(Error::Mismatch);
+        }
+        bytemuck::try_cast_slice(self.bytes).map_err(|_| Error::Alignment)
+    }
+
+    /// Little-endian bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn expect(&self, expected: &[u8], tolerance: crate::bundle::golden::Tolerance) -> Result<()> {
+        let same = if self.desc.dtype == Dtype::F32 {
+            let value = |b: &[u8]| b.first_chunk().map_or(f32::NAN, |b| f32::from_le_bytes(*b));
+            self.bytes.len() == expected.len()
+                && self.bytes.chunks_exact(4).zip(expected.chunks_exact(4)).all(|(got, want)| {
+                    let (got, want) = (value(got), value(want));
+                    libm::fabsf(got - want) <= tolerance.absolute + tolerance.relative * libm::fabsf(want)
+                })
+        } else {
+            self.bytes == expected
+        };
+        if same { Ok(()) } else { Err(Error::SelfTest) }
+    }
+}

@@ -1,0 +1,284 @@
+//! One step with its operands looked up: shared by load, which checks it, and run, which executes it.
+
+use core::ops::Range;
+
+use crate::bundle::Plan;
+use crate::bundle::plan::StepRecord;
+use crate::error::{Error, Result};
+use crate::ops::io::{Io, MAX_INPUTS, MAX_OUTPUTS, Sink, Source};
+use crate::ops::op::{Constants, Context, Entry, Inputs, OpDef, Rounding};
+use crate::tensor::{Desc, Dtype, Place, Shape};
+
+const NOTHING: Range<usize> = 0..0;
+/// Outputs and scratch.
+const MAX_SPANS: usize = MAX_OUTPUTS + 1;
+
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) record: StepRecord,
+    pub(crate) attributes: &'a [u8],
+    pub(crate) def: &'static OpDef,
+    pub(crate) entry: &'static Entry,
+    inputs: [Option<Desc>; MAX_INPUTS],
+    input_ranges: [Range<usize>; MAX_INPUTS],
+    outputs: [Desc; MAX_OUTPUTS],
+    output_ranges: [Range<usize>; MAX_OUTPUTS],
+    scratch: Range<usize>,
+}
+
+impl<'a> Step<'a> {
+    /// Looks step `i` up: operands, operator, kernel. Checks counts and places only.
+    pub(crate) fn resolve(
+        plan: &Plan<'a>,
+        i: usize,
+        ops: &'static [OpDef],
+        reference_only: bool,
+    ) -> Result<Self> {
+        let record = plan.step(i)?;
+        let (inputs, outputs) = (record.inputs as usize, record.outputs as usize);
+        if inputs == 0 || inputs > MAX_INPUTS || outputs == 0 || outputs > MAX_OUTPUTS {
+            return Err(Error::Operand);
+        }
+        let def = ops.iter().find(|d| d.code == record.op).ok_or(Error::UnknownOperator)?;
+        let unset = Desc::new(Dtype::F32, Shape::SCALAR);
+        let mut at = record.operands as usize;
+        let mut next = || {
+            let operand = plan.operand(at);
+            at = at.wrapping_add(1);
+            operand
+        };
+        let mut input_descs = [None; MAX_INPUTS];
+        let mut input_ranges = [NOTHING; MAX_INPUTS];
+        for (desc, range) in input_descs.iter_mut().zip(&mut input_ranges).take(inputs) {
+            if let Some(id) = next()? {
+                let tensor = plan.tensor(id)?;
+                (*desc, *range) = (Some(tensor.desc), tensor.range());
+            }
+        }
+        let mut output_descs = [unset; MAX_OUTPUTS];
+        let mut output_ranges = [NOTHING; MAX_OUTPUTS];
+        for (desc, range) in output_descs.iter_mut().zip(&mut output_ranges).take(outputs) {
+            let tensor = plan.tensor(next()?.ok_or(Error::Operand)?)?;
+            if tensor.desc.place != Place::Arena {
+                return Err(Error::Operand);
+            }
+            (*desc, *range) = (tensor.desc, tensor.range());
+        }
+        let scratch = match next()? {
+            Some(id) => {
+                let tensor = plan.tensor(id)?;
+                if tensor.desc.place != Place::Arena || tensor.offset & 15 != 0 {
+                    return Err(Error::Operand);
+                }
+                tensor.range()
+            }
+            None => NOTHING,
+        };
+        let first = input_descs.first().copied().flatten().ok_or(Error::Operand)?;
+        let entry = def.select(record.kernel, first.dtype, record.rounding, reference_only)?;
+        Ok(Step {
+            record,
+            attributes: plan.attributes(&record)?,
+            def,
+            entry,
+            inputs: input_descs,
+            input_ranges,
+            outputs: output_descs,
+            output_ranges,
+            scratch,
+        })
+    }
+
+    fn inputs(&self) -> &[Option<Desc>] {
+        self.inputs.get(..self.record.inputs as usize).unwrap_or(&[])
+    }
+
+    fn outputs(&self) -> &[Desc] {
+        self.outputs.get(..self.record.outputs as usize).unwrap_or(&[])
+    }
+
+    /// Everything that must hold before the step may ever run; returns its multiply-accumulates.
+    pub(crate) fn check(&self, weights: &[u8], numeric: Rounding) -> Result<u64> {
+        if self.record.rounding != Rounding::None && self.record.rounding != numeric {
+            return Err(Error::Attribute);
+        }
+        let inputs = Inputs(self.inputs());
+        let inferred = self.def.infer(self.attributes, &inputs)?;
+        if inferred.outputs().len() != self.outputs().len() {
+            return Err(Error::Operand);
+        }
+        for (inferred, planned) in inferred.outputs().iter().zip(self.outputs()) {
+            if inferred.shape != planned.shape {
+                return Err(Error::Shape);
+            }
+            if inferred.dtype != planned.dtype {
+                return Err(Error::Dtype);
+            }
+        }
+        let mut constants = [None; MAX_INPUTS];
+        for ((slot, desc), range) in constants.iter_mut().zip(self.inputs()).zip(&self.input_ranges) {
+            if desc.is_some_and(|d| d.place == Place::Weights) {
+                *slot = Some(weights.get(range.clone()).ok_or(Error::Tensor)?);
+            }
+        }
+        self.def.check(
+            self.attributes,
+            &inputs,
+            self.outputs(),
+            &Constants::new(constants, self.record.rounding),
+        )?;
+        let scratch = self.def.scratch(self.attributes, &inputs, self.outputs(), self.record.kernel)?;
+        if scratch > self.scratch.len() {
+            return Err(Error::Totals);
+        }
+        self.check_overlaps()?;
+        self.def.macs(self.attributes, &inputs, self.outputs())
+    }
+
+    fn is_in_arena(&self, input: usize) -> bool {
+        self.inputs.get(input).copied().flatten().is_some_and(|d| d.place == Place::Arena)
+    }
+
+    fn check_overlaps(&self) -> Result<()> {
+        let outputs = self.outputs().len();
+        let written = || self.output_ranges.iter().take(outputs).chain(core::iter::once(&self.scratch));
+        for (k, a) in written().enumerate() {
+            if written().take(k).any(|b| intersect(a, b)) {
+                return Err(Error::Overlap);
+            }
+        }
+        for (i, input) in self.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i)) {
+            if intersect(input, &self.scratch) {
+                return Err(Error::Overlap);
+            }
+            for (o, output) in self.output_ranges.iter().enumerate().take(outputs) {
+                if !intersect(input, output) {
+                    continue;
+                }
+                let distance = self
+                    .def
+                    .overlap(self.attributes, &Inputs(self.inputs()), self.outputs(), i, o)?
+                    .filter(|_| self.entry.overlap)
+                    .ok_or(Error::Overlap)?;
+                if output.start.checked_add(distance).is_none_or(|least| input.start < least) {
+                    return Err(Error::Overlap);
+                }
+                // The shared span is exclusive: nobody else may be in it.
+                let span = union(input, output);
+                let others =
+                    self.input_ranges.iter().enumerate().filter(|&(j, _)| j != i && self.is_in_arena(j));
+                let crowded = others.map(|(_, r)| r).any(|r| intersect(r, &span));
+                let written_twice = written().enumerate().any(|(k, r)| k != o && intersect(r, &span));
+                if crowded || written_twice {
+                    return Err(Error::Overlap);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Carves the arena and runs the kernel. Only for steps that [`Step::check`] has passed; anything else
+    /// returns an error.
+    pub(crate) fn run(&self, arena: &mut [u8], weights: &[u8]) -> Result<()> {
+        let outputs = self.outputs().len();
+        // Exclusive spans, each with the output it belongs to; scratch is number MAX_OUTPUTS.
+        let mut spans: [(Range<usize>, usize); MAX_SPANS] = [const { (NOTHING, usize::MAX) }; MAX_SPANS];
+        let mut inside = [usize::MAX; MAX_INPUTS];
+        let mut count = 0usize;
+        for (o, output) in self.output_ranges.iter().enumerate().take(outputs) {
+            let mut span = output.clone();
+            for (i, input) in self.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i)) {
+                if intersect(input, output) {
+                    span = union(&span, input);
+                    if let Some(slot) = inside.get_mut(i) {
+                        *slot = o;
+                    }
+                }
+            }
+            insert(&mut spans, &mut count, (span, o));
+        }
+        if !self.scratch.is_empty() {
+            insert(&mut spans, &mut count, (self.scratch.clone(), MAX_OUTPUTS));
+        }
+
+        let mut io = Io {
+            inputs: self.inputs(),
+            outputs: self.outputs(),
+            sources: [Source::Absent; MAX_INPUTS],
+            sinks: Default::default(),
+            scratch: None,
+        };
+        let mut gaps: [(usize, &[u8]); MAX_SPANS + 1] = [(0, &[]); MAX_SPANS + 1];
+        let mut starts = [0usize; MAX_OUTPUTS];
+        let (mut rest, mut base) = (arena, 0usize);
+        for ((span, owner), gap) in spans.iter().take(count).zip(&mut gaps) {
+            let skip = span.start.checked_sub(base).ok_or(Error::Overlap)?;
+            let (before, tail) = rest.split_at_mut_checked(skip).ok_or(Error::TooSmall)?;
+            let (bytes, tail) = tail.split_at_mut_checked(span.len()).ok_or(Error::TooSmall)?;
+            *gap = (base, before);
+            if let (Some(sink), Some(range), Some(start)) =
+                (io.sinks.get_mut(*owner), self.output_ranges.get(*owner), starts.get_mut(*owner))
+            {
+                *start = span.start;
+                let first = range.start.wrapping_sub(span.start);
+                *sink = Sink { span: Some(bytes), start: first, end: first.wrapping_add(range.len()) };
+            } else {
+                io.scratch = Some(bytes);
+            }
+            (rest, base) = (tail, span.end);
+        }
+        if let Some(gap) = gaps.get_mut(count) {
+            *gap = (base, rest);
+        }
+
+        for (((source, desc), range), &output) in
+            io.sources.iter_mut().zip(self.inputs()).zip(&self.input_ranges).zip(&inside)
+        {
+            *source = match (desc, starts.get(output)) {
+                (None, _) => Source::Absent,
+                (Some(d), _) if d.place == Place::Weights => {
+                    Source::Shared(weights.get(range.clone()).ok_or(Error::Internal)?)
+                }
+                (Some(_), Some(&start)) => Source::Inside {
+                    output,
+                    start: range.start.wrapping_sub(start),
+                    end: range.end.wrapping_sub(start),
+                },
+                (Some(_), None) => Source::Shared(find(&gaps, range).ok_or(Error::Internal)?),
+            };
+        }
+        (self.entry.run)(self.attributes, &mut io, &Context { rounding: self.record.rounding })
+    }
+}
+
+fn find<'a>(gaps: &[(usize, &'a [u8])], range: &Range<usize>) -> Option<&'a [u8]> {
+    gaps.iter().find_map(|&(base, bytes)| {
+        let start = range.start.checked_sub(base)?;
+        bytes.get(start..start.checked_add(range.len())?)
+    })
+}
+
+/// Keeps `spans[..count]` in ascending order of start.
+fn insert(spans: &mut [(Range<usize>, usize); MAX_SPANS], count: &mut usize, new: (Range<usize>, usize)) {
+    let mut carried = new;
+    for (k, slot) in spans.iter_mut().enumerate() {
+        if k >= *count {
+            *slot = carried;
+            *count += 1;
+            return;
+        }
+        if carried.0.start < slot.0.start {
+            core::mem::swap(slot, &mut carried);
+        }
+    }
+}
+
+fn intersect(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end && !a.is_empty() && !b.is_empty()
+}
+
+fn union(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
+    let start = if a.start < b.start { a.start } else { b.start };
+    let end = if a.end > b.end { a.end } else { b.end };
+    start..end
+}
