@@ -105,6 +105,20 @@ impl Op for Conv2d {
         )
     }
 
+    fn overlap_descending(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        let (x, w, y) = (inputs.get(0).ok()?, inputs.get(1).ok()?, outputs.first()?);
+        if i != 0 || o != 0 || x.shape.dim(0) != 1 {
+            return None;
+        }
+        let size = x.dtype.size();
+        self.window.distance_descending(
+            y.shape.dim(1),
+            [x.shape.dim(1), w.shape.dim(1)],
+            x.shape.inner(1).checked_mul(size)?,
+            y.shape.inner(1).checked_mul(size)?,
+        )
+    }
+
     fn macs(&self, inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {
         let (Ok(w), Some(y)) = (inputs.get(1), outputs.first()) else { return 0 };
         (y.shape.elements() as u64).wrapping_mul(w.shape.inner(0) as u64)

@@ -170,6 +170,14 @@ pub enum Pair<'a> {
 }
 
 impl Pair<'_> {
+    /// Whether the output must be produced from its end: it starts above an input that it overlaps.
+    pub fn descending(&self) -> bool {
+        match self {
+            Pair::Apart { .. } => false,
+            Pair::Together { input, output, .. } => output.start > input.start,
+        }
+    }
+
     /// The input's elements `input` to read while the output's elements `output` are written.
     ///
     /// In one span the two windows must not overlap; that is what the distance checked at load ensures for a

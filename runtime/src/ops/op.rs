@@ -208,6 +208,18 @@ pub trait Op: Copy + PartialEq + core::fmt::Debug {
         None
     }
 
+    /// The least `output start - input start`, in bytes, at which they may share memory while outputs are produced
+    /// in descending order, as kernels do where [`super::Pair::descending`] says so; `None` where they never do.
+    fn overlap_descending(
+        &self,
+        _inputs: &Inputs<'_>,
+        _outputs: &[Desc],
+        _i: usize,
+        _o: usize,
+    ) -> Option<usize> {
+        None
+    }
+
     /// Multiply-accumulates of one run; for operators without, the number of output elements.
     fn macs(&self, _inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {
         outputs.iter().fold(0u64, |n, d| n.wrapping_add(d.shape.elements() as u64))
@@ -236,6 +248,7 @@ struct Shims {
     check: fn(&[u8], &Inputs<'_>, &[Desc], &Constants<'_>) -> Result<()>,
     scratch: fn(&[u8], &Inputs<'_>, &[Desc], u8) -> Result<usize>,
     overlap: OverlapShim,
+    overlap_descending: OverlapShim,
     macs: fn(&[u8], &Inputs<'_>, &[Desc]) -> Result<u64>,
 }
 
@@ -256,6 +269,7 @@ impl OpDef {
                 check: |a, i, o, c| O::parse(a)?.check(i, o, c),
                 scratch: |a, i, o, id| O::parse(a)?.scratch(i, o, id),
                 overlap: |a, i, o, x, y| Ok(O::parse(a)?.overlap(i, o, x, y)),
+                overlap_descending: |a, i, o, x, y| Ok(O::parse(a)?.overlap_descending(i, o, x, y)),
                 macs: |a, i, o| Ok(O::parse(a)?.macs(i, o)),
             },
         }
@@ -292,6 +306,18 @@ impl OpDef {
         o: usize,
     ) -> Result<Option<usize>> {
         (self.shims.overlap)(attributes, inputs, outputs, i, o)
+    }
+
+    /// [`Op::overlap_descending`] after [`Op::parse`].
+    pub fn overlap_descending(
+        &self,
+        attributes: &[u8],
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        i: usize,
+        o: usize,
+    ) -> Result<Option<usize>> {
+        (self.shims.overlap_descending)(attributes, inputs, outputs, i, o)
     }
 
     /// [`Op::macs`] after [`Op::parse`].

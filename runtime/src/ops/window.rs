@@ -77,11 +77,58 @@ impl Window {
         let knee = pad.checked_div(stride)?.min(last);
         Some(at(knee)?.max(at(knee.saturating_add(1).min(last))?).max(at(last)?))
     }
+
+    /// The least byte distance output − input at which rows may be computed in descending order in shared
+    /// memory: while row `r` is written, rows up to the last one under its window are still read.
+    pub fn distance_descending(
+        &self,
+        rows: usize,
+        [input_rows, window_rows]: [usize; 2],
+        input_row: usize,
+        output_row: usize,
+    ) -> Option<usize> {
+        let (stride, pad) = (self.stride[0] as usize, self.pad[0] as usize);
+        let reach = window_rows.checked_sub(1)?.checked_mul(self.dilation[0] as usize)?.checked_add(1)?;
+        let at = |r: usize| -> Option<usize> {
+            let end = r.checked_mul(stride)?.checked_add(reach)?.saturating_sub(pad);
+            let still_read = if end < input_rows { end } else { input_rows }.checked_mul(input_row)?;
+            Some(still_read.saturating_sub(r.checked_mul(output_row)?))
+        };
+        // Piecewise linear in r, with knees where the window enters the image and where it reaches its end.
+        let last = rows.checked_sub(1)?;
+        let enters = pad.saturating_sub(reach).checked_div(stride)?;
+        let leaves = input_rows.saturating_add(pad).saturating_sub(reach).checked_div(stride)?;
+        let mut distance = at(0)?.max(at(last)?);
+        for knee in [enters, enters.saturating_add(1), leaves, leaves.saturating_add(1)] {
+            distance = distance.max(at(knee.min(last))?);
+        }
+        Some(distance)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn descending_distance_is_the_maximum_over_all_rows() {
+        for stride in 1..4u16 {
+            for pad in 0..9u16 {
+                for (input, window, dilation) in [(9usize, 3usize, 1u16), (5, 1, 1), (12, 3, 2), (4, 4, 1)] {
+                    let w = Window { stride: [stride, 1], pad: [pad, 0, pad, 0], dilation: [dilation, 1] };
+                    let Ok([rows, _]) = w.output([input, 1], [window, 1]) else { continue };
+                    for (irow, orow) in [(10, 10), (10, 25), (12, 5), (3, 40)] {
+                        let reach = (window - 1) * dilation as usize + 1;
+                        let brute = (0..rows).map(|r| {
+                            let end = (r * stride as usize + reach).saturating_sub(pad as usize).min(input);
+                            (end * irow).saturating_sub(r * orow)
+                        });
+                        assert_eq!(w.distance_descending(rows, [input, window], irow, orow), brute.max());
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn distance_is_the_maximum_over_all_rows() {

@@ -155,12 +155,7 @@ impl<'a> Step<'a> {
                 if !intersect(input, output) {
                     continue;
                 }
-                let distance = self
-                    .def
-                    .overlap(self.attributes, &Inputs(self.inputs()), self.outputs(), i, o)?
-                    .filter(|_| self.entry.overlap)
-                    .ok_or(Error::Overlap)?;
-                if output.start.checked_add(distance).is_none_or(|least| input.start < least) {
+                if !self.entry.overlap || !self.tolerates(i, o, input.start, output.start)? {
                     return Err(Error::Overlap);
                 }
                 // The shared span is exclusive: nobody else may be in it.
@@ -175,6 +170,18 @@ impl<'a> Step<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether input `i` at `input` and output `o` at `output` keep the operator's distance, in the direction
+    /// that [`crate::ops::Pair::descending`] will choose.
+    fn tolerates(&self, i: usize, o: usize, input: usize, output: usize) -> Result<bool> {
+        let inputs = Inputs(self.inputs());
+        let (low, high, distance) = if output > input {
+            (input, output, self.def.overlap_descending(self.attributes, &inputs, self.outputs(), i, o)?)
+        } else {
+            (output, input, self.def.overlap(self.attributes, &inputs, self.outputs(), i, o)?)
+        };
+        Ok(distance.and_then(|d| low.checked_add(d)).is_some_and(|least| high >= least))
     }
 
     /// Carves the arena and runs the kernel. Only for steps that [`Step::check`] has passed; anything else

@@ -65,8 +65,10 @@ fn walk<T: bytemuck::Pod, A: Copy>(
     let per_output_group = outputs.checked_div(op.groups as usize).ok_or(Error::Attribute)?;
     let (input_row, output_row) = (width * channels, ow * outputs);
     let mut pair = io.pair::<T, T>(0, 0)?;
+    let descending = pair.descending();
     for n in 0..batch {
-        for y in 0..oh {
+        for k in 0..oh {
+            let y = if descending { oh - 1 - k } else { k };
             // Only the rows under the window: what lies above may already be overwritten.
             let first = (0..kh).find_map(|k| op.window.tap(0, y, k, height));
             let last = (0..kh).rev().find_map(|k| op.window.tap(0, y, k, height));
