@@ -3,6 +3,7 @@
 //! `import -> ir -> passes -> quantize -> lower -> plan -> bundle -> sign`; a stage never imports a later one.
 
 pub mod error;
+pub mod interpret;
 pub mod ir;
 pub mod lower;
 
