@@ -1,0 +1,471 @@
+//! The client of TUF specification chapter 5, without I/O of its own.
+//!
+//! ```text
+//! begin(now) ─> root N+1 … 404 ─> timestamp ─> snapshot ─> targets ─> ready ─> search(name) ─> delegated roles …
+//! ```
+//!
+//! [`Client::request`] says which file is wanted and how large it may be; the caller gets it by whatever means
+//! it has and hands it to [`Client::feed`]. [`Client::refresh`] and [`Client::target`] do that in a loop over a
+//! [`Fetch`]. An error ends the cycle; everything verified up to there is stored, as the specification demands,
+//! and the next [`Client::begin`] goes on from it.
+
+mod fetch;
+#[cfg(feature = "http")]
+mod http;
+mod search;
+mod store;
+mod target;
+
+pub use fetch::{DirectoryFetch, Fetch};
+#[cfg(feature = "http")]
+pub use http::Http;
+pub use store::{DirectoryStore, MemoryStore, Store};
+pub use target::{Target, TargetVerifier, cached_target, check_target_name, save_target, target_path};
+
+use crate::error::{Error, Result};
+use crate::files;
+use crate::limits::Limits;
+use crate::metadata::{
+    Envelope, Keys, MetaFile, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp, TopLevel, Verified,
+};
+use crate::time;
+use search::Search;
+
+/// A metadata file that the client wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Want {
+    /// The root of exactly this version; that there is none is the normal end of the root chain.
+    Root(u64),
+    /// The current timestamp.
+    Timestamp,
+    /// The snapshot of this version.
+    Snapshot(u64),
+    /// A targets role, top-level or delegated, of this version.
+    Targets {
+        /// The role's name.
+        role: String,
+        /// The version that the snapshot lists.
+        version: u64,
+    },
+}
+
+/// A wanted file, where it is, and how much of it may be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Which file.
+    pub want: Want,
+    /// Path below the metadata URL, percent-encoded.
+    pub path: String,
+    /// Stop reading after this many bytes: a longer file is refused (endless data attack).
+    pub max_bytes: u64,
+}
+
+/// What came back for a [`Request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Response<'a> {
+    /// The file.
+    Bytes(&'a [u8]),
+    /// The repository says that there is no such file.
+    NotFound,
+}
+
+/// Versions that a refresh ended with, and whether anything but their confirmation came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Version of the trusted root.
+    pub root: u64,
+    /// Version of the trusted timestamp.
+    pub timestamp: u64,
+    /// Version of the trusted snapshot.
+    pub snapshot: u64,
+    /// Version of the trusted top-level targets.
+    pub targets: u64,
+    /// Whether any file was new.
+    pub changed: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    Root { followed: u32 },
+    Timestamp,
+    Snapshot,
+    Targets,
+    Ready,
+    Search(Box<Search>),
+}
+
+/// A TUF client over stored, trusted metadata.
+#[derive(Debug)]
+pub struct Client<S> {
+    store: S,
+    limits: Limits,
+    /// Fixed for a whole update cycle (5.1).
+    now: u64,
+    root: Verified<Root>,
+    timestamp: Option<Verified<Timestamp>>,
+    snapshot: Option<Verified<Snapshot>>,
+    targets: Option<Verified<Targets>>,
+    /// Timestamp or snapshot keys were taken away on the way to the current root.
+    rotated: bool,
+    changed: bool,
+    state: State,
+}
+
+impl<S: Store> Client<S> {
+    /// Trusts `root`, which came out of band; whatever the store trusted before is forgotten.
+    pub fn init(mut store: S, root: &[u8], limits: Limits) -> Result<Self> {
+        let verified = trusted_root(root, &limits)?;
+        for role in [TopLevel::Timestamp, TopLevel::Snapshot, TopLevel::Targets] {
+            store.remove(role.name())?;
+        }
+        store.save("root", root)?;
+        Ok(Self::with_root(store, verified, limits))
+    }
+
+    /// Goes on from what the store trusts (5.2); its root may be expired, it is updated first.
+    pub fn open(store: S, limits: Limits) -> Result<Self> {
+        let bytes =
+            store.load("root")?.ok_or(Error::Missing { path: "root.json (run init first)".into() })?;
+        let root = trusted_root(&bytes, &limits)?;
+        Ok(Self::with_root(store, root, limits))
+    }
+
+    fn with_root(store: S, root: Verified<Root>, limits: Limits) -> Self {
+        Client {
+            store,
+            limits,
+            now: 0,
+            root,
+            timestamp: None,
+            snapshot: None,
+            targets: None,
+            rotated: false,
+            changed: false,
+            state: State::Idle,
+        }
+    }
+
+    /// The trusted root; its expiry is checked by a refresh, not here.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The trusted timestamp, once a refresh got that far.
+    pub fn timestamp(&self) -> Option<&Timestamp> {
+        self.timestamp.as_deref()
+    }
+
+    /// The trusted snapshot, once a refresh got that far.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_deref()
+    }
+
+    /// The trusted top-level targets, once a refresh is complete.
+    pub fn targets(&self) -> Option<&Targets> {
+        self.targets.as_deref()
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The store, for example to look at it in tests.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Starts an update cycle at `now` (unix seconds), which stays fixed until the next one (5.1).
+    pub fn begin(&mut self, now: u64) {
+        self.now = now;
+        self.timestamp = None;
+        self.snapshot = None;
+        self.targets = None;
+        self.rotated = false;
+        self.changed = false;
+        self.state = State::Root { followed: 0 };
+    }
+
+    /// The next file wanted; nothing when the refresh or search is complete, or none is under way.
+    pub fn request(&self) -> Option<Request> {
+        let named = |version: u64, role: &str| match self.root.consistent_snapshot {
+            true => format!("{version}.{}.json", files::encode(role)),
+            false => format!("{}.json", files::encode(role)),
+        };
+        let bounded = |meta: &MetaFile, limit: u64| meta.length.map_or(limit, |length| length.min(limit));
+        match &self.state {
+            State::Idle | State::Ready => None,
+            // 5.3.3: VERSION_NUMBER.root.json, with or without consistent snapshots.
+            State::Root { .. } => {
+                let version = self.root.version.saturating_add(1);
+                Some(Request {
+                    want: Want::Root(version),
+                    path: format!("{version}.root.json"),
+                    max_bytes: self.limits.root,
+                })
+            }
+            // 5.4.1: always timestamp.json.
+            State::Timestamp => Some(Request {
+                want: Want::Timestamp,
+                path: "timestamp.json".into(),
+                max_bytes: self.limits.timestamp,
+            }),
+            State::Snapshot => {
+                let meta = self.timestamp.as_ref()?.snapshot();
+                Some(Request {
+                    want: Want::Snapshot(meta.version),
+                    path: named(meta.version, "snapshot"),
+                    max_bytes: bounded(meta, self.limits.snapshot),
+                })
+            }
+            State::Targets => self.request_targets("targets", &named, &bounded),
+            State::Search(search) => self.request_targets(search.waiting_for()?, &named, &bounded),
+        }
+    }
+
+    fn request_targets(
+        &self,
+        role: &str,
+        named: &dyn Fn(u64, &str) -> String,
+        bounded: &dyn Fn(&MetaFile, u64) -> u64,
+    ) -> Option<Request> {
+        let meta = self.snapshot.as_ref()?.role(role)?;
+        Some(Request {
+            want: Want::Targets { role: role.into(), version: meta.version },
+            path: named(meta.version, role),
+            max_bytes: bounded(meta, self.limits.targets),
+        })
+    }
+
+    /// Takes the answer to the current [`Client::request`]. An error ends the cycle.
+    pub fn feed(&mut self, response: Response<'_>) -> Result<()> {
+        let Some(request) = self.request() else {
+            return Err(Error::OutOfOrder("feed without a request"));
+        };
+        let state = std::mem::replace(&mut self.state, State::Idle);
+        let bytes = match (response, &state) {
+            (Response::Bytes(bytes), _) => bytes,
+            (Response::NotFound, State::Root { .. }) => return self.finish_root(),
+            (Response::NotFound, _) => return Err(Error::Missing { path: request.path }),
+        };
+        if bytes.len() as u64 > request.max_bytes {
+            return Err(Error::TooLong { what: request.path, max: request.max_bytes });
+        }
+        match state {
+            State::Root { followed } => self.update_root(bytes, followed),
+            State::Timestamp => self.update_timestamp(bytes),
+            State::Snapshot => self.update_snapshot(bytes),
+            State::Targets => {
+                let authority = self.root.role(TopLevel::Targets);
+                let targets = self.verify_targets("targets", bytes, &self.root.keys, authority)?;
+                // 5.6.6
+                self.store.save("targets", bytes)?;
+                self.changed = true;
+                self.targets = Some(targets);
+                self.state = State::Ready;
+                Ok(())
+            }
+            State::Search(search) => self.feed_search(*search, bytes),
+            State::Idle | State::Ready => Err(Error::OutOfOrder("feed without a request")),
+        }
+    }
+
+    fn update_root(&mut self, bytes: &[u8], followed: u32) -> Result<()> {
+        let envelope = Envelope::parse("root", bytes, &self.limits)?;
+        // 5.3.4: signed by a threshold of the keys of version N and of version N+1.
+        envelope.check("root", &self.root.keys, self.root.role(TopLevel::Root))?;
+        let new = envelope.verify_root()?;
+        // 5.3.5: precisely N+1.
+        exact_version("root", self.root.version.saturating_add(1), new.version)?;
+        self.rotated |= removes_keys(&self.root, &new);
+        // 5.3.7, 5.3.8. Expiry does not matter yet (5.3.6).
+        self.store.save("root", bytes)?;
+        self.root = new;
+        self.changed = true;
+        // 5.3.3: no more than Y root files in one cycle.
+        if followed + 1 >= self.limits.root_rotations {
+            return self.finish_root();
+        }
+        self.state = State::Root { followed: followed + 1 };
+        Ok(())
+    }
+
+    fn finish_root(&mut self) -> Result<()> {
+        // 5.3.10
+        self.not_expired("root", &*self.root)?;
+        // 5.3.11: rotated keys end the trust in what they signed; this undoes a fast-forward attack.
+        if self.rotated {
+            self.store.remove("timestamp")?;
+            self.store.remove("snapshot")?;
+        }
+        // Whatever no longer verifies (rotation seen in an interrupted cycle, damage) counts as absent.
+        self.timestamp = self.load("timestamp", TopLevel::Timestamp)?;
+        self.state = State::Timestamp;
+        Ok(())
+    }
+
+    fn update_timestamp(&mut self, bytes: &[u8]) -> Result<()> {
+        let role = self.root.role(TopLevel::Timestamp);
+        // 5.4.2
+        let new: Verified<Timestamp> =
+            Envelope::parse("timestamp", bytes, &self.limits)?.verify("timestamp", &self.root.keys, role)?;
+        let mut kept = false;
+        if let Some(trusted) = &self.timestamp {
+            // 5.4.3.1; the same version means that nothing has changed, and the new file is discarded.
+            not_older("timestamp", trusted.version, new.version)?;
+            kept = trusted.version == new.version;
+            if !kept {
+                // 5.4.3.2
+                not_older("snapshot", trusted.snapshot().version, new.snapshot().version)?;
+            }
+        }
+        match &self.timestamp {
+            Some(trusted) if kept => self.not_expired("timestamp", &**trusted)?,
+            _ => {
+                // 5.4.4, 5.4.5
+                self.not_expired("timestamp", &*new)?;
+                self.store.save("timestamp", bytes)?;
+                self.timestamp = Some(new);
+                self.changed = true;
+            }
+        }
+        self.begin_snapshot()
+    }
+
+    /// Uses the stored snapshot where the timestamp still names exactly that one.
+    fn begin_snapshot(&mut self) -> Result<()> {
+        let Some(timestamp) = &self.timestamp else { return Err(Error::OutOfOrder("no timestamp")) };
+        let meta = timestamp.snapshot();
+        let stored = self.load::<Snapshot>("snapshot", TopLevel::Snapshot)?;
+        let current = stored.as_ref().is_some_and(|snapshot| {
+            snapshot.version == meta.version
+                && meta.check("snapshot", snapshot.bytes()).is_ok()
+                && self.not_expired("snapshot", &**snapshot).is_ok()
+        });
+        self.snapshot = stored;
+        if current {
+            return self.begin_targets();
+        }
+        self.state = State::Snapshot;
+        Ok(())
+    }
+
+    fn update_snapshot(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(timestamp) = &self.timestamp else { return Err(Error::OutOfOrder("no timestamp")) };
+        let meta = timestamp.snapshot();
+        // 5.5.2
+        meta.check("snapshot", bytes)?;
+        // 5.5.3
+        let role = self.root.role(TopLevel::Snapshot);
+        let new: Verified<Snapshot> =
+            Envelope::parse("snapshot", bytes, &self.limits)?.verify("snapshot", &self.root.keys, role)?;
+        // 5.5.4
+        exact_version("snapshot", meta.version, new.version)?;
+        // 5.5.5
+        if let Some(trusted) = &self.snapshot {
+            for (file, old) in &trusted.meta {
+                let Some(listed) = new.meta.get(file) else {
+                    return Err(Error::RemovedFromSnapshot { file: file.clone() });
+                };
+                not_older(file.trim_end_matches(".json"), old.version, listed.version)?;
+            }
+        }
+        // 5.5.6, 5.5.7
+        self.not_expired("snapshot", &*new)?;
+        self.store.save("snapshot", bytes)?;
+        self.snapshot = Some(new);
+        self.changed = true;
+        self.begin_targets()
+    }
+
+    /// Uses the stored targets where the snapshot still names exactly that file.
+    fn begin_targets(&mut self) -> Result<()> {
+        let authority = self.root.role(TopLevel::Targets);
+        self.targets = self.stored_targets("targets", &self.root.keys, authority)?;
+        self.state = if self.targets.is_some() { State::Ready } else { State::Targets };
+        Ok(())
+    }
+
+    /// The checks that make bytes the current metadata of a targets role, top-level or delegated.
+    fn verify_targets(
+        &self,
+        role: &str,
+        bytes: &[u8],
+        keys: &Keys,
+        authority: &RoleKeys,
+    ) -> Result<Verified<Targets>> {
+        let Some(meta) = self.snapshot.as_ref().and_then(|snapshot| snapshot.role(role)) else {
+            return Err(Error::NotInSnapshot { role: role.into() });
+        };
+        // 5.6.2
+        meta.check(role, bytes)?;
+        // 5.6.3
+        let targets: Verified<Targets> =
+            Envelope::parse(role, bytes, &self.limits)?.verify(role, keys, authority)?;
+        // 5.6.4
+        exact_version(role, meta.version, targets.version)?;
+        // 5.6.5
+        self.not_expired(role, &*targets)?;
+        Ok(targets)
+    }
+
+    /// Stored metadata of a targets role, if it passes every check that a fresh copy would have to pass.
+    fn stored_targets(
+        &self,
+        role: &str,
+        keys: &Keys,
+        authority: &RoleKeys,
+    ) -> Result<Option<Verified<Targets>>> {
+        let Some(bytes) = self.store.load(role)? else { return Ok(None) };
+        Ok(self.verify_targets(role, &bytes, keys, authority).ok())
+    }
+
+    /// Stored metadata of a role that the root speaks for, if the current keys have signed it. It may be expired.
+    fn load<T: Signed>(&self, name: &str, role: TopLevel) -> Result<Option<Verified<T>>> {
+        let Some(bytes) = self.store.load(name)? else { return Ok(None) };
+        Ok(Envelope::parse(name, &bytes, &self.limits)
+            .and_then(|envelope| envelope.verify(name, &self.root.keys, self.root.role(role)))
+            .ok())
+    }
+
+    fn not_expired(&self, role: &str, signed: &impl Signed) -> Result<()> {
+        // "MUST be higher than the fixed update start time"
+        if time::parse(signed.expires()).is_some_and(|expires| expires > self.now) {
+            return Ok(());
+        }
+        Err(Error::Expired { role: role.into(), expires: signed.expires().into() })
+    }
+}
+
+fn trusted_root(bytes: &[u8], limits: &Limits) -> Result<Verified<Root>> {
+    if bytes.len() as u64 > limits.root {
+        return Err(Error::TooLong { what: "root".into(), max: limits.root });
+    }
+    Envelope::parse("root", bytes, limits)?.verify_root()
+}
+
+/// Whether a key that could sign timestamps or snapshots can no longer do so.
+fn removes_keys(old: &Root, new: &Root) -> bool {
+    [TopLevel::Timestamp, TopLevel::Snapshot].into_iter().any(|role| {
+        let now = new.role(role);
+        old.role(role)
+            .keyids
+            .iter()
+            .any(|id| !now.keyids.contains(id) || old.keys.get(id) != new.keys.get(id))
+    })
+}
+
+fn exact_version(role: &str, expected: u64, found: u64) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::WrongVersion { role: role.into(), expected, found })
+}
+
+fn not_older(role: &str, trusted: u64, found: u64) -> Result<()> {
+    if found >= trusted {
+        return Ok(());
+    }
+    Err(Error::Rollback { role: role.into(), trusted, found })
+}
