@@ -2,4 +2,6 @@
 
 pub mod fixed;
 pub mod float;
+pub mod gemmlowp;
+pub mod level;
 pub mod reference;

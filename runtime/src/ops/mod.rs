@@ -3,20 +3,44 @@
 //! To add one: write its file, add it to the modules, to [`ALL`], and to the packager's tables that the
 //! compiler then points at.
 
+pub mod add;
 pub mod attr;
+pub mod broadcast;
+pub mod clamp;
 pub mod conv_2d;
+pub mod dequantize;
 #[cfg(feature = "std")]
 pub mod eval;
 pub mod io;
+pub mod lut;
 pub mod op;
+pub mod quantize;
 pub mod quantized;
+pub mod softmax;
+pub mod sub;
+pub mod view;
 pub mod window;
 
+pub use add::Add;
 pub use attr::{Attr, Clamp};
 pub use conv_2d::Conv2d;
+pub use dequantize::Dequantize;
 pub use io::{Io, Pair};
+pub use lut::Lut;
 pub use op::{Constants, Context, Entry, Inferred, Inputs, Isa, Kernel, Op, OpDef, Rounding};
+pub use quantize::Quantize;
+pub use softmax::Softmax;
+pub use sub::Sub;
 pub use window::Window;
 
 /// Every operator with every kernel: what hosts use.
-pub const ALL: &[OpDef] = &[OpDef::of::<Conv2d>()];
+pub const ALL: &[OpDef] = &[
+    OpDef::of::<Conv2d>(),
+    OpDef::of::<Add>(),
+    OpDef::of::<Sub>(),
+    OpDef::of::<Softmax>(),
+    OpDef::of::<clamp::Clamp>(),
+    OpDef::of::<Lut>(),
+    OpDef::of::<Quantize>(),
+    OpDef::of::<Dequantize>(),
+];

@@ -76,3 +76,16 @@ pub fn check_zero_point(d: &Desc) -> Result<()> {
     };
     if ok { Ok(()) } else { Err(Error::Quantization) }
 }
+
+/// A scale that divides: positive and finite, with the zero point in its type's range.
+pub fn check_scale(d: &Desc) -> Result<()> {
+    check_zero_point(d)?;
+    if d.scale.is_finite() && d.scale > 0.0 { Ok(()) } else { Err(Error::Quantization) }
+}
+
+/// For operators that only move or select data: both tensors must mean the same by the same level.
+pub fn check_same(a: &Desc, b: &Desc) -> Result<()> {
+    check_zero_point(a)?;
+    let same = a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits();
+    if same { Ok(()) } else { Err(Error::Quantization) }
+}

@@ -1,0 +1,117 @@
+//! Softmax, row by row. Each row is read twice: for its maximum and sum, then element by element as it is
+//! overwritten.
+
+use core::cell::Cell;
+
+use bytemuck::Pod;
+
+use crate::error::{Error, Result};
+use crate::kernels::fixed::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+use crate::kernels::gemmlowp::{exp_on_negative_values, reciprocal};
+use crate::kernels::level::{Affine, Level};
+use crate::ops::io::Io;
+use crate::ops::op::{Context, Op};
+use crate::ops::softmax::{self, Softmax, TABLE};
+use crate::ops::view::View;
+
+/// TFLite Micro's int8 kernel. A row whose exponentials sum to 512 or more, where TFLite Micro aborts, is all
+/// zero probability here.
+pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    /// Integer bits of the scaled difference and of the sum.
+    const DIFFERENCE: u32 = 5;
+    const SUM: i32 = 12;
+    let Softmax { multiplier: [multiplier, shift], diff_min, .. } = Softmax::parse(attributes)?;
+    rows::<i8>(io, |x, y| {
+        let max = greatest(x);
+        let exp = |level: i8| {
+            let difference = level.widen().wrapping_sub(max);
+            (difference >= diff_min).then(|| {
+                let shifted = difference.wrapping_mul(1i32.wrapping_shl(shift as u32));
+                let scaled = saturating_rounding_doubling_high_mul(shifted, multiplier);
+                exp_on_negative_values(scaled, DIFFERENCE)
+            })
+        };
+        let sum =
+            values(x).filter_map(exp).fold(0i32, |sum, e| sum.wrapping_add(rounding_divide_by_pot(e, SUM)));
+        let (scale, bits) = reciprocal(sum, SUM);
+        let exponent = bits.wrapping_add(31 - 8);
+        for (k, slot) in y.iter().enumerate() {
+            let level = x.at(k).ok_or(Error::Internal)?;
+            slot.set(match exp(level) {
+                Some(e) if exponent <= 31 => {
+                    let product = saturating_rounding_doubling_high_mul(scale, e);
+                    i8::narrow(rounding_divide_by_pot(product, exponent).wrapping_add(i8::MIN as i32))
+                }
+                _ => i8::MIN,
+            });
+        }
+        Ok(())
+    })
+}
+
+/// `round(256 * table[max - x] / sum) - 128` with ties upwards.
+pub fn int8_single(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let table: &[i32; TABLE] = io.input::<i32>(1)?.first_chunk().ok_or(Error::Internal)?;
+    rows::<i8>(io, |x, y| {
+        let max = greatest(x);
+        // The difference of two int8 levels fits a byte, and a byte any of the 256 entries.
+        let exp = |level: i8| table[usize::from(max.wrapping_sub(level.widen()) as u8)] as u32;
+        let sum = values(x).fold(0u32, |sum, level| sum.wrapping_add(exp(level)));
+        for (k, slot) in y.iter().enumerate() {
+            let e = exp(x.at(k).ok_or(Error::Internal)?);
+            let quotient = e.wrapping_shl(8).wrapping_add(sum >> 1).checked_div(sum).unwrap_or(0);
+            slot.set(i8::narrow((quotient as i32).wrapping_add(i8::MIN as i32)));
+        }
+        Ok(())
+    })
+}
+
+/// What dequantize, softmax, quantize give.
+pub fn int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let beta = Softmax::parse(attributes)?.beta;
+    let (px, py) = (Affine::of(io.input_desc(0)?), Affine::of(io.output_desc(0)?));
+    rows::<i8>(io, |x, y| {
+        let max = px.real(greatest(x));
+        let exp = |level: i8| libm::expf((px.real(level.widen()) - max) * beta);
+        let sum = values(x).fold(0f32, |sum, level| sum + exp(level));
+        for (k, slot) in y.iter().enumerate() {
+            let e = exp(x.at(k).ok_or(Error::Internal)?);
+            slot.set(i8::narrow(py.level(e / sum)));
+        }
+        Ok(())
+    })
+}
+
+/// Floats, summed in order.
+pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let beta = Softmax::parse(attributes)?.beta;
+    rows::<f32>(io, |x, y| {
+        let max = values(x).fold(f32::NEG_INFINITY, |m, v| if v > m { v } else { m });
+        let mut sum = 0f32;
+        for (k, slot) in y.iter().enumerate() {
+            let e = libm::expf((x.at(k).ok_or(Error::Internal)? - max) * beta);
+            sum += e;
+            slot.set(e);
+        }
+        for slot in y {
+            slot.set(slot.get() / sum);
+        }
+        Ok(())
+    })
+}
+
+/// Calls `f` with each row of the input and of the output.
+#[inline(always)]
+fn rows<T: Pod>(io: &mut Io<'_>, f: impl Fn(&View<'_, T>, &[Cell<T>]) -> Result<()>) -> Result<()> {
+    let len = softmax::row(io.input_desc(0)?);
+    let ([x], y) = io.views::<T, 1>([0], 0)?;
+    y.chunks_exact(len.max(1)).enumerate().try_for_each(|(r, y)| f(&x.row(r.wrapping_mul(len), len)?, y))
+}
+
+fn values<T: Copy>(x: &View<'_, T>) -> impl Iterator<Item = T> {
+    (0..).map_while(|k| x.at(k))
+}
+
+fn greatest(x: &View<'_, i8>) -> i32 {
+    values(x).fold(i8::MIN, |m, v| if v > m { v } else { m }).widen()
+}

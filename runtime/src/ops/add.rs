@@ -1,0 +1,146 @@
+//! Add and Sub: one definition with a sign, NumPy broadcasting, fused clamp.
+
+use crate::error::{Error, Result};
+use crate::kernels::reference::additive as reference;
+use crate::ops::attr::{Attr, Clamp};
+use crate::ops::broadcast;
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::quantized::{check_scale, check_zero_point};
+use crate::tensor::{Desc, Dtype};
+
+/// `a + b`.
+pub type Add = Additive<false>;
+
+/// Levels of int8 inputs are shifted left by this before they are scaled (TFLite rounding).
+pub const LEFT_SHIFT: u32 = 20;
+
+/// Operands: a, b, either constant, of shapes that broadcast. int8 (one scale per tensor), int32 (wrapping,
+/// not quantized) or float.
+///
+/// The constants mean, by rounding, with `s` the scales of a, b and the output:
+/// - `tflite`: `left`, `right`, `output` are `[multiplier, shift]` as [`Tflite`](crate::kernels::fixed::Tflite)
+///   has them, shifts -31..=0, for the reals `s_a / (2 max(s_a, s_b))`, `s_b / (2 max(s_a, s_b))` and
+///   `2 max(s_a, s_b) / (2^20 s_out)`.
+/// - `single`: the result is `(x_a * left[0] + x_b * right[0] + 2^(n-1)) >> n` with `n = output[1]` in 0..=30
+///   (no addend for 0), where `left[0] / 2^n` stands for `s_a / s_out`, `right[0] / 2^n` for `s_b / s_out`;
+///   `255 (left[0] + right[0]) + 2^n` stays below 2^31. The other numbers are 0.
+/// - `onnx`, int32 and float: all 0; `onnx` computes in floats from the tensors' own parameters.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Additive<const SUB: bool> {
+    /// Constant of operand a.
+    pub left: [i32; 2],
+    /// Constant of operand b.
+    pub right: [i32; 2],
+    /// Constant of the sum.
+    pub output: [i32; 2],
+    /// Fused activation's range in output numbers.
+    pub clamp: Clamp,
+}
+
+/// TFLite rounding, int8.
+pub const INT8_TFLITE: Entry = Entry {
+    id: 0,
+    name: "reference_add_int8_tflite",
+    dtypes: &[Dtype::I8],
+    roundings: &[Rounding::Tflite],
+    isa: Isa::Portable,
+    overlap: true,
+    run: reference::int8_tflite::<false>,
+};
+/// Single rounding, int8.
+pub const INT8_SINGLE: Entry = Entry {
+    name: "reference_add_int8_single",
+    roundings: &[Rounding::Single],
+    run: reference::int8_single::<false>,
+    ..INT8_TFLITE
+};
+/// In floats, int8.
+pub const INT8_ONNX: Entry = Entry {
+    name: "reference_add_int8_onnx",
+    roundings: &[Rounding::Onnx],
+    run: reference::int8_onnx::<false>,
+    ..INT8_TFLITE
+};
+/// int32, wrapping.
+pub const INT32: Entry = Entry {
+    name: "reference_add_int32",
+    dtypes: &[Dtype::I32],
+    roundings: &[Rounding::None],
+    run: reference::int32::<false>,
+    ..INT8_TFLITE
+};
+/// Float.
+pub const F32: Entry = Entry {
+    name: "reference_add_f32",
+    dtypes: &[Dtype::F32],
+    roundings: &[Rounding::None],
+    run: reference::f32::<false>,
+    ..INT8_TFLITE
+};
+
+impl<const SUB: bool> Additive<SUB> {
+    /// Without quantization constants: floats, int32 and `onnx`.
+    pub const fn plain(clamp: Clamp) -> Self {
+        Additive { left: [0; 2], right: [0; 2], output: [0; 2], clamp }
+    }
+
+    fn constants_fit(&self, rounding: Rounding) -> bool {
+        let pairs = [self.left, self.right, self.output];
+        match rounding {
+            Rounding::Tflite => pairs.iter().all(|&[m, s]| m >= 0 && (-31..=0).contains(&s)),
+            Rounding::Single => {
+                let ([left, 0], [right, 0], [0, n]) = (self.left, self.right, self.output) else {
+                    return false;
+                };
+                let most = 255i64 * (left as i64 + right as i64) + (1i64 << (n & 31));
+                left >= 0 && right >= 0 && (0..=30).contains(&n) && most <= i32::MAX as i64
+            }
+            Rounding::Onnx | Rounding::None => pairs == [[0; 2]; 3],
+        }
+    }
+}
+
+impl<const SUB: bool> Op for Additive<SUB> {
+    const CODE: u16 = if SUB { 5 } else { 4 };
+    const NAME: &'static str = if SUB { "sub" } else { "add" };
+    const KERNELS: &'static [Entry] =
+        if SUB { super::sub::KERNELS } else { &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT32, F32] };
+
+    fn parse(attributes: &[u8]) -> Result<Self> {
+        let mut r = reader(attributes);
+        let op = Additive {
+            left: [r.i32()?, r.i32()?],
+            right: [r.i32()?, r.i32()?],
+            output: [r.i32()?, r.i32()?],
+            clamp: Clamp::parse(&mut r)?,
+        };
+        r.end()?;
+        Ok(op)
+    }
+
+    fn emit(&self) -> Attr {
+        let pairs = [self.left, self.right, self.output];
+        self.clamp.emit(pairs.iter().flatten().fold(Attr::new(), |a, &v| a.i32(v)))
+    }
+
+    fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
+        broadcast::infer(inputs, &[Dtype::I8, Dtype::I32, Dtype::F32])
+    }
+
+    fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
+        let (a, b) = (inputs.get(0)?, inputs.get(1)?);
+        let y = outputs.first().ok_or(Error::Operand)?;
+        self.clamp.check(y.dtype)?;
+        for d in [a, b, y] {
+            match constants.rounding {
+                Rounding::Onnx => check_scale(d)?,
+                _ => check_zero_point(d)?,
+            }
+        }
+        if self.constants_fit(constants.rounding) { Ok(()) } else { Err(Error::Quantization) }
+    }
+
+    fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        broadcast::overlap(inputs, outputs, i, o)
+    }
+}

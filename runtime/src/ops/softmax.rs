@@ -1,0 +1,140 @@
+//! Softmax over the last axis: `exp(beta * x) / sum(exp(beta * x))`.
+
+use crate::error::{Error, Result};
+use crate::kernels::reference::softmax as reference;
+use crate::ops::attr::Attr;
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
+use crate::ops::quantized::{check_scale, check_zero_point};
+use crate::tensor::{Desc, Dtype};
+
+/// Entries of the table of the `single` rounding.
+pub const TABLE: usize = 256;
+/// Greatest entry of that table.
+pub const TABLE_MAX: i32 = 1 << 23;
+
+/// Operands: x of rank 1 or more, int8 or float; under `single` also a constant table `[256]` int32 whose entry
+/// `d` is `exp(-beta * scale * d)` times any common factor: entries in 0..=2^23, the first positive, the
+/// greatest times the row's length below 2^32.
+///
+/// Under `tflite` and `single` the output has scale 1/256 and zero point -128; under `onnx` the computation is in
+/// floats between the tensors' own parameters.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Softmax {
+    /// Factor of the logits, finite; 0 under `tflite` and `single`, whose constants hold it.
+    pub beta: f32,
+    /// `tflite`: `[multiplier, left shift 0..=30]` standing for `min(beta * scale * 2^26, 2^31 - 1)`; else 0.
+    pub multiplier: [i32; 2],
+    /// `tflite`: differences to the row's maximum below this (at most 0) count as probability 0, as TFLite's
+    /// CalculateInputRadius has it; else 0.
+    pub diff_min: i32,
+}
+
+/// TFLite's fixed point, int8.
+pub const INT8_TFLITE: Entry = Entry {
+    id: 0,
+    name: "reference_softmax_int8_tflite",
+    dtypes: &[Dtype::I8],
+    roundings: &[Rounding::Tflite],
+    isa: Isa::Portable,
+    overlap: true,
+    run: reference::int8_tflite,
+};
+/// Table and integer division, int8.
+pub const INT8_SINGLE: Entry = Entry {
+    name: "reference_softmax_int8_single",
+    roundings: &[Rounding::Single],
+    run: reference::int8_single,
+    ..INT8_TFLITE
+};
+/// In floats, int8.
+pub const INT8_ONNX: Entry = Entry {
+    name: "reference_softmax_int8_onnx",
+    roundings: &[Rounding::Onnx],
+    run: reference::int8_onnx,
+    ..INT8_TFLITE
+};
+/// Float.
+pub const F32: Entry = Entry {
+    name: "reference_softmax_f32",
+    dtypes: &[Dtype::F32],
+    roundings: &[Rounding::None],
+    run: reference::f32,
+    ..INT8_TFLITE
+};
+
+impl Op for Softmax {
+    const CODE: u16 = 15;
+    const NAME: &'static str = "softmax";
+    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+
+    fn parse(attributes: &[u8]) -> Result<Self> {
+        let mut r = reader(attributes);
+        let op = Softmax { beta: r.f32()?, multiplier: [r.i32()?, r.i32()?], diff_min: r.i32()? };
+        r.end()?;
+        Ok(op)
+    }
+
+    fn emit(&self) -> Attr {
+        let [multiplier, shift] = self.multiplier;
+        Attr::new().f32(self.beta).i32(multiplier).i32(shift).i32(self.diff_min)
+    }
+
+    fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
+        inputs.count(1, 2)?;
+        let x = inputs.get(0)?;
+        match x.dtype {
+            Dtype::I8 | Dtype::F32 if x.shape.rank() > 0 => Ok(Inferred::one(x.dtype, x.shape)),
+            Dtype::I8 | Dtype::F32 => Err(Error::Shape),
+            _ => Err(Error::Dtype),
+        }
+    }
+
+    fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
+        let (x, y) = (inputs.get(0)?, outputs.first().ok_or(Error::Operand)?);
+        check_zero_point(x)?;
+        check_zero_point(y)?;
+        let rounding = constants.rounding;
+        if rounding != Rounding::Single && inputs.optional(1).is_some() {
+            return Err(Error::Operand);
+        }
+        let fixed = matches!(rounding, Rounding::Tflite | Rounding::Single);
+        let [multiplier, shift] = self.multiplier;
+        let attributes = match rounding {
+            Rounding::Tflite => {
+                self.beta == 0.0 && multiplier >= 0 && (0..=30).contains(&shift) && self.diff_min <= 0
+            }
+            Rounding::Single => self.beta == 0.0 && self.multiplier == [0, 0] && self.diff_min == 0,
+            Rounding::Onnx | Rounding::None => {
+                self.beta.is_finite() && self.multiplier == [0, 0] && self.diff_min == 0
+            }
+        };
+        if !attributes || (fixed && (y.scale != 1.0 / 256.0 || y.zero_point != -128)) {
+            return Err(Error::Quantization);
+        }
+        match rounding {
+            Rounding::Onnx => {
+                check_scale(x)?;
+                check_scale(y)
+            }
+            Rounding::Single => {
+                constant(inputs, 1, Dtype::I32, &[TABLE])?;
+                let table = constants.get::<i32>(1)?;
+                let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
+                let sum = (greatest as u64).wrapping_mul(row(x) as u64);
+                let ranged = table.iter().all(|&v| (0..=TABLE_MAX).contains(&v));
+                let first = table.first().is_some_and(|&v| v > 0);
+                if ranged && first && sum < 1 << 32 { Ok(()) } else { Err(Error::Quantization) }
+            }
+            Rounding::Tflite | Rounding::None => Ok(()),
+        }
+    }
+
+    fn overlap(&self, _inputs: &Inputs<'_>, _outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        (i == 0 && o == 0).then_some(0)
+    }
+}
+
+/// Elements of the last axis.
+pub fn row(x: &Desc) -> usize {
+    x.shape.dim(x.shape.rank().wrapping_sub(1))
+}
