@@ -2,9 +2,12 @@
 //!
 //! `import -> ir -> passes -> quantize -> lower -> plan -> bundle -> sign`; a stage never imports a later one.
 
+pub mod bundle;
 pub mod error;
 pub mod interpret;
 pub mod ir;
 pub mod lower;
+pub mod plan;
+pub mod sign;
 
 pub use error::{Error, Result};

@@ -1,0 +1,203 @@
+//! Writes a plan and what belongs to it as one bundle.
+
+use samara_runtime::bundle::golden::{self, Tolerance};
+use samara_runtime::bundle::manifest::{self, Tag};
+use samara_runtime::bundle::prefix::{CONTENT_ALIGN, HASH_LEN, SLOT_LEN};
+use samara_runtime::bundle::section::{self, Kind, SECTION_ALIGN, Section};
+use samara_runtime::bundle::{Prefix, Version};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+
+/// log2 of the chunk size that pack writes: 4 KiB, a flash sector of most microcontrollers.
+pub const CHUNK_LOG2: u8 = 12;
+/// Signature slots that pack leaves free.
+pub const SIGNATURE_SLOTS: u8 = 4;
+
+/// What a bundle says of itself beside its plan.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// Raised when older versions must never run again.
+    pub security_counter: u32,
+    /// Device class it is meant for; empty for any.
+    pub class: String,
+    /// `classification`, …; empty where unknown.
+    pub task: String,
+    /// Class labels of output 0.
+    pub labels: Vec<String>,
+    /// Target profile.
+    pub target: String,
+}
+
+/// One golden vector: bytes of each input, then of each output.
+#[derive(Clone, Debug)]
+pub struct Vector {
+    /// In graph order, exact sizes.
+    pub inputs: Vec<Vec<u8>>,
+    /// In graph order, exact sizes.
+    pub outputs: Vec<Vec<u8>>,
+}
+
+/// All parts of a bundle.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    /// Who it is.
+    pub identity: &'a Identity,
+    /// What it runs.
+    pub plan: &'a Plan,
+    /// Its self-test.
+    pub golden: &'a [Vector],
+    /// Tolerance of every float output of the self-test.
+    pub tolerance: Tolerance,
+    /// Lineage and licence, JSON; empty for none.
+    pub card: &'a [u8],
+}
+
+/// The bundle's bytes, unsigned. Equal parts give equal bytes.
+pub fn write(parts: &Parts<'_>) -> Result<Vec<u8>> {
+    let sections = [
+        (Kind::Manifest, manifest(parts)?),
+        (Kind::Plan, parts.plan.emit()?),
+        (Kind::Weights, parts.plan.weights.clone()),
+        (Kind::Golden, golden_section(parts)),
+        (Kind::Card, parts.card.to_vec()),
+        (Kind::Names, names(parts.plan)?),
+    ];
+    let content = content(&sections);
+    let table: Vec<u8> =
+        content.chunks(1 << CHUNK_LOG2).flat_map(|c| <[u8; HASH_LEN]>::from(Sha256::digest(c))).collect();
+    let mut class = [0u8; 32];
+    let bytes = parts.identity.class.as_bytes();
+    if bytes.len() > class.len() || !bytes.iter().all(u8::is_ascii_graphic) {
+        return Err(Error::invalid(format!(
+            "device class '{}' is not at most 32 printable ASCII characters",
+            parts.identity.class
+        )));
+    }
+    class[..bytes.len()].copy_from_slice(bytes);
+    let prefix = Prefix {
+        chunk_log2: CHUNK_LOG2,
+        slots: SIGNATURE_SLOTS,
+        content_len: content.len() as u64,
+        table_hash: Sha256::digest(&table).into(),
+        name_hash: Sha256::digest(parts.identity.name.as_bytes()).into(),
+        version: parts.identity.version,
+        security_counter: parts.identity.security_counter,
+        class,
+    };
+    let mut out = prefix.emit().to_vec();
+    out.resize(out.len() + SIGNATURE_SLOTS as usize * SLOT_LEN, 0);
+    out.extend(table);
+    out.resize(out.len().next_multiple_of(CONTENT_ALIGN), 0);
+    out.extend(content);
+    Ok(out)
+}
+
+fn content(sections: &[(Kind, Vec<u8>)]) -> Vec<u8> {
+    let used: Vec<_> = sections
+        .iter()
+        .filter(|(kind, bytes)| {
+            !bytes.is_empty() || matches!(kind, Kind::Manifest | Kind::Plan | Kind::Weights)
+        })
+        .collect();
+    let mut at = section::TABLE_HEADER_LEN + used.len() * section::RECORD_LEN;
+    let mut out = section::emit_table_header(used.len() as u32).to_vec();
+    for (kind, bytes) in &used {
+        at = at.next_multiple_of(SECTION_ALIGN);
+        out.extend(Section { kind: *kind as u16, offset: at as u64, len: bytes.len() as u64 }.emit());
+        at += bytes.len();
+    }
+    for (_, bytes) in used {
+        out.resize(out.len().next_multiple_of(SECTION_ALIGN), 0);
+        out.extend(bytes);
+    }
+    out
+}
+
+fn manifest(parts: &Parts<'_>) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut put = |tag: Tag, text: &str| -> Result<()> {
+        let value = postcard::to_stdvec(text).map_err(|e| Error::invalid(e.to_string()))?;
+        if value.len() > manifest::MAX_VALUE {
+            return Err(Error::invalid(format!("a name of {} bytes is too long for a manifest", text.len())));
+        }
+        out.extend(manifest::emit_header(tag, value.len() as u32));
+        out.extend(value);
+        Ok(())
+    };
+    let identity = parts.identity;
+    put(Tag::Name, &identity.name)?;
+    for (tag, text) in [(Tag::Task, &identity.task), (Tag::Target, &identity.target)] {
+        if !text.is_empty() {
+            put(tag, text)?;
+        }
+    }
+    for &t in &parts.plan.inputs {
+        put(Tag::Input, &parts.plan.tensors[t].name)?;
+    }
+    for &t in &parts.plan.outputs {
+        put(Tag::Output, &parts.plan.tensors[t].name)?;
+    }
+    for label in &identity.labels {
+        put(Tag::Label, label)?;
+    }
+    let contract = contract(identity, parts.plan);
+    out.extend(manifest::emit_header(Tag::Contract, contract.len() as u32));
+    out.extend(contract);
+    Ok(out)
+}
+
+/// What an application compiles against: names, types, shapes and parameters of inputs and outputs, and labels.
+pub fn contract(identity: &Identity, plan: &Plan) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"samara-contract-1\0");
+    let mut field = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    for (side, tensors) in [(b"i", &plan.inputs), (b"o", &plan.outputs)] {
+        for &t in tensors {
+            let t = &plan.tensors[t];
+            field(side);
+            field(t.name.as_bytes());
+            field(&[t.desc.dtype as u8]);
+            field(&t.desc.shape.dims().iter().flat_map(|d| d.to_le_bytes()).collect::<Vec<_>>());
+            field(&t.desc.scale.to_bits().to_le_bytes());
+            field(&t.desc.zero_point.to_le_bytes());
+        }
+    }
+    identity.labels.iter().for_each(|l| field(l.as_bytes()));
+    hash.finalize().into()
+}
+
+fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
+    if parts.golden.is_empty() {
+        return Vec::new();
+    }
+    let outputs = &parts.plan.outputs;
+    let mut out = golden::emit_header(parts.golden.len() as u32, outputs.len() as u32).to_vec();
+    for &o in outputs {
+        let float = parts.plan.tensors[o].desc.dtype == samara_runtime::Dtype::F32;
+        out.extend(if float { parts.tolerance } else { Tolerance { absolute: 0.0, relative: 0.0 } }.emit());
+    }
+    for vector in parts.golden {
+        for bytes in vector.inputs.iter().chain(&vector.outputs) {
+            out.extend(bytes);
+            out.resize(out.len().next_multiple_of(4), 0);
+        }
+    }
+    out
+}
+
+/// Names for people, as JSON: tensors by id, steps by index.
+fn names(plan: &Plan) -> Result<Vec<u8>> {
+    let tensors: Vec<&str> = plan.tensors.iter().map(|t| &t.name[..]).collect();
+    let steps: Vec<&str> = plan.steps.iter().map(|s| &s.name[..]).collect();
+    serde_json::to_vec(&serde_json::json!({ "tensors": tensors, "steps": steps }))
+        .map_err(|e| Error::invalid(e.to_string()))
+}

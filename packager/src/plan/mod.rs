@@ -1,0 +1,140 @@
+//! From a graph to a plan: steps, constants, and a place in the arena for every tensor.
+
+pub mod memory;
+mod steps;
+
+use samara_runtime::Desc;
+use samara_runtime::bundle::plan::{Header, NO_TENSOR, StepRecord, TensorRecord};
+use samara_runtime::ops::Rounding;
+
+use crate::error::{Error, Result};
+use crate::ir::Graph;
+
+/// A tensor with its place.
+#[derive(Clone, Debug)]
+pub struct PlannedTensor {
+    /// The graph's name of it, or one made for a constant or scratch.
+    pub name: String,
+    /// Type, shape, parameters, place.
+    pub desc: Desc,
+    /// In the arena or in the weights.
+    pub offset: usize,
+}
+
+/// A step with its operands.
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// The graph's name of the node.
+    pub name: String,
+    /// Operator code.
+    pub op: u16,
+    /// Kernel id.
+    pub kernel: u8,
+    /// How it rounds.
+    pub rounding: Rounding,
+    /// At most 48 bytes.
+    pub attributes: Vec<u8>,
+    /// Indices of tensors, `None` where absent.
+    pub inputs: Vec<Option<usize>>,
+    /// Indices of tensors.
+    pub outputs: Vec<usize>,
+    /// Index of the scratch tensor.
+    pub scratch: Option<usize>,
+    /// Multiply-accumulates.
+    pub macs: u64,
+}
+
+/// Everything the runtime needs, before it is written as bytes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In the order of first use.
+    pub tensors: Vec<PlannedTensor>,
+    /// In order of execution.
+    pub steps: Vec<PlannedStep>,
+    /// Tensors of the graph's inputs.
+    pub inputs: Vec<usize>,
+    /// Tensors of the graph's outputs.
+    pub outputs: Vec<usize>,
+    /// Constants, deduplicated, each 16-byte aligned.
+    pub weights: Vec<u8>,
+    /// Bytes of arena.
+    pub arena: usize,
+    /// The rounding of integer steps, `None` for a float model.
+    pub numeric: Rounding,
+}
+
+/// Plans a legalized graph (see [`crate::passes`]).
+pub fn plan(graph: &Graph) -> Result<Plan> {
+    let mut plan = steps::steps(graph)?;
+    memory::place(&mut plan)?;
+    Ok(plan)
+}
+
+impl Plan {
+    /// Multiply-accumulates of one run.
+    pub fn macs(&self) -> u64 {
+        self.steps.iter().map(|s| s.macs).sum()
+    }
+
+    /// The plan section's bytes; the layout is the runtime's ([`samara_runtime::bundle::plan`]).
+    pub fn emit(&self) -> Result<Vec<u8>> {
+        let id = |t: usize| -> Result<u16> {
+            u16::try_from(t)
+                .ok()
+                .filter(|&t| t != NO_TENSOR)
+                .ok_or_else(|| Error::invalid("too many tensors"))
+        };
+        let optional = |t: Option<usize>| t.map_or(Ok(NO_TENSOR), id);
+        let mut operands = Vec::new();
+        for &t in self.inputs.iter().chain(&self.outputs) {
+            operands.push(id(t)?);
+        }
+        let mut attributes: Vec<u8> = Vec::new();
+        let mut records = Vec::new();
+        for step in &self.steps {
+            records.push(StepRecord {
+                op: step.op,
+                kernel: step.kernel,
+                rounding: step.rounding,
+                operands: operands.len() as u32,
+                inputs: step.inputs.len() as u8,
+                outputs: step.outputs.len() as u8,
+                attribute_len: step.attributes.len() as u16,
+                attributes: attributes.len() as u32,
+            });
+            for &t in &step.inputs {
+                operands.push(optional(t)?);
+            }
+            for &t in &step.outputs {
+                operands.push(id(t)?);
+            }
+            operands.push(optional(step.scratch)?);
+            attributes.extend(&step.attributes);
+            attributes.resize(attributes.len().next_multiple_of(4), 0);
+        }
+        let header = Header {
+            tensors: self.tensors.len() as u32,
+            steps: self.steps.len() as u32,
+            operands: operands.len() as u32,
+            attributes: attributes.len() as u32,
+            inputs: self.inputs.len() as u16,
+            outputs: self.outputs.len() as u16,
+            arena: self.arena as u32,
+            macs: self.macs(),
+            numeric: self.numeric,
+        };
+        let mut out = header.emit().to_vec();
+        for t in &self.tensors {
+            out.extend(TensorRecord { desc: t.desc, offset: t.offset as u32 }.emit());
+        }
+        for record in &records {
+            out.extend(record.emit());
+        }
+        for operand in operands {
+            out.extend(operand.to_le_bytes());
+        }
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend(attributes);
+        Ok(out)
+    }
+}

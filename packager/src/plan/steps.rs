@@ -1,0 +1,161 @@
+//! Lowers every node and gathers constants; leaves arena offsets open.
+
+use std::collections::HashMap;
+
+use samara_runtime::ops::eval::Value;
+use samara_runtime::ops::{Inputs, Rounding};
+use samara_runtime::{Desc, Dtype, Place, Shape};
+
+use super::{Plan, PlannedStep, PlannedTensor};
+use crate::error::{About, Error, Result};
+use crate::ir::{Graph, Node, TensorId};
+use crate::lower::{self, Lowered, Operand, View};
+
+/// Constants start at multiples of this.
+const CONSTANT_ALIGN: usize = 16;
+
+pub(super) fn steps(graph: &Graph) -> Result<Plan> {
+    let mut builder = Builder {
+        graph,
+        plan: Plan {
+            tensors: Vec::new(),
+            steps: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            weights: Vec::new(),
+            arena: 0,
+            numeric: Rounding::None,
+        },
+        places: HashMap::new(),
+        constants: HashMap::new(),
+    };
+    for &t in &graph.inputs {
+        let t = builder.tensor(t)?;
+        builder.plan.inputs.push(t);
+    }
+    for node in &graph.nodes {
+        builder.step(node).about(format_args!("node '{}' ({})", node.name, node.op.name()))?;
+    }
+    for &t in &graph.outputs {
+        if graph.tensors[t].is_constant() {
+            return Err(Error::invalid("is constant; a model must compute its outputs"))
+                .about(format_args!("output '{}'", graph.tensors[t].name));
+        }
+        let t = builder.tensor(t)?;
+        builder.plan.outputs.push(t);
+    }
+    Ok(builder.plan)
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    plan: Plan,
+    places: HashMap<TensorId, usize>,
+    /// Offset in the weights by content.
+    constants: HashMap<Vec<u8>, usize>,
+}
+
+impl Builder<'_> {
+    fn step(&mut self, node: &Node) -> Result<()> {
+        let inputs: Vec<_> = node.inputs.iter().map(|t| t.map(|t| &self.graph.tensors[t])).collect();
+        let [output] = node.outputs[..] else {
+            return Err(Error::invalid(format!("has {} outputs where one is planned", node.outputs.len())));
+        };
+        let view = View {
+            op: &node.op,
+            inputs: &inputs,
+            output: &self.graph.tensors[output],
+            numeric: self.graph.numeric,
+        };
+        let Lowered { code, attributes, rounding, kernel, operands } = lower::lower(&view)?;
+        let mut step = PlannedStep {
+            name: node.name.clone(),
+            op: code,
+            kernel,
+            rounding,
+            attributes: attributes.bytes().to_vec(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            scratch: None,
+            macs: 0,
+        };
+        for operand in operands {
+            let tensor = match operand {
+                Operand::Absent => None,
+                Operand::Constant(value) => Some(self.constant(&format!("{}/constant", node.name), &value)),
+                Operand::Input(i) => match node.inputs.get(i).copied().flatten() {
+                    Some(t) => Some(self.tensor(t)?),
+                    None => None,
+                },
+            };
+            step.inputs.push(tensor);
+        }
+        step.outputs.push(self.tensor(output)?);
+        self.measure(&mut step)?;
+        if rounding != Rounding::None {
+            self.plan.numeric = rounding;
+        }
+        self.plan.steps.push(step);
+        Ok(())
+    }
+
+    /// Scratch and multiply-accumulates, and that the runtime's inference agrees with the graph.
+    fn measure(&mut self, step: &mut PlannedStep) -> Result<()> {
+        let def = lower::definition(step.op)?;
+        let inputs: Vec<Option<Desc>> =
+            step.inputs.iter().map(|t| t.map(|t| self.plan.tensors[t].desc)).collect();
+        let outputs: Vec<Desc> = step.outputs.iter().map(|&t| self.plan.tensors[t].desc).collect();
+        let inferred = def.infer(&step.attributes, &Inputs(&inputs))?;
+        for (inferred, planned) in inferred.outputs().iter().zip(&outputs) {
+            if (inferred.dtype, inferred.shape) != (planned.dtype, planned.shape) {
+                return Err(Error::invalid(format!(
+                    "the model says its output is {} {:?}, but it is {} {:?}",
+                    planned.dtype.name(),
+                    planned.shape.dims(),
+                    inferred.dtype.name(),
+                    inferred.shape.dims()
+                )));
+            }
+        }
+        step.macs = def.macs(&step.attributes, &Inputs(&inputs), &outputs)?;
+        let scratch = def.scratch(&step.attributes, &Inputs(&inputs), &outputs, step.kernel)?;
+        if scratch > 0 {
+            let desc = Desc::new(Dtype::U8, Shape::new(&[scratch as u32])?);
+            self.plan.tensors.push(PlannedTensor { name: format!("{}/scratch", step.name), desc, offset: 0 });
+            step.scratch = Some(self.plan.tensors.len() - 1);
+        }
+        Ok(())
+    }
+
+    fn tensor(&mut self, id: TensorId) -> Result<usize> {
+        if let Some(&t) = self.places.get(&id) {
+            return Ok(t);
+        }
+        let tensor = &self.graph.tensors[id];
+        let t = if tensor.is_constant() {
+            self.constant(&tensor.name, &tensor.value()?)
+        } else {
+            self.plan.tensors.push(PlannedTensor {
+                name: tensor.name.clone(),
+                desc: tensor.desc()?,
+                offset: 0,
+            });
+            self.plan.tensors.len() - 1
+        };
+        self.places.insert(id, t);
+        Ok(t)
+    }
+
+    fn constant(&mut self, name: &str, value: &Value) -> usize {
+        let weights = &mut self.plan.weights;
+        let offset = *self.constants.entry(value.bytes().to_vec()).or_insert_with(|| {
+            weights.resize(weights.len().next_multiple_of(CONSTANT_ALIGN), 0);
+            let offset = weights.len();
+            weights.extend(value.bytes());
+            offset
+        });
+        let desc = Desc { place: Place::Weights, ..value.desc };
+        self.plan.tensors.push(PlannedTensor { name: name.into(), desc, offset });
+        self.plan.tensors.len() - 1
+    }
+}
