@@ -8,6 +8,7 @@ pub mod interpret;
 pub mod ir;
 pub mod lower;
 pub mod plan;
+pub mod quantize;
 pub mod sign;
 
 pub use error::{Error, Result};
