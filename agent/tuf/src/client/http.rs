@@ -12,17 +12,17 @@ pub struct Http {
 }
 
 impl Http {
-    /// With timeouts that end a stalled transfer: 10 s to connect, 30 s per answer, 60 s per metadata body.
+    /// With timeouts against slow retrieval: 10 s to connect, 30 s for an answer, 60 s for a metadata file. Target
+    /// files have none, because their size has none; a caller that must not wait stops reading.
     pub fn new(metadata_url: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_recv_response(Some(Duration::from_secs(30)))
-            .http_status_as_error(false)
             .build();
         Http::with_agent(config.into(), metadata_url)
     }
 
-    /// Over an agent that is configured already (proxy, certificates); it must not turn statuses into errors.
+    /// Over an agent that is configured already: proxy, certificates, timeouts.
     pub fn with_agent(agent: ureq::Agent, metadata_url: &str) -> Self {
         Http { agent, metadata_url: metadata_url.trim_end_matches('/').into() }
     }
@@ -30,15 +30,23 @@ impl Http {
     /// Opens a target file; `path` is [`super::Target::path`].
     pub fn open_target(&self, targets_url: &str, path: &str) -> Result<Box<dyn Read>> {
         let url = format!("{}/{path}", targets_url.trim_end_matches('/'));
-        match self.get(&url)? {
+        match self.get(&url, None)? {
             Some(body) => Ok(Box::new(body.into_reader())),
             None => Err(Error::Missing { path: url }),
         }
     }
 
-    fn get(&self, url: &str) -> Result<Option<ureq::Body>> {
+    fn get(&self, url: &str, body_timeout: Option<Duration>) -> Result<Option<ureq::Body>> {
         let failed = |reason: String| Error::Fetch { url: url.into(), reason };
-        let response = self.agent.get(url).call().map_err(|e| failed(e.to_string()))?;
+        let response = self
+            .agent
+            .get(url)
+            .config()
+            .timeout_recv_body(body_timeout)
+            .http_status_as_error(false)
+            .build()
+            .call()
+            .map_err(|e| failed(e.to_string()))?;
         match response.status().as_u16() {
             200 => Ok(Some(response.into_body())),
             // Object stores that may not list a directory answer 403 for a file that is not there.
@@ -51,7 +59,7 @@ impl Http {
 impl Fetch for Http {
     fn fetch(&mut self, path: &str, max_bytes: u64) -> Result<Option<Vec<u8>>> {
         let url = format!("{}/{path}", self.metadata_url);
-        let Some(body) = self.get(&url)? else { return Ok(None) };
+        let Some(body) = self.get(&url, Some(Duration::from_secs(60)))? else { return Ok(None) };
         let mut bytes = Vec::new();
         body.into_reader()
             .take(max_bytes.saturating_add(1))
