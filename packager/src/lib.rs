@@ -3,12 +3,15 @@
 //! `import -> ir -> passes -> quantize -> lower -> plan -> bundle -> sign`; a stage never imports a later one.
 
 pub mod bundle;
+pub mod cli;
 pub mod error;
+pub mod files;
 pub mod interpret;
 pub mod ir;
 pub mod lower;
 pub mod plan;
 pub mod quantize;
 pub mod sign;
+pub mod target;
 
 pub use error::{Error, Result};

@@ -1,0 +1,5 @@
+//! The `samara` command.
+
+fn main() -> std::process::ExitCode {
+    samara_packager::cli::main()
+}
