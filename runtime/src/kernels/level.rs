@@ -30,7 +30,7 @@ macro_rules! level {
     )*};
 }
 
-level!(i8, u8, i16);
+level!(i8, u8, i16, i32);
 
 /// Scale and zero point of one tensor, for arithmetic in floats.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use crate::kernels::reference::additive as reference;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
-use crate::ops::quantized::{check_scale, check_zero_point};
+use crate::ops::quantized::check_parameters;
 use crate::tensor::{Desc, Dtype};
 
 /// `a + b`.
@@ -132,10 +132,7 @@ impl<const SUB: bool> Op for Additive<SUB> {
         let y = outputs.first().ok_or(Error::Operand)?;
         self.clamp.check(y.dtype)?;
         for d in [a, b, y] {
-            match constants.rounding {
-                Rounding::Onnx => check_scale(d)?,
-                _ => check_zero_point(d)?,
-            }
+            check_parameters(d, constants.rounding)?;
         }
         if self.constants_fit(constants.rounding) { Ok(()) } else { Err(Error::Quantization) }
     }

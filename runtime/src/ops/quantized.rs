@@ -89,3 +89,21 @@ pub fn check_same(a: &Desc, b: &Desc) -> Result<()> {
     let same = a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits();
     if same { Ok(()) } else { Err(Error::Quantization) }
 }
+
+/// One multiplier and shift in attributes: in the rounding's range, and zero where the rounding has none.
+pub fn check_multiplier(pair: [i32; 2], rounding: Rounding) -> Result<()> {
+    let ok = match rounding {
+        Rounding::Tflite => Tflite::valid(pair),
+        Rounding::Single => Single::valid(pair),
+        Rounding::Onnx | Rounding::None => pair == [0, 0],
+    };
+    if ok { Ok(()) } else { Err(Error::Quantization) }
+}
+
+/// What `rounding` needs of a tensor's own parameters: `onnx` divides by scales, the others only know zero points.
+pub fn check_parameters(d: &Desc, rounding: Rounding) -> Result<()> {
+    match rounding {
+        Rounding::Onnx => check_scale(d),
+        Rounding::Tflite | Rounding::Single | Rounding::None => check_zero_point(d),
+    }
+}
