@@ -53,7 +53,7 @@ pub fn channel_constants(reals: &[f64], rounding: Rounding) -> Result<Value> {
         return Ok(Value::constant(Dtype::F32, &[n], &scales)?);
     }
     let pairs: Vec<[i32; 2]> = reals.iter().map(|&r| fixed(r, rounding)).collect::<Result<_>>()?;
-    Ok(Value::constant(Dtype::I32, &[n, 2], &pairs)?)
+    Ok(Value::constant(Dtype::I32, &[n, 2], pairs.as_flattened())?)
 }
 
 /// Least and greatest level of an integer type.

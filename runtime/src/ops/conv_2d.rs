@@ -74,6 +74,9 @@ impl Op for Conv2d {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(2, 4)?;
         let x = inputs.get(0)?;
+        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+            return Err(Error::Dtype);
+        }
         let [n, h, w, c] = x.shape.dims4()?;
         let [o, kh, kw, per_group] = inputs.get(1)?.shape.dims4()?;
         let groups = self.groups as usize;
@@ -93,30 +96,12 @@ impl Op for Conv2d {
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
-        let (x, y) = (inputs.get(0).ok()?, outputs.first()?);
-        if i != 0 || o != 0 || x.shape.dim(0) != 1 {
-            return None;
-        }
-        let size = x.dtype.size();
-        self.window.distance(
-            y.shape.dim(1),
-            x.shape.inner(1).checked_mul(size)?,
-            y.shape.inner(1).checked_mul(size)?,
-        )
+        if i == 0 && o == 0 { self.window.overlap(inputs.get(0).ok()?, outputs.first()?) } else { None }
     }
 
     fn overlap_descending(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
-        let (x, w, y) = (inputs.get(0).ok()?, inputs.get(1).ok()?, outputs.first()?);
-        if i != 0 || o != 0 || x.shape.dim(0) != 1 {
-            return None;
-        }
-        let size = x.dtype.size();
-        self.window.distance_descending(
-            y.shape.dim(1),
-            [x.shape.dim(1), w.shape.dim(1)],
-            x.shape.inner(1).checked_mul(size)?,
-            y.shape.inner(1).checked_mul(size)?,
-        )
+        let (x, taps, y) = (inputs.get(0).ok()?, inputs.get(1).ok()?.shape.dim(1), outputs.first()?);
+        if i == 0 && o == 0 { self.window.overlap_descending(x, y, taps) } else { None }
     }
 
     fn macs(&self, inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {

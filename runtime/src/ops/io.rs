@@ -197,6 +197,10 @@ impl Pair<'_> {
             Pair::Together { bytes, input, output } => {
                 let i = within(i, input)?;
                 let o = within(o, output)?;
+                if i.start == i.end {
+                    // A window that lies in the padding reads nothing, wherever its empty range falls.
+                    return Ok((&[], cast_mut(bytes.get_mut(o).ok_or(Error::Internal)?)?));
+                }
                 if o.end <= i.start {
                     let (low, high) = bytes.split_at_mut_checked(i.start).ok_or(Error::Internal)?;
                     let read = high.get(..i.end.wrapping_sub(i.start)).ok_or(Error::Internal)?;

@@ -1,7 +1,10 @@
 //! Geometry shared by the operators that slide a window over NHWC images.
 
+use core::ops::Range;
+
 use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
+use crate::tensor::Desc;
 
 /// Strides, dilations and explicit padding of a two-dimensional window, in elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,30 +40,63 @@ impl Window {
 
     /// Output height and width for an input and a window of these heights and widths.
     pub fn output(&self, input: [usize; 2], window: [usize; 2]) -> Result<[usize; 2]> {
-        Ok([self.along(0, input[0], window[0])?, self.along(1, input[1], window[1])?])
-    }
-
-    fn along(&self, axis: usize, input: usize, window: usize) -> Result<usize> {
-        let pad = self.pad[axis] as usize + self.pad[axis + 2] as usize;
-        let stride = self.stride[axis] as usize;
-        let reach = window
-            .checked_sub(1)
-            .and_then(|w| w.checked_mul(self.dilation[axis] as usize))
-            .and_then(|w| w.checked_add(1))
-            .ok_or(Error::Shape)?;
-        let room = input.checked_add(pad).and_then(|n| n.checked_sub(reach)).ok_or(Error::Shape)?;
-        room.checked_div(stride).map(|n| n + 1).ok_or(Error::Attribute)
+        let [sy, sx] = self.stride;
+        let [dy, dx] = self.dilation;
+        let [top, left, bottom, right] = self.pad;
+        Ok([
+            along(input[0], window[0], sy, dy, top, bottom)?,
+            along(input[1], window[1], sx, dx, left, right)?,
+        ])
     }
 
     /// Input coordinate of window tap `tap` at output position `at` along `axis`, or `None` in the padding.
     #[inline(always)]
     pub fn tap(&self, axis: usize, at: usize, tap: usize, input: usize) -> Option<usize> {
+        let (position, pad) = self.position(axis, at, tap);
+        position.checked_sub(pad).filter(|&p| p < input)
+    }
+
+    /// Coordinate in the padded input, and the padding before it.
+    #[inline(always)]
+    fn position(&self, axis: usize, at: usize, tap: usize) -> (usize, usize) {
         let (stride, dilation, pad) = match axis {
             0 => (self.stride[0], self.dilation[0], self.pad[0]),
             _ => (self.stride[1], self.dilation[1], self.pad[1]),
         };
         let position = at.wrapping_mul(stride as usize).wrapping_add(tap.wrapping_mul(dilation as usize));
-        position.checked_sub(pad as usize).filter(|&p| p < input)
+        (position, pad as usize)
+    }
+
+    /// Whether window tap `tap` at output position `at` lies at `-before` or after and below `end`.
+    #[inline(always)]
+    pub fn counts(&self, axis: usize, at: usize, tap: usize, before: usize, end: usize) -> bool {
+        // Shifted by `before`, so that the counted padding starts at 0.
+        let (position, pad) = self.position(axis, at, tap);
+        position.wrapping_add(before).checked_sub(pad).is_some_and(|p| p < end.wrapping_add(before))
+    }
+
+    /// Input rows from the first to the last one that any of `taps` taps reads at output row `at`; an empty
+    /// range where all taps lie in the padding.
+    #[inline(always)]
+    pub fn rows(&self, at: usize, taps: usize, height: usize) -> Range<usize> {
+        let first = (0..taps).find_map(|k| self.tap(0, at, k, height));
+        let last = (0..taps).rev().find_map(|k| self.tap(0, at, k, height));
+        match (first, last) {
+            (Some(first), Some(last)) => first..last.wrapping_add(1),
+            _ => height..height,
+        }
+    }
+
+    /// As [`crate::ops::Op::overlap`] for the only image of `x` and the only image of `y`.
+    pub fn overlap(&self, x: &Desc, y: &Desc) -> Option<usize> {
+        let (rows, _, input_row, output_row) = image(x, y)?;
+        self.distance(rows, input_row, output_row)
+    }
+
+    /// As [`crate::ops::Op::overlap_descending`] with `taps` rows of window taps.
+    pub fn overlap_descending(&self, x: &Desc, y: &Desc, taps: usize) -> Option<usize> {
+        let (rows, input_rows, input_row, output_row) = image(x, y)?;
+        self.distance_descending(rows, [input_rows, taps], input_row, output_row)
     }
 
     /// The least byte distance input − output at which rows may be computed in ascending order in shared
@@ -104,6 +140,26 @@ impl Window {
         }
         Some(distance)
     }
+}
+
+/// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image.
+fn image(x: &Desc, y: &Desc) -> Option<(usize, usize, usize, usize)> {
+    let row = |d: &Desc| d.shape.inner(1).checked_mul(d.dtype.size());
+    if x.shape.dim(0) != 1 {
+        return None;
+    }
+    Some((y.shape.dim(1), x.shape.dim(1), row(x)?, row(y)?))
+}
+
+fn along(input: usize, taps: usize, stride: u16, dilation: u16, before: u16, after: u16) -> Result<usize> {
+    let reach = taps
+        .checked_sub(1)
+        .and_then(|w| w.checked_mul(dilation as usize))
+        .and_then(|w| w.checked_add(1))
+        .ok_or(Error::Shape)?;
+    let padded = input.checked_add(before as usize + after as usize).ok_or(Error::Shape)?;
+    let room = padded.checked_sub(reach).ok_or(Error::Shape)?;
+    room.checked_div(stride as usize).and_then(|n| n.checked_add(1)).ok_or(Error::Attribute)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
 use crate::kernels::float::{Fma, Soft};
+use crate::kernels::reference::rows::by_rows;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
@@ -59,50 +60,30 @@ fn walk<T: bytemuck::Pod, A: Copy>(
     finish: impl Fn(A, usize) -> Result<T>,
 ) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
-    let [batch, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
+    let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [outputs, kh, kw, per_group] = io.input_desc(1)?.shape.dims4()?;
-    let [_, oh, ow, _] = io.output_desc(0)?.shape.dims4()?;
     let per_output_group = outputs.checked_div(op.groups as usize).ok_or(Error::Attribute)?;
-    let (input_row, output_row) = (width * channels, ow * outputs);
-    let mut pair = io.pair::<T, T>(0, 0)?;
-    let descending = pair.descending();
-    for n in 0..batch {
-        for k in 0..oh {
-            let y = if descending { oh - 1 - k } else { k };
-            // Only the rows under the window: what lies above may already be overwritten.
-            let first = (0..kh).find_map(|k| op.window.tap(0, y, k, height));
-            let last = (0..kh).rev().find_map(|k| op.window.tap(0, y, k, height));
-            let (first, end) = match (first, last) {
-                (Some(a), Some(b)) => (a, b + 1),
-                _ => (height, height),
-            };
-            let base = n * height;
-            let out = (n * oh + y) * output_row;
-            let (rows, row) = pair.window::<T, T>(
-                (base + first) * input_row..(base + end) * input_row,
-                out..out + output_row,
-            )?;
-            for (x, pixel) in row.chunks_exact_mut(outputs.max(1)).enumerate() {
-                for (o, slot) in pixel.iter_mut().enumerate() {
-                    let group = o.checked_div(per_output_group).unwrap_or(0);
-                    let mut acc = start(o);
-                    for ky in 0..kh {
-                        let Some(iy) = op.window.tap(0, y, ky, height) else { continue };
-                        for kx in 0..kw {
-                            let Some(ix) = op.window.tap(1, x, kx, width) else { continue };
-                            let i = (iy - first) * input_row + ix * channels + group * per_group;
-                            let k = ((o * kh + ky) * kw + kx) * per_group;
-                            let xs = rows.get(i..i + per_group).ok_or(Error::Internal)?;
-                            let ws = weights.get(k..k + per_group).ok_or(Error::Internal)?;
-                            for (&x, &w) in xs.iter().zip(ws) {
-                                acc = mac(acc, x, w);
-                            }
+    by_rows::<T>(io, &op.window, kh, |row| {
+        for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
+            for (o, slot) in pixel.iter_mut().enumerate() {
+                let group = o.checked_div(per_output_group).unwrap_or(0);
+                let mut acc = start(o);
+                for ky in 0..kh {
+                    let Some(iy) = op.window.tap(0, row.y, ky, height) else { continue };
+                    for kx in 0..kw {
+                        let Some(ix) = op.window.tap(1, x, kx, width) else { continue };
+                        let i = ((iy - row.first) * width + ix) * channels + group * per_group;
+                        let k = ((o * kh + ky) * kw + kx) * per_group;
+                        let xs = row.input.get(i..i + per_group).ok_or(Error::Internal)?;
+                        let ws = weights.get(k..k + per_group).ok_or(Error::Internal)?;
+                        for (&x, &w) in xs.iter().zip(ws) {
+                            acc = mac(acc, x, w);
                         }
                     }
-                    *slot = finish(acc, o)?;
                 }
+                *slot = finish(acc, o)?;
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

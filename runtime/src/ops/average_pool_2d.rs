@@ -1,0 +1,129 @@
+//! AveragePool2D: the mean under a window of NHWC images.
+
+use crate::error::{Error, Result};
+use crate::kernels::reference::average_pool_2d as reference;
+use crate::ops::attr::{Attr, Clamp};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::pool::Pool;
+use crate::ops::quantized::{check_same, check_scale};
+use crate::tensor::{Desc, Dtype};
+
+/// Operand: input `[N,H,W,C]`.
+///
+/// int8, with `count` the taps inside the image plus the counted padding (which holds real zeros):
+/// - `tflite`: levels are averaged, `sum / count` rounded half away from zero; input and output share scale and
+///   zero point (the packager requantizes otherwise).
+/// - `single`: the same with half rounded up.
+/// - `onnx`: levels are dequantized with the input's scale, summed in order and divided by `count` in f32,
+///   divided by the output's scale and rounded half to even; the parameters may differ.
+///
+/// A dilated window without a tap in the image gives real zero.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AveragePool2d {
+    /// The window.
+    pub pool: Pool,
+    /// How much of the padding on each side (top, left, bottom, right) enters the divisor: none for TFLite, all
+    /// of it for ONNX's `count_include_pad`, less where `ceil_mode` has widened the padding.
+    pub counted: [u16; 4],
+    /// Fused activation's range in output numbers.
+    pub clamp: Clamp,
+}
+
+/// TFLite rounding, int8.
+pub const INT8_TFLITE: Entry = Entry {
+    id: 0,
+    name: "reference_average_pool_2d_int8_tflite",
+    dtypes: &[Dtype::I8],
+    roundings: &[Rounding::Tflite],
+    isa: Isa::Portable,
+    overlap: true,
+    run: reference::int8_tflite,
+};
+/// Single rounding, int8.
+pub const INT8_SINGLE: Entry = Entry {
+    name: "reference_average_pool_2d_int8_single",
+    roundings: &[Rounding::Single],
+    run: reference::int8_single,
+    ..INT8_TFLITE
+};
+/// In floats, int8.
+pub const INT8_ONNX: Entry = Entry {
+    name: "reference_average_pool_2d_int8_onnx",
+    roundings: &[Rounding::Onnx],
+    run: reference::int8_onnx,
+    ..INT8_TFLITE
+};
+/// Float.
+pub const F32: Entry = Entry {
+    name: "reference_average_pool_2d_f32",
+    dtypes: &[Dtype::F32],
+    roundings: &[Rounding::None],
+    run: reference::f32,
+    ..INT8_TFLITE
+};
+
+impl AveragePool2d {
+    /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
+    #[inline(always)]
+    pub(crate) fn count(&self, [y, x]: [usize; 2], [height, width]: [usize; 2]) -> i32 {
+        let w = &self.pool.window;
+        let [top, left, bottom, right] = self.counted;
+        let along = |axis, at, taps, input: usize, before: u16, after: u16| {
+            let end = input.wrapping_add(after as usize);
+            (0..taps).filter(|&k| w.counts(axis, at, k, before as usize, end)).count() as i32
+        };
+        let rows = along(0, y, self.pool.height(), height, top, bottom);
+        rows.wrapping_mul(along(1, x, self.pool.width(), width, left, right))
+    }
+}
+
+impl Op for AveragePool2d {
+    const CODE: u16 = 10;
+    const NAME: &'static str = "average_pool_2d";
+    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+
+    fn parse(attributes: &[u8]) -> Result<Self> {
+        let mut r = reader(attributes);
+        let op = AveragePool2d {
+            pool: Pool::parse(&mut r)?,
+            counted: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],
+            clamp: Clamp::parse(&mut r)?,
+        };
+        r.end()?;
+        let within = op.counted.iter().zip(&op.pool.window.pad).all(|(c, p)| c <= p);
+        // Keeps twice the sum of a window's levels within 32 bits.
+        let taps = u32::from(op.pool.size[0]) * u32::from(op.pool.size[1]);
+        if within && taps <= 1 << 22 { Ok(op) } else { Err(Error::Attribute) }
+    }
+
+    fn emit(&self) -> Attr {
+        let attr = self.counted.iter().fold(self.pool.emit(Attr::new()), |a, &c| a.u16(c));
+        self.clamp.emit(attr)
+    }
+
+    fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
+        self.pool.infer(inputs)
+    }
+
+    fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
+        let (x, y) = (inputs.get(0)?, outputs.first().ok_or(Error::Operand)?);
+        self.clamp.check(y.dtype)?;
+        match constants.rounding {
+            Rounding::None => Ok(()),
+            Rounding::Tflite | Rounding::Single => check_same(x, y),
+            Rounding::Onnx => check_scale(x).and(check_scale(y)),
+        }
+    }
+
+    fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        self.pool.overlap(inputs, outputs, i, o)
+    }
+
+    fn overlap_descending(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        self.pool.overlap_descending(inputs, outputs, i, o)
+    }
+
+    fn macs(&self, _inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {
+        self.pool.macs(outputs)
+    }
+}

@@ -1,0 +1,149 @@
+//! FullyConnected: rows of the input times a constant matrix.
+
+use crate::error::{Error, Result};
+use crate::kernels::fixed::{Onnx, Single, Tflite};
+use crate::kernels::reference::fully_connected as reference;
+use crate::ops::attr::{Attr, Clamp};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
+use crate::ops::quantized::{check_bias, check_channels, requant_operand};
+use crate::ops::window::Window;
+use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
+
+/// Operands: input `[..., I]`, weights `[O,I]` (constant, zero point 0), bias `[O]` (constant, optional; int32
+/// or float), requantization constants (constant; absent for floats): `[O,2]` int32 or `[O]` float, or `[1,2]`
+/// or `[1]` where one serves all channels.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct FullyConnected {
+    /// Whether the output keeps the input's leading dimensions, `[..., O]`. Otherwise the input is taken as
+    /// `[elements / I, I]`, whatever its own dimensions, and the output is `[elements / I, O]`.
+    pub keep_dims: bool,
+    /// Fused activation's range in output numbers.
+    pub clamp: Clamp,
+}
+
+/// TFLite rounding, int8.
+pub const INT8_TFLITE: Entry = Entry {
+    id: 0,
+    name: "reference_fully_connected_int8_tflite",
+    dtypes: &[Dtype::I8],
+    roundings: &[Rounding::Tflite],
+    isa: Isa::Portable,
+    overlap: true,
+    run: reference::int8::<Tflite>,
+};
+/// Single rounding, int8.
+pub const INT8_SINGLE: Entry = Entry {
+    name: "reference_fully_connected_int8_single",
+    roundings: &[Rounding::Single],
+    run: reference::int8::<Single>,
+    ..INT8_TFLITE
+};
+/// Float requantization, int8.
+pub const INT8_ONNX: Entry = Entry {
+    name: "reference_fully_connected_int8_onnx",
+    roundings: &[Rounding::Onnx],
+    run: reference::int8::<Onnx>,
+    ..INT8_TFLITE
+};
+/// Float.
+pub const F32: Entry = Entry {
+    name: "reference_fully_connected_f32",
+    dtypes: &[Dtype::F32],
+    roundings: &[Rounding::None],
+    run: reference::f32,
+    ..INT8_TFLITE
+};
+
+impl FullyConnected {
+    /// Rows, and bytes of an input and an output row. A row of inputs is under each row of outputs, as under a
+    /// window of one.
+    fn rows(&self, inputs: &Inputs<'_>) -> Option<[usize; 3]> {
+        let (x, w) = (inputs.get(0).ok()?, inputs.get(1).ok()?.shape);
+        let (depth, size) = (w.dim(1), x.dtype.size());
+        let rows = x.shape.elements().checked_div(depth)?;
+        Some([rows, depth.checked_mul(size)?, w.dim(0).checked_mul(size)?])
+    }
+}
+
+impl Op for FullyConnected {
+    const CODE: u16 = 3;
+    const NAME: &'static str = "fully_connected";
+    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+
+    fn parse(attributes: &[u8]) -> Result<Self> {
+        let mut r = reader(attributes);
+        let op = FullyConnected { keep_dims: r.flag()?, clamp: Clamp::parse(&mut r)? };
+        r.end()?;
+        Ok(op)
+    }
+
+    fn emit(&self) -> Attr {
+        self.clamp.emit(Attr::new().u8(u8::from(self.keep_dims)))
+    }
+
+    fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
+        inputs.count(2, 4)?;
+        let x = inputs.get(0)?;
+        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+            return Err(Error::Dtype);
+        }
+        let weights = inputs.get(1)?.shape;
+        let &[outputs, depth] = weights.dims() else { return Err(Error::Shape) };
+        constant(inputs, 1, x.dtype, &[outputs as usize, depth as usize])?;
+        check_bias(inputs, 2, outputs as usize)?;
+        let elements = x.shape.elements();
+        let shape = if self.keep_dims {
+            let mut dims = [1u32; MAX_RANK];
+            for (slot, &d) in dims.iter_mut().zip(x.shape.dims()) {
+                *slot = d;
+            }
+            let last = x.shape.rank().checked_sub(1).ok_or(Error::Shape)?;
+            let slot = dims.get_mut(last).ok_or(Error::Shape)?;
+            if *slot != depth {
+                return Err(Error::Shape);
+            }
+            *slot = outputs;
+            Shape::new(dims.get(..x.shape.rank()).ok_or(Error::Shape)?)?
+        } else {
+            if elements.checked_rem(depth as usize) != Some(0) {
+                return Err(Error::Shape);
+            }
+            let batch = elements.checked_div(depth as usize).ok_or(Error::Shape)?;
+            Shape::new(&[batch as u32, outputs])?
+        };
+        Ok(Inferred::one(x.dtype, shape))
+    }
+
+    fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
+        let y = outputs.first().ok_or(Error::Operand)?;
+        self.clamp.check(y.dtype)?;
+        let channels = match inputs.optional(3) {
+            Some(scales) if scales.shape.dim(0) == 1 => 1,
+            _ => inputs.get(1)?.shape.dim(0),
+        };
+        check_channels(inputs, y, constants, requant_operand(3), channels)
+    }
+
+    fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        let [rows, input_row, output_row] = self.rows(inputs)?;
+        if i == 0 && o == 0 && !outputs.is_empty() {
+            Window::UNIT.distance(rows, input_row, output_row)
+        } else {
+            None
+        }
+    }
+
+    fn overlap_descending(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        let [rows, input_row, output_row] = self.rows(inputs)?;
+        if i == 0 && o == 0 && !outputs.is_empty() {
+            Window::UNIT.distance_descending(rows, [rows, 1], input_row, output_row)
+        } else {
+            None
+        }
+    }
+
+    fn macs(&self, inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {
+        let (Ok(w), Some(y)) = (inputs.get(1), outputs.first()) else { return 0 };
+        (y.shape.elements() as u64).wrapping_mul(w.shape.dim(1) as u64)
+    }
+}

@@ -1,0 +1,80 @@
+//! What average and maximum pooling share: the window, its size, and inference.
+
+use crate::error::{Error, Result};
+use crate::ops::attr::{Attr, Reader};
+use crate::ops::op::{Inferred, Inputs};
+use crate::ops::window::Window;
+use crate::tensor::{Desc, Dtype, Shape};
+
+/// A pooling window over `[N,H,W,C]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pool {
+    /// Strides, dilations and padding; each side's padding is smaller than the window's reach along that axis.
+    pub window: Window,
+    /// Height and width of the window in taps; at least 1.
+    pub size: [u16; 2],
+}
+
+impl Pool {
+    /// Twenty bytes of attributes.
+    pub fn emit(&self, attr: Attr) -> Attr {
+        self.window.emit(attr).u16(self.size[0]).u16(self.size[1])
+    }
+
+    /// The counterpart of [`Pool::emit`]; refuses windows that could lie wholly in the padding.
+    pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
+        let p = Pool { window: Window::parse(r)?, size: [r.u16()?, r.u16()?] };
+        let [dy, dx] = p.window.dilation;
+        let [top, left, bottom, right] = p.window.pad;
+        let reach = |size: u16, dilation: u16| u64::from(size.saturating_sub(1)) * u64::from(dilation) + 1;
+        let (y, x) = (reach(p.size[0], dy), reach(p.size[1], dx));
+        let ok =
+            p.size.iter().all(|&s| s > 0) && u64::from(top.max(bottom)) < y && u64::from(left.max(right)) < x;
+        if ok { Ok(p) } else { Err(Error::Attribute) }
+    }
+
+    /// Window taps along the vertical axis.
+    pub fn height(&self) -> usize {
+        self.size[0] as usize
+    }
+
+    /// Window taps along the horizontal axis.
+    pub fn width(&self) -> usize {
+        self.size[1] as usize
+    }
+
+    /// Type and shape of the pooled image; int8 and floats only.
+    pub fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
+        inputs.count(1, 1)?;
+        let x = inputs.get(0)?;
+        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+            return Err(Error::Dtype);
+        }
+        let [n, h, w, c] = x.shape.dims4()?;
+        let [oh, ow] = self.window.output([h, w], [self.height(), self.width()])?;
+        Ok(Inferred::one(x.dtype, Shape::new(&[n as u32, oh as u32, ow as u32, c as u32])?))
+    }
+
+    /// As [`crate::ops::Op::overlap`].
+    pub fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        if i == 0 && o == 0 { self.window.overlap(inputs.get(0).ok()?, outputs.first()?) } else { None }
+    }
+
+    /// As [`crate::ops::Op::overlap_descending`].
+    pub fn overlap_descending(
+        &self,
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        i: usize,
+        o: usize,
+    ) -> Option<usize> {
+        let (x, y) = (inputs.get(0).ok()?, outputs.first()?);
+        if i == 0 && o == 0 { self.window.overlap_descending(x, y, self.height()) } else { None }
+    }
+
+    /// Taps read in one run, padding included.
+    pub fn macs(&self, outputs: &[Desc]) -> u64 {
+        let taps = u64::from(self.size[0]) * u64::from(self.size[1]);
+        outputs.first().map_or(0, |y| (y.shape.elements() as u64).wrapping_mul(taps))
+    }
+}
