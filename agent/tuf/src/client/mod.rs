@@ -26,10 +26,11 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::limits::Limits;
 use crate::metadata::{
-    Envelope, Keys, MetaFile, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp, TopLevel, Verified,
+    Envelope, Keys, MetaFile, RoleKeys, Root, SIGNED_AT, Signed, Snapshot, Targets, Timestamp, TopLevel,
+    Verified,
 };
 use crate::time;
-use search::Search;
+use search::{Search, VerifiedRole};
 
 /// A metadata file that the client wants next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +110,8 @@ pub struct Client<S> {
     /// Timestamp or snapshot keys were taken away on the way to the current root.
     rotated: bool,
     changed: bool,
+    /// Delegated roles verified in this cycle.
+    verified: Vec<VerifiedRole>,
     state: State,
 }
 
@@ -142,6 +145,7 @@ impl<S: Store> Client<S> {
             targets: None,
             rotated: false,
             changed: false,
+            verified: Vec::new(),
             state: State::Idle,
         }
     }
@@ -166,6 +170,14 @@ impl<S: Store> Client<S> {
         self.targets.as_deref()
     }
 
+    /// The earliest time (unix seconds) it can be, by the stored timestamp: when it was signed. A device whose clock
+    /// does not survive power loss passes the larger of this and its clock to [`Client::begin`]. 0 where nothing is
+    /// stored, or where the repository's writer does not state the time.
+    pub fn time_floor(&self) -> Result<u64> {
+        let stored = self.load::<Timestamp>("timestamp", TopLevel::Timestamp)?;
+        Ok(stored.and_then(|timestamp| timestamp.extra.get(SIGNED_AT)?.as_u64()).unwrap_or(0))
+    }
+
     /// The bounds in force.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -184,6 +196,7 @@ impl<S: Store> Client<S> {
         self.targets = None;
         self.rotated = false;
         self.changed = false;
+        self.verified.clear();
         self.state = State::Root { followed: 0 };
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Client, State, Store, Target, target};
 use crate::error::{Error, Result};
-use crate::metadata::{Delegations, Targets, Verified};
+use crate::metadata::{DelegatedRole, Delegations, Keys, Targets, Verified};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,6 +11,14 @@ use std::sync::Arc;
 struct Edge {
     delegator: Arc<Delegations>,
     index: usize,
+}
+
+/// A delegated role's metadata and who has vouched for it: another delegator's word does not count.
+#[derive(Debug)]
+pub(super) struct VerifiedRole {
+    role: DelegatedRole,
+    keys: Keys,
+    targets: Arc<Verified<Targets>>,
 }
 
 /// A search under way.
@@ -120,13 +128,9 @@ impl<S: Store> Client<S> {
             if self.snapshot.as_ref().is_none_or(|snapshot| snapshot.role(&delegated.name).is_none()) {
                 return Err(Error::NotInSnapshot { role: delegated.name.clone() });
             }
-            // Checked against this delegator even where another one has vouched for the role before.
-            let stored: Option<Verified<Targets>> =
-                self.stored_targets(&delegated.name, &edge.delegator.keys, &delegated.authority)?;
-            match stored {
+            match self.verified_role(&edge)? {
                 Some(targets) => {
-                    let name = delegated.name.clone();
-                    search.visit(&name, &targets, self.root.consistent_snapshot)?;
+                    search.visit(&delegated.name, &targets, self.root.consistent_snapshot)?;
                 }
                 None => {
                     search.waiting = Some(edge);
@@ -136,5 +140,25 @@ impl<S: Store> Client<S> {
         }
         self.state = State::Search(Box::new(search));
         Ok(())
+    }
+
+    /// Stored metadata of a delegated role, verified for this delegator; once per cycle, because a device that looks
+    /// up a thousand names would otherwise check the same signatures a thousand times.
+    fn verified_role(&mut self, edge: &Edge) -> Result<Option<Arc<Verified<Targets>>>> {
+        let role = &edge.delegator.roles[edge.index];
+        let keys = &edge.delegator.keys;
+        let same = |known: &&VerifiedRole| {
+            known.role.name == role.name && known.role.authority == role.authority && known.keys == *keys
+        };
+        if let Some(known) = self.verified.iter().find(same) {
+            return Ok(Some(known.targets.clone()));
+        }
+        let Some(targets) = self.stored_targets(&role.name, keys, &role.authority)? else { return Ok(None) };
+        let targets = Arc::new(targets);
+        if self.verified.len() >= self.limits.delegations {
+            self.verified.clear();
+        }
+        self.verified.push(VerifiedRole { role: role.clone(), keys: keys.clone(), targets: targets.clone() });
+        Ok(Some(targets))
     }
 }

@@ -115,4 +115,34 @@ mod tests {
         assert_eq!(key.keyval.public, "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29");
         assert_eq!(key.id().unwrap(), "4cc3f338069d638e761ed397f5c53df4129a276face46a446c202617331ca1b3");
     }
+
+    #[cfg(feature = "ecdsa")]
+    #[test]
+    fn p256_signatures_and_the_identity_of_a_key() {
+        use p256::ecdsa::{Signature, SigningKey, signature::Signer};
+        use p256::pkcs8::{EncodePublicKey, LineEnding};
+        let secret = SigningKey::from_slice(&[7; 32]).unwrap();
+        let pem = secret.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+        let mut key = Key {
+            keytype: "ecdsa".into(),
+            scheme: "ecdsa-sha2-nistp256".into(),
+            keyval: KeyValue { public: pem, extra: Extra::new() },
+            extra: Extra::new(),
+        };
+        let signature: Signature = secret.sign(b"message");
+        let signature = hex::encode(signature.to_der().as_bytes());
+        let verifier = key.verifier().unwrap();
+        assert!(verifier.verifies(b"message", &signature));
+        assert!(!verifier.verifies(b"massage", &signature));
+        assert!(!verifier.verifies(b"message", &signature[2..]));
+        key.keytype = "ecdsa-sha2-nistp256".into();
+        key.keyval.public = key.keyval.public.replace('\n', "\r\n");
+        assert_eq!(
+            key.verifier().unwrap().identity(),
+            verifier.identity(),
+            "spelling does not make another key"
+        );
+        key.scheme = "ecdsa-sha2-nistp384".into();
+        assert!(key.verifier().is_none());
+    }
 }

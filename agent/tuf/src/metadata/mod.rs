@@ -24,6 +24,10 @@ use std::collections::BTreeMap;
 /// Version of the TUF specification that the writer states.
 pub const SPEC_VERSION: &str = "1.0.34";
 
+/// Field of a timestamp that says when it was signed, in unix seconds; an addition of this writer that other clients
+/// ignore.
+pub const SIGNED_AT: &str = "x-samara-signed-at";
+
 /// Fields of an object that this version gives no meaning to.
 pub type Extra = BTreeMap<String, Value>;
 

@@ -22,8 +22,8 @@ pub use targets::Delegation;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::metadata::{
-    Extra, Hashes, Key, MetaFile, RoleKeys, Root, SPEC_VERSION, Signed, Snapshot, Targets, Timestamp,
-    TopLevel,
+    Extra, Hashes, Key, MetaFile, RoleKeys, Root, SIGNED_AT, SPEC_VERSION, Signed, Snapshot, Targets,
+    Timestamp, TopLevel,
 };
 use crate::time;
 use ed25519_dalek::VerifyingKey;
@@ -31,7 +31,7 @@ use layout::Layout;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One day in seconds, the unit that lifetimes are usually thought in.
 pub const DAY: u64 = 86_400;
@@ -164,6 +164,12 @@ impl Repository {
         self.layout.directory()
     }
 
+    /// The file of the newest published root, which a device is enrolled with. It is not there before the first
+    /// publication.
+    pub fn root_path(&self) -> PathBuf {
+        self.layout.role("root", self.published_root.as_ref().map_or(1, |root| root.version))
+    }
+
     /// The root as it stands, with changes that are not published yet.
     pub fn root(&self) -> &Root {
         &self.root
@@ -284,6 +290,7 @@ impl Repository {
         if timestamp_dirty {
             timestamp.version += 1;
             timestamp.expires = expiry(now, &timestamp.extra);
+            timestamp.extra.insert(SIGNED_AT.into(), Value::from(now));
             let bytes = keys.sign("timestamp", &timestamp, &[root.role(TopLevel::Timestamp).clone()])?;
             files.push(("timestamp", timestamp.version, bytes));
         }

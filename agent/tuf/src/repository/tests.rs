@@ -193,3 +193,57 @@ fn tampered_files_are_noticed_on_opening() {
     }
     Repository::open(dir.path()).unwrap();
 }
+
+#[test]
+fn power_cut_at_every_write_of_a_publication() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut repository = Repository::create(dir.path(), &setup()).unwrap();
+    repository.delegate("targets", &releases()).unwrap();
+    repository.publish(&ring(&[1, 2, 4, 5, 6, 7]), NOW).unwrap();
+    let metadata = dir.path().join("metadata");
+    let read = |name: &String| (name.clone(), std::fs::read(metadata.join(name)).unwrap());
+    let before: BTreeMap<_, _> = names(&metadata).iter().map(read).collect();
+    repository.add_target("releases", "a.samara", &mut b"bundle".as_slice(), None).unwrap();
+    repository.set_role(TopLevel::Snapshot, &role(&[15], 1, 7 * DAY)).unwrap();
+    repository.renew("targets").unwrap();
+    repository.publish(&ring(&[1, 2, 4, 15, 6, 7]), NOW).unwrap();
+    drop(repository);
+    // The order in which they were written.
+    let written = ["2.root.json", "2.releases.json", "2.targets.json", "2.snapshot.json", "timestamp.json"];
+    let after: BTreeMap<_, _> = written.iter().map(|name| read(&name.to_string())).collect();
+    assert_eq!(names(&metadata).len(), before.len() + written.len() - 1);
+    for survived in 0..=written.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let metadata = dir.path().join("metadata");
+        std::fs::create_dir(&metadata).unwrap();
+        std::fs::create_dir(dir.path().join("targets")).unwrap();
+        for (name, bytes) in &before {
+            std::fs::write(metadata.join(name), bytes).unwrap();
+        }
+        for name in &written[..survived] {
+            std::fs::write(metadata.join(name), &after[*name]).unwrap();
+        }
+        // What the writer finds is complete enough to go on, and a client that starts from version 1 follows.
+        let mut repository = Repository::open(dir.path()).unwrap();
+        repository.renew("timestamp").unwrap();
+        repository.publish(&ring(&[4, if survived == 0 { 5 } else { 15 }]), NOW + 1).unwrap();
+        let (mut client, mut fetch) = client(dir.path());
+        let versions = client.refresh(&mut fetch, NOW + 2).unwrap();
+        assert_eq!(versions.root, if survived == 0 { 1 } else { 2 });
+        assert_eq!(client.target(&mut fetch, "a.samara").is_ok(), survived == written.len());
+    }
+}
+
+#[test]
+fn a_device_without_a_clock_learns_the_time_from_the_timestamp() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut repository = Repository::create(dir.path(), &setup()).unwrap();
+    repository.publish(&ring(&[1, 2, 4, 5, 6]), NOW).unwrap();
+    let (mut client, mut fetch) = client(dir.path());
+    assert_eq!(client.time_floor().unwrap(), 0);
+    client.refresh(&mut fetch, 0).unwrap();
+    assert_eq!(client.time_floor().unwrap(), NOW);
+    repository.refresh(&ring(&[4]), NOW + 60).unwrap();
+    client.refresh(&mut fetch, NOW).unwrap();
+    assert_eq!(client.time_floor().unwrap(), NOW + 60);
+}

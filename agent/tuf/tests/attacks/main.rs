@@ -2,6 +2,7 @@
 
 mod delegation;
 mod limits;
+mod mutation;
 mod rollback;
 mod root;
 mod signatures;
