@@ -87,6 +87,8 @@ errors! {
     Mismatch = 67, "the data's element type or count differs from the tensor's";
     /// The self-test's output is not the expected one.
     SelfTest = 68, "the self-test's output differs from the golden vector";
+    /// A tensor of indices holds one outside the axis it points into.
+    Value = 69, "an index lies outside the axis it points into";
     /// A broken invariant inside the library; reported instead of a panic.
     Internal = 127, "an internal invariant is broken";
 }

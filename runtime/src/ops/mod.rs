@@ -4,10 +4,14 @@
 //! compiler then points at.
 
 pub mod add;
+pub mod arg_max;
 pub mod attr;
 pub mod average_pool_2d;
+pub mod batch_matmul;
 pub mod broadcast;
+pub mod cast;
 pub mod clamp;
+pub mod concatenation;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod dequantize;
@@ -15,43 +19,65 @@ pub mod div;
 #[cfg(feature = "std")]
 pub mod eval;
 pub mod fully_connected;
+pub mod gather;
 pub mod io;
 pub mod lut;
 pub mod maximum;
 pub mod minimum;
+pub mod moves;
 pub mod mul;
 pub mod op;
+pub mod pad;
 pub mod pool;
 pub mod prelu;
 pub mod quantize;
 pub mod quantized;
 pub mod requantize;
+pub mod reshape;
+pub mod resize_bilinear;
+pub mod resize_nearest;
+pub mod sampling;
 pub mod softmax;
+pub mod strided_slice;
 pub mod sub;
+pub mod transpose;
 pub mod unary;
 pub mod view;
 pub mod window;
 
 pub use add::Add;
+pub use arg_max::ArgMax;
 pub use attr::{Attr, Clamp};
 pub use average_pool_2d::AveragePool2d;
+pub use batch_matmul::BatchMatmul;
+pub use cast::Cast;
+pub use concatenation::Concatenation;
 pub use conv_2d::Conv2d;
 pub use depthwise_conv_2d::DepthwiseConv2d;
 pub use dequantize::Dequantize;
 pub use div::Div;
 pub use fully_connected::FullyConnected;
+pub use gather::Gather;
 pub use io::{Io, Pair};
 pub use lut::Lut;
 pub use maximum::Maximum;
 pub use minimum::Minimum;
 pub use mul::Mul;
 pub use op::{Constants, Context, Entry, Inferred, Inputs, Isa, Kernel, Op, OpDef, Rounding};
+pub use pad::Pad;
 pub use pool::Pool;
 pub use prelu::PRelu;
 pub use quantize::Quantize;
+pub use quantized::PerTensor;
 pub use requantize::Requantize;
+pub use reshape::Reshape;
+pub use resize_bilinear::ResizeBilinear;
+pub use resize_nearest::{Nearest, ResizeNearest};
+pub use sampling::{Coordinates, Sampling};
 pub use softmax::Softmax;
+pub use strided_slice::StridedSlice;
 pub use sub::Sub;
+pub use transpose::Transpose;
 pub use unary::{Function, Unary};
 pub use window::Window;
 
@@ -68,6 +94,9 @@ pub const ALL: &[OpDef] = &[
     OpDef::of::<Maximum>(),
     OpDef::of::<AveragePool2d>(),
     OpDef::of::<Softmax>(),
+    OpDef::of::<Reshape>(),
+    OpDef::of::<Pad>(),
+    OpDef::of::<Concatenation>(),
     OpDef::of::<clamp::Clamp>(),
     OpDef::of::<Lut>(),
     OpDef::of::<Unary>(),
@@ -75,4 +104,12 @@ pub const ALL: &[OpDef] = &[
     OpDef::of::<Quantize>(),
     OpDef::of::<Dequantize>(),
     OpDef::of::<Requantize>(),
+    OpDef::of::<Transpose>(),
+    OpDef::of::<StridedSlice>(),
+    OpDef::of::<ResizeNearest>(),
+    OpDef::of::<ResizeBilinear>(),
+    OpDef::of::<ArgMax>(),
+    OpDef::of::<BatchMatmul>(),
+    OpDef::of::<Gather>(),
+    OpDef::of::<Cast>(),
 ];

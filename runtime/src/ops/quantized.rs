@@ -2,8 +2,57 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
+use crate::ops::attr::{Attr, Reader};
 use crate::ops::op::{Constants, Inputs, Rounding, constant};
 use crate::tensor::{Desc, Dtype};
+
+/// One requantization constant for a whole tensor, in eight bytes of attributes: `[multiplier, shift]` as two
+/// `i32` for [`Tflite`] and [`Single`], an `f32` and four zero bytes for [`Onnx`], zeros for floats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PerTensor([u32; 2]);
+
+impl PerTensor {
+    /// Nothing is requantized.
+    pub const NONE: PerTensor = PerTensor([0; 2]);
+
+    /// Multiplier and shift, as [`Tflite`] or [`Single`] define them.
+    pub const fn fixed(multiplier: i32, shift: i32) -> Self {
+        PerTensor([multiplier as u32, shift as u32])
+    }
+
+    /// The real multiplier.
+    pub const fn float(scale: f32) -> Self {
+        PerTensor([scale.to_bits(), 0])
+    }
+
+    /// Eight bytes of attributes.
+    pub fn emit(self, attr: Attr) -> Attr {
+        let [a, b] = self.0;
+        attr.u32(a).u32(b)
+    }
+
+    /// The counterpart of [`PerTensor::emit`].
+    pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
+        Ok(PerTensor([r.u32()?, r.u32()?]))
+    }
+
+    /// The constant as a way of rounding reads it.
+    pub fn scale<R: Requant>(&self) -> Result<R::Scale> {
+        let bytes = bytemuck::bytes_of(&self.0).get(..size_of::<R::Scale>()).ok_or(Error::Internal)?;
+        bytemuck::try_pod_read_unaligned(bytes).map_err(|_| Error::Internal)
+    }
+
+    /// Refuses what is out of the range of `rounding`.
+    pub fn check(&self, rounding: Rounding) -> Result<()> {
+        let valid = match rounding {
+            Rounding::Tflite => Tflite::valid(self.scale::<Tflite>()?),
+            Rounding::Single => Single::valid(self.scale::<Single>()?),
+            Rounding::Onnx => Onnx::valid(self.scale::<Onnx>()?) && matches!(self.0, [_, 0]),
+            Rounding::None => return Err(Error::Attribute),
+        };
+        if valid { Ok(()) } else { Err(Error::Quantization) }
+    }
+}
 
 /// Position of the requantization operand.
 #[derive(Clone, Copy, Debug)]
