@@ -12,6 +12,7 @@
 mod fetch;
 #[cfg(feature = "http")]
 mod http;
+mod list;
 mod search;
 mod store;
 mod target;
