@@ -6,36 +6,6 @@ use crate::store::{SimDisk, Survival};
 use serde_json::json;
 use std::rc::Rc;
 
-impl Disk for Rc<SimDisk> {
-    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
-        (**self).read(path, limit)
-    }
-    fn len(&self, path: &str) -> io::Result<u64> {
-        (**self).len(path)
-    }
-    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        (**self).list(dir)
-    }
-    fn create_dir(&self, dir: &str) -> io::Result<()> {
-        (**self).create_dir(dir)
-    }
-    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        (**self).put(path, bytes)
-    }
-    fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        (**self).append(path, bytes)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        (**self).rename(from, to)
-    }
-    fn remove(&self, path: &str) -> io::Result<()> {
-        (**self).remove(path)
-    }
-    fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        (**self).sync_dir(dir)
-    }
-}
-
 /// The version a consumer would load now, having verified it; what it must be able to do at any moment.
 fn consumer(disk: &SimDisk) -> Option<[u32; 3]> {
     let pointer = crate::store::read_pointer(disk).unwrap()?;

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 /// A directory tree with the durability rules of POSIX: bytes are durable once their file is synced, names
@@ -146,6 +147,36 @@ impl Disk for HostDisk {
         #[cfg(not(unix))]
         let _ = dir;
         Ok(())
+    }
+}
+
+impl<D: Disk> Disk for Rc<D> {
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        (**self).read(path, limit)
+    }
+    fn len(&self, path: &str) -> io::Result<u64> {
+        (**self).len(path)
+    }
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        (**self).list(dir)
+    }
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        (**self).create_dir(dir)
+    }
+    fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        (**self).put(path, bytes)
+    }
+    fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        (**self).append(path, bytes)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        (**self).remove(path)
+    }
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        (**self).sync_dir(dir)
     }
 }
 
