@@ -22,7 +22,9 @@ pub mod fully_connected;
 pub mod gather;
 pub mod io;
 pub mod lut;
+pub mod max_pool_2d;
 pub mod maximum;
+pub mod mean;
 pub mod minimum;
 pub mod moves;
 pub mod mul;
@@ -32,6 +34,8 @@ pub mod pool;
 pub mod prelu;
 pub mod quantize;
 pub mod quantized;
+pub mod reduce;
+pub mod reduce_max;
 pub mod requantize;
 pub mod reshape;
 pub mod resize_bilinear;
@@ -40,6 +44,7 @@ pub mod sampling;
 pub mod softmax;
 pub mod strided_slice;
 pub mod sub;
+pub mod sum;
 pub mod transpose;
 pub mod unary;
 pub mod view;
@@ -60,7 +65,9 @@ pub use fully_connected::FullyConnected;
 pub use gather::Gather;
 pub use io::{Io, Pair};
 pub use lut::Lut;
+pub use max_pool_2d::MaxPool2d;
 pub use maximum::Maximum;
+pub use mean::Mean;
 pub use minimum::Minimum;
 pub use mul::Mul;
 pub use op::{Constants, Context, Entry, Inferred, Inputs, Isa, Kernel, Op, OpDef, Rounding};
@@ -69,6 +76,8 @@ pub use pool::Pool;
 pub use prelu::PRelu;
 pub use quantize::Quantize;
 pub use quantized::PerTensor;
+pub use reduce::Reduce;
+pub use reduce_max::ReduceMax;
 pub use requantize::Requantize;
 pub use reshape::Reshape;
 pub use resize_bilinear::ResizeBilinear;
@@ -77,6 +86,7 @@ pub use sampling::{Coordinates, Sampling};
 pub use softmax::Softmax;
 pub use strided_slice::StridedSlice;
 pub use sub::Sub;
+pub use sum::Sum;
 pub use transpose::Transpose;
 pub use unary::{Function, Unary};
 pub use window::Window;
@@ -93,6 +103,10 @@ pub const ALL: &[OpDef] = &[
     OpDef::of::<Minimum>(),
     OpDef::of::<Maximum>(),
     OpDef::of::<AveragePool2d>(),
+    OpDef::of::<MaxPool2d>(),
+    OpDef::of::<Mean>(),
+    OpDef::of::<Sum>(),
+    OpDef::of::<ReduceMax>(),
     OpDef::of::<Softmax>(),
     OpDef::of::<Reshape>(),
     OpDef::of::<Pad>(),
@@ -110,6 +124,6 @@ pub const ALL: &[OpDef] = &[
     OpDef::of::<ResizeBilinear>(),
     OpDef::of::<ArgMax>(),
     OpDef::of::<BatchMatmul>(),
-    OpDef::of::<Gather>(),
     OpDef::of::<Cast>(),
+    OpDef::of::<Gather>(),
 ];

@@ -1,0 +1,155 @@
+//! Reductions: each result from its elements in row-major order.
+
+use bytemuck::Pod;
+
+use crate::error::{Error, Result};
+use crate::kernels::fixed::{Requant, limit, round_half_even};
+use crate::ops::io::Io;
+use crate::ops::mean::Mean;
+use crate::ops::op::{Context, Op};
+use crate::ops::reduce::Reduce;
+use crate::ops::reduce_max::ReduceMax;
+use crate::ops::sum::Sum;
+use crate::tensor::{MAX_RANK, Shape};
+
+/// Mean of levels, requantized by one multiplier that includes the count.
+pub fn mean_int8<R: Requant<Scale = [i32; 2]>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
+    let op = Mean::parse(attributes)?;
+    rescaled::<R>(&op.reduce, op.scale, io)
+}
+
+/// Sum of levels, requantized.
+pub fn sum_int8<R: Requant<Scale = [i32; 2]>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
+    let op = Sum::parse(attributes)?;
+    rescaled::<R>(&op.reduce, op.scale, io)
+}
+
+/// Mean of dequantized levels in f32, quantized half to even.
+pub fn mean_int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = Mean::parse(attributes)?;
+    let count = op.reduce.count(&io.input_desc(0)?.shape) as f32;
+    dequantized(&op.reduce, io, |sum| sum / count)
+}
+
+/// Sum of dequantized levels in f32, quantized half to even.
+pub fn sum_int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    dequantized(&Sum::parse(attributes)?.reduce, io, |sum| sum)
+}
+
+/// Floats summed in order, then divided.
+pub fn mean_f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = Mean::parse(attributes)?;
+    let count = op.reduce.count(&io.input_desc(0)?.shape) as f32;
+    walk::<f32, f32>(&op.reduce, io, 0.0, |acc, x| acc + x, |acc| acc / count)
+}
+
+/// Floats summed in order.
+pub fn sum_f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    walk::<f32, f32>(&Sum::parse(attributes)?.reduce, io, 0.0, |acc, x| acc + x, |acc| acc)
+}
+
+/// The greatest level.
+pub fn max_int8(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    walk(&ReduceMax::parse(attributes)?.reduce, io, i8::MIN, greater::<i8>, |acc| acc)
+}
+
+/// The greatest float.
+pub fn max_f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    walk(&ReduceMax::parse(attributes)?.reduce, io, f32::NEG_INFINITY, greater::<f32>, |acc| acc)
+}
+
+fn greater<T: PartialOrd>(acc: T, x: T) -> T {
+    if x > acc { x } else { acc }
+}
+
+fn rescaled<R: Requant<Scale = [i32; 2]>>(reduce: &Reduce, scale: [i32; 2], io: &mut Io<'_>) -> Result<()> {
+    let (zero, output_zero) = (io.input_desc(0)?.zero_point, io.output_desc(0)?.zero_point);
+    walk::<i8, i32>(
+        reduce,
+        io,
+        0,
+        |acc, x| acc.wrapping_add((x as i32).wrapping_sub(zero)),
+        |acc| limit(R::apply(acc, scale).wrapping_add(output_zero), -128, 127) as i8,
+    )
+}
+
+fn dequantized(reduce: &Reduce, io: &mut Io<'_>, finish: impl Fn(f32) -> f32) -> Result<()> {
+    let (x, y) = (io.input_desc(0)?, io.output_desc(0)?);
+    walk::<i8, f32>(
+        reduce,
+        io,
+        0.0,
+        |acc, v| acc + (v as i32).wrapping_sub(x.zero_point) as f32 * x.scale,
+        |acc| {
+            let level = round_half_even(finish(acc) / y.scale);
+            limit(level.saturating_add(y.zero_point), -128, 127) as i8
+        },
+    )
+}
+
+fn walk<T: Pod, A: Copy>(
+    reduce: &Reduce,
+    io: &mut Io<'_>,
+    start: A,
+    add: impl Fn(A, T) -> A,
+    finish: impl Fn(A) -> T,
+) -> Result<()> {
+    let shape = io.input_desc(0)?.shape;
+    let xs = io.input::<T>(0)?;
+    let mut results = Odometer::new(&shape, |k| !reduce.reduces(k));
+    let mut elements = Odometer::new(&shape, |k| reduce.reduces(k));
+    for slot in io.output::<T>(0)?.iter_mut() {
+        let mut acc = start;
+        loop {
+            let at = results.offset.wrapping_add(elements.offset);
+            acc = add(acc, *xs.get(at).ok_or(Error::Internal)?);
+            if !elements.advance() {
+                break;
+            }
+        }
+        *slot = finish(acc);
+        results.advance();
+    }
+    Ok(())
+}
+
+/// Walks some axes of a row-major tensor, the last one fastest.
+struct Odometer {
+    /// Innermost first: position, size, distance between neighbours.
+    axes: [(usize, usize, usize); MAX_RANK],
+    /// Of the element it points at.
+    offset: usize,
+}
+
+impl Odometer {
+    fn new(shape: &Shape, walks: impl Fn(usize) -> bool) -> Self {
+        let mut axes = [(0, 1, 0); MAX_RANK];
+        let walked = (0..shape.rank()).rev().filter(|&k| walks(k));
+        for (slot, k) in axes.iter_mut().zip(walked) {
+            *slot = (0, shape.dim(k), shape.inner(k));
+        }
+        Odometer { axes, offset: 0 }
+    }
+
+    /// To the next element; `false` where it wrapped around to the first one.
+    fn advance(&mut self) -> bool {
+        for (at, size, stride) in &mut self.axes {
+            *at += 1;
+            self.offset = self.offset.wrapping_add(*stride);
+            if *at < *size {
+                return true;
+            }
+            self.offset = self.offset.wrapping_sub(size.wrapping_mul(*stride));
+            *at = 0;
+        }
+        false
+    }
+}
