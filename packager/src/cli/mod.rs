@@ -4,6 +4,7 @@ mod bench;
 mod inspect;
 mod key;
 mod output;
+mod run;
 mod sign;
 mod targets;
 mod verify;
@@ -28,6 +29,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a bundle on samples.
+    Run(run::Args),
     /// What a bundle holds and needs.
     Inspect(inspect::Args),
     /// Whether trusted keys have signed a bundle and every byte is as signed.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Result<()> {
     match command {
+        Command::Run(args) => run::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
         Command::Verify(args) => verify::run(args, output),
         Command::Bench(args) => bench::run(args, output),

@@ -30,6 +30,16 @@ impl Output {
         }
     }
 
+    /// A progress bar on stderr; silent where stderr is no terminal or there is nothing to count.
+    pub(crate) fn progress(&self, what: &'static str, total: usize) -> indicatif::ProgressBar {
+        if total == 0 {
+            return indicatif::ProgressBar::hidden();
+        }
+        indicatif::ProgressBar::new(total as u64)
+            .with_message(what)
+            .with_finish(indicatif::ProgressFinish::AndClear)
+    }
+
     /// A line for people.
     pub(crate) fn say(&self, text: impl std::fmt::Display) {
         let _closed = writeln!(std::io::stderr(), "{text}");

@@ -1,0 +1,145 @@
+//! One array as `.npy` (NumPy format specification, versions 1 to 3); the header is read by `npyz`.
+
+use npyz::{DType, NpyFile, Order};
+use samara_runtime::Dtype;
+
+use super::{Array, MAX_BYTES, MAX_RANK};
+use crate::error::{Error, Result};
+
+pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Array> {
+    let file =
+        NpyFile::new(bytes).map_err(|e| Error::invalid(format!("its .npy header cannot be read ({e})")))?;
+    let DType::Plain(kind) = file.dtype() else {
+        return Err(Error::invalid("structured arrays are not supported"));
+    };
+    let kind = kind.to_string();
+    let order = file.order();
+    let shape: Vec<usize> = file.shape().iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+    let data = file.into_inner();
+    if shape.len() > MAX_RANK {
+        return Err(Error::invalid(format!("{} dimensions are more than {MAX_RANK}", shape.len())));
+    }
+    let element = element(&kind)?;
+    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+    let size = count.and_then(|n| n.checked_mul(element.size)).filter(|&n| n as u64 <= MAX_BYTES);
+    match size {
+        Some(size) if size == data.len() => {}
+        Some(size) => {
+            return Err(Error::invalid(format!(
+                "holds {} bytes of data where its shape needs {size}",
+                data.len()
+            )));
+        }
+        None => return Err(Error::invalid(format!("its shape {shape:?} is too large"))),
+    }
+    let mut bytes = (element.narrow)(data)?;
+    if order == Order::Fortran {
+        bytes = to_c_order(&bytes, &shape, element.dtype.size());
+    }
+    Ok(Array { name: name.into(), dtype: element.dtype, shape, bytes })
+}
+
+pub(super) fn emit(array: &Array) -> Result<Vec<u8>> {
+    let descr = match array.dtype {
+        Dtype::F32 => "<f4",
+        Dtype::I8 => "|i1",
+        Dtype::U8 => "|u1",
+        Dtype::I16 => "<i2",
+        Dtype::I32 => "<i4",
+        Dtype::Bool => "|b1",
+    };
+    let shape: String = array.shape.iter().map(|d| format!("{d}, ")).collect();
+    let mut header =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    // Data starts at a multiple of 64.
+    let before = 10;
+    let padded = (before + header.len() + 1).next_multiple_of(64) - before;
+    header.push_str(&" ".repeat(padded - header.len() - 1));
+    header.push('\n');
+    let length = u16::try_from(header.len()).map_err(|_| Error::invalid("the array's shape is too long"))?;
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend(length.to_le_bytes());
+    out.extend(header.as_bytes());
+    out.extend(&array.bytes);
+    Ok(out)
+}
+
+/// A NumPy type: its element size, what it becomes, and how.
+struct Element {
+    size: usize,
+    dtype: Dtype,
+    narrow: fn(&[u8]) -> Result<Vec<u8>>,
+}
+
+fn element(kind: &str) -> Result<Element> {
+    let same = |dtype: Dtype| Element { size: dtype.size(), dtype, narrow: |b| Ok(b.to_vec()) };
+    Ok(match kind {
+        "<f4" => same(Dtype::F32),
+        "|i1" => same(Dtype::I8),
+        "|u1" => same(Dtype::U8),
+        "<i2" => same(Dtype::I16),
+        "<i4" => same(Dtype::I32),
+        "|b1" => Element {
+            size: 1,
+            dtype: Dtype::Bool,
+            narrow: |b| Ok(b.iter().map(|&b| u8::from(b != 0)).collect()),
+        },
+        "<f8" => Element {
+            size: 8,
+            dtype: Dtype::F32,
+            narrow: |b| Ok(words(b).flat_map(|w| (f64::from_le_bytes(w) as f32).to_le_bytes()).collect()),
+        },
+        "<i8" => Element {
+            size: 8,
+            dtype: Dtype::I32,
+            narrow: |b| {
+                let mut out = Vec::with_capacity(b.len() / 2);
+                for w in words(b) {
+                    let value = i64::from_le_bytes(w);
+                    let narrow = i32::try_from(value)
+                        .map_err(|_| Error::invalid(format!("the int64 value {value} does not fit int32")))?;
+                    out.extend(narrow.to_le_bytes());
+                }
+                Ok(out)
+            },
+        },
+        other if other.starts_with('>') => {
+            return Err(Error::invalid(format!("'{other}' is big-endian")).remedy("save it as little-endian"));
+        }
+        other => {
+            return Err(Error::invalid(format!("elements of type '{other}' are not supported"))
+                .remedy("use float32/64, int8/16/32/64, uint8 or bool"));
+        }
+    })
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 8]> {
+    bytes.chunks_exact(8).map(|c| [c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]])
+}
+
+fn to_c_order(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let count: usize = shape.iter().product();
+    for c_index in 0..count {
+        let (mut rest, mut position) = (c_index, vec![0; shape.len()]);
+        for (axis, &d) in shape.iter().enumerate().rev() {
+            position[axis] = rest % d;
+            rest /= d;
+        }
+        let fortran = shape.iter().zip(&position).rev().fold(0, |n, (&d, &p)| n * d + p);
+        out.extend(&bytes[fortran * size..(fortran + 1) * size]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fortran_order_becomes_c_order() {
+        // numpy: array([[0, 1, 2], [3, 4, 5]], order='F') stores columns.
+        let stored = [0u8, 3, 1, 4, 2, 5];
+        assert_eq!(to_c_order(&stored, &[2, 3], 1), [0, 1, 2, 3, 4, 5]);
+    }
+}
