@@ -24,8 +24,10 @@ fn walk<T: Pod + PartialOrd>(attributes: &[u8], io: &mut Io<'_>, number: impl Fn
     let (length, inner) = (shape.dim(axis), shape.inner(axis));
     let input = io.input::<T>(0)?;
     let output = io.output::<i32>(0)?;
-    let blocks = input.chunks_exact(length.wrapping_mul(inner).max(1));
-    for (block, out) in blocks.zip(output.chunks_exact_mut(inner.max(1))) {
+    // No `zip` of the two: it divides by both chunk sizes, and a panic path survives.
+    let mut blocks = input.chunks_exact(length.wrapping_mul(inner).max(1));
+    for out in output.chunks_exact_mut(inner.max(1)) {
+        let block = blocks.next().ok_or(Error::Internal)?;
         for (column, slot) in out.iter_mut().enumerate() {
             let mut best = *block.get(column).ok_or(Error::Internal)?;
             let mut index = 0usize;
