@@ -9,6 +9,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Where the public half of the key at `secret` lives: the same name with `.pub` appended.
 pub fn public_path(secret: &Path) -> PathBuf {
@@ -28,11 +29,10 @@ pub fn generate(path: &Path) -> Result<SigningKey> {
             ));
         }
     }
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|e| Error::content(path, format!("no random numbers: {e}")))?;
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(|e| Error::content(path, format!("no random numbers: {e}")))?;
     let key = SigningKey::from_bytes(&seed);
-    seed.fill(0);
-    write_new(path, &hex::encode(key.to_bytes()), 0o600)?;
+    write_new(path, &Zeroizing::new(hex::encode(key.to_bytes())), 0o600)?;
     if let Err(error) = write_new(&public, &hex::encode(key.verifying_key().to_bytes()), 0o644) {
         // Half a pair is worse than none: the next attempt would refuse because of it.
         std::fs::remove_file(path).map_err(Error::file(path))?;
@@ -43,9 +43,8 @@ pub fn generate(path: &Path) -> Result<SigningKey> {
 
 /// Reads a secret key file; the file's own name is in every error.
 pub fn read_secret(path: &Path) -> Result<SigningKey> {
-    let mut seed = read_line(path, "a secret key (`samara key new` makes one)")?;
+    let seed = read_line(path, "a secret key (`samara key new` makes one)")?;
     let key = SigningKey::from_bytes(&seed);
-    seed.fill(0);
     Ok(key)
 }
 
@@ -59,14 +58,14 @@ pub fn read_public(path: &Path) -> Result<VerifyingKey> {
     Ok(key)
 }
 
-fn read_line(path: &Path, what: &str) -> Result<[u8; 32]> {
+fn read_line(path: &Path, what: &str) -> Result<Zeroizing<[u8; 32]>> {
     // One digit more than any valid file with its line end, so that a longer file is noticed, not truncated.
-    let mut text = Vec::with_capacity(80);
+    let mut text = Zeroizing::new(Vec::with_capacity(80));
     File::open(path).and_then(|file| file.take(67).read_to_end(&mut text)).map_err(Error::file(path))?;
-    let line = text.strip_suffix(b"\n").unwrap_or(&text);
+    let line = text.strip_suffix(b"\n").unwrap_or(&text[..]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(line, &mut bytes).map_err(|_| {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(line, &mut *bytes).map_err(|_| {
         Error::content(path, format!("not {what}: expected one line of 64 hexadecimal digits"))
     })?;
     Ok(bytes)

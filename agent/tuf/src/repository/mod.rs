@@ -295,6 +295,18 @@ impl Repository {
             files.push(("timestamp", timestamp.version, bytes));
         }
 
+        for (role, _, bytes) in &files {
+            let limits = Limits::DEFAULT;
+            let max = match *role {
+                "root" => limits.root,
+                "timestamp" => limits.timestamp,
+                "snapshot" => limits.snapshot,
+                _ => limits.targets,
+            };
+            if bytes.len() as u64 > max {
+                return Err(Error::TooLong { what: format!("{role} metadata"), max });
+            }
+        }
         for (role, version, bytes) in &files {
             self.layout.write(role, *version, bytes)?;
         }

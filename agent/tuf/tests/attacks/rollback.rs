@@ -108,25 +108,43 @@ fn mix_and_match_of_snapshot() {
 
 #[test]
 fn mix_and_match_of_targets() {
+    for role in ["targets", "releases"] {
+        let mut repo = Simulator::new();
+        let mut client = repo.client();
+        repo.delegate("targets", "releases", 5, &["*"], false);
+        repo.publish(&["releases", "targets"]);
+        let file = format!("{}.{role}.json", repo.roles[role].version);
+        // Properly signed, of the right version and length, but not the file that the snapshot lists.
+        repo.roles.get_mut(role).unwrap().expires = time::format(NOW + 1);
+        let other = repo.sign(role, &repo.roles[role]);
+        assert_eq!(other.len(), repo.files[&file].len());
+        repo.files.insert(file, other);
+        let error = client.refresh(&mut repo, NOW).and_then(|_| client.target(&mut repo, "y")).unwrap_err();
+        assert!(matches!(&error, Error::HashMismatch { what, .. } if what == role), "{error}");
+        assert!(!client.store().0.contains_key(role));
+    }
+}
+
+#[test]
+fn shorter_than_listed() {
     let mut repo = Simulator::new();
     let mut client = repo.client();
-    repo.accepted(&mut client);
-    repo.publish(&["targets"]);
-    repo.add_target("targets", "trojan", b"x");
-    let other = repo.sign("targets", &repo.roles["targets"]);
-    repo.files.insert("2.targets.json".into(), other);
-    let error = repo.refused(&mut client);
-    assert!(matches!(&error, Error::TooLong { .. } | Error::LengthMismatch { .. }), "{error}");
-    repo.hashes = false;
-    repo.files.insert("3.targets.json".into(), repo.files["1.targets.json"].clone());
-    repo.roles.get_mut("targets").unwrap().version = 3;
-    let kept = repo.files["3.targets.json"].clone();
-    repo.serve_targets("targets");
-    repo.files.insert("3.targets.json".into(), kept);
-    repo.publish(&[]);
+    let listed = repo.files["1.targets.json"].len() as u64;
+    repo.files.get_mut("1.targets.json").unwrap().pop();
     assert!(
-        matches!(repo.refused(&mut client), Error::WrongVersion { role, expected: 3, found: 1 } if role == "targets")
+        matches!(repo.refused(&mut client), Error::LengthMismatch { expected, .. } if expected == listed)
     );
+}
+
+#[test]
+fn targets_of_another_version_than_listed() {
+    let mut repo = Simulator::new();
+    repo.hashes = false;
+    let mut client = repo.client();
+    repo.publish(&["targets"]);
+    repo.files.insert("2.targets.json".into(), repo.files["1.targets.json"].clone());
+    let error = repo.refused(&mut client);
+    assert!(matches!(error, Error::WrongVersion { role, expected: 2, found: 1 } if role == "targets"));
 }
 
 #[test]
@@ -145,11 +163,15 @@ fn snapshot_of_another_version_than_listed() {
 fn freeze_of_the_timestamp() {
     let mut repo = Simulator::new();
     let mut client = repo.client();
+    // Shorter than everything else, as is usual.
+    repo.timestamp.expires = time::format(NOW + 100);
+    repo.publish(&[]);
     repo.accepted(&mut client);
     // An attacker serves the same good files for ever.
-    let expiry = time::parse(&repo.timestamp.expires).unwrap();
-    client.refresh(&mut repo, expiry - 1).unwrap();
-    assert!(matches!(client.refresh(&mut repo, expiry), Err(Error::Expired { .. })));
+    client.refresh(&mut repo, NOW + 99).unwrap();
+    let error = client.refresh(&mut repo, NOW + 100).unwrap_err();
+    assert!(matches!(&error, Error::Expired { role, .. } if role == "timestamp"), "{error}");
+    assert!(client.timestamp().is_none() && client.targets().is_none(), "nothing stale is given out");
 }
 
 #[test]
