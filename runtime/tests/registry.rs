@@ -11,6 +11,9 @@ use samara_runtime::{Desc, Dtype, Error, Place, Shape};
 /// Operators that are tested together with a relative, in its file.
 const RELATIVES: &[(&str, &str)] = &[
     ("sub", "add"),
+    ("mean", "reduce"),
+    ("sum", "reduce"),
+    ("reduce_max", "reduce"),
     ("div", "mul"),
     ("minimum", "mul"),
     ("maximum", "mul"),

@@ -124,6 +124,6 @@ pub const ALL: &[OpDef] = &[
     OpDef::of::<ResizeBilinear>(),
     OpDef::of::<ArgMax>(),
     OpDef::of::<BatchMatmul>(),
-    OpDef::of::<Cast>(),
     OpDef::of::<Gather>(),
+    OpDef::of::<Cast>(),
 ];
