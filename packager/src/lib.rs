@@ -12,6 +12,7 @@ pub mod ir;
 pub mod lower;
 pub mod plan;
 pub mod quantize;
+pub mod repository;
 pub mod sign;
 pub mod target;
 

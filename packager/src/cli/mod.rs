@@ -1,9 +1,11 @@
 //! The `samara` command: one file per command, one list of them.
 
 mod bench;
+mod device;
 mod inspect;
 mod key;
 mod output;
+mod repo;
 mod run;
 mod sign;
 mod targets;
@@ -43,6 +45,10 @@ enum Command {
     Key(key::Args),
     /// Sign a bundle.
     Sign(sign::Args),
+    /// Keep a fleet's repository of bundles.
+    Repo(repo::Args),
+    /// Prepare devices.
+    Device(device::Args),
 }
 
 /// Runs the command line; exit code 0 done, 1 the check answered no, 2 it could not be asked.
@@ -71,5 +77,7 @@ fn run(command: Command, output: &Output) -> Result<()> {
         Command::Targets(args) => targets::run(args, output),
         Command::Key(args) => key::run(args, output),
         Command::Sign(args) => sign::run(args, output),
+        Command::Repo(args) => repo::run(args, output),
+        Command::Device(args) => device::run(args, output),
     }
 }
