@@ -1,1 +1,9 @@
-fn main() {}
+//! `samara-agent`: see `samara-agent --help`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

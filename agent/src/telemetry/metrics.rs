@@ -90,6 +90,11 @@ impl Metrics {
         *self.updates.entry(outcome.to_owned()).or_default() += 1;
     }
 
+    /// The bundle that the counts are about.
+    pub fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
+    }
+
     /// Inferences answered.
     pub fn inferences(&self) -> u64 {
         self.latency.count()
