@@ -139,7 +139,9 @@ impl<D: Disk> TufRepository<D> {
 
 impl<D: Disk> Repository for TufRepository<D> {
     fn targets(&mut self) -> Result<Vec<Target>, Failure> {
-        self.client.refresh(&mut *self.metadata, time::now()).map_err(failure)?;
+        let floor = self.client.time_floor().map_err(failure)?;
+        // A device whose clock starts in 1970 at every boot takes its time from signed timestamps.
+        self.client.refresh(&mut *self.metadata, time::now().max(floor)).map_err(failure)?;
         let listed = self.client.list(&mut *self.metadata).map_err(failure)?;
         self.paths.clear();
         let mut targets = Vec::new();
