@@ -8,6 +8,7 @@ pub mod data;
 pub mod error;
 pub mod files;
 pub mod interpret;
+pub mod import;
 pub mod ir;
 pub mod lower;
 pub mod plan;
