@@ -38,7 +38,7 @@ pub const FORMATS: &[Format] = &[Format {
 
 /// Reads a model file in any of [`FORMATS`]. The graph passed [`check::check`] and is named after the file.
 pub fn load(path: &Path, options: &Options) -> Result<Graph> {
-    let bytes = std::fs::read(path).about(path.display())?;
+    let bytes = crate::files::read(path)?;
     let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     parse(&bytes, &name, &extension, options).about(path.display())

@@ -250,7 +250,7 @@ pub fn gather(cx: &mut Cx<'_, '_, '_, '_>) -> Result<()> {
         return Err(Error::invalid(format!("its indices are {}", cx.tensor(indices).dtype.name())));
     }
     if let Some(values) = cx.tensor(indices).ints() {
-        let bad = values.iter().find(|&&i| usize::try_from(i).is_ok_and(|i| i < shape[axis]) == false);
+        let bad = values.iter().find(|&&i| !usize::try_from(i).is_ok_and(|i| i < shape[axis]));
         if let Some(i) = bad {
             return Err(Error::invalid(format!("its index {i} is outside dimension {axis} of {shape:?}")));
         }

@@ -241,15 +241,19 @@ fn cut(cx: &mut Cx<'_, '_, '_, '_>, x: TensorId, axis: usize, sizes: &[usize]) -
 mod tests {
     use super::*;
 
-    fn dense(shape: &[usize], spec: Spec) -> Option<(Vec<i32>, Vec<usize>, Vec<i32>, Vec<usize>)> {
-        spec.dense(shape).ok().map(|d| (d.begin, d.size, d.stride, d.result))
+    fn dense(shape: &[usize], spec: Spec) -> Option<Dense> {
+        spec.dense(shape).ok()
+    }
+
+    fn ranges(begin: &[i32], size: &[usize], stride: &[i32], result: &[usize]) -> Option<Dense> {
+        Some(Dense { begin: begin.into(), size: size.into(), stride: stride.into(), result: result.into() })
     }
 
     #[test]
     fn numpy_slices() {
         // x[1:-1:2]
         let spec = Spec { begin: vec![1], end: vec![-1], stride: vec![2], ..Spec::default() };
-        assert_eq!(dense(&[6, 3], spec), Some((vec![1, 0], vec![2, 3], vec![2, 1], vec![2, 3])));
+        assert_eq!(dense(&[6, 3], spec), ranges(&[1, 0], &[2, 3], &[2, 1], &[2, 3]));
         // x[::-1]
         let spec = Spec {
             begin: vec![0],
@@ -259,10 +263,10 @@ mod tests {
             end_mask: 1,
             ..Spec::default()
         };
-        assert_eq!(dense(&[5], spec), Some((vec![4], vec![5], vec![-1], vec![5])));
+        assert_eq!(dense(&[5], spec), ranges(&[4], &[5], &[-1], &[5]));
         // x[4:0:-3]
         let spec = Spec { begin: vec![4], end: vec![0], stride: vec![-3], ..Spec::default() };
-        assert_eq!(dense(&[5], spec), Some((vec![4], vec![2], vec![-3], vec![2])));
+        assert_eq!(dense(&[5], spec), ranges(&[4], &[2], &[-3], &[2]));
         // x[3:3]
         let spec = Spec { begin: vec![3], end: vec![3], stride: vec![1], ..Spec::default() };
         assert_eq!(dense(&[5], spec), None);
@@ -280,8 +284,7 @@ mod tests {
             shrink_axis_mask: 0b1,
             ..Spec::default()
         };
-        let expected = (vec![1, 0, 0, 0], vec![1, 3, 4, 5], vec![1; 4], vec![3, 4, 1, 5]);
-        assert_eq!(dense(&[2, 3, 4, 5], spec), Some(expected));
+        assert_eq!(dense(&[2, 3, 4, 5], spec), ranges(&[1, 0, 0, 0], &[1, 3, 4, 5], &[1; 4], &[3, 4, 1, 5]));
         // x[2] of two rows
         let spec =
             Spec { begin: vec![2], end: vec![3], stride: vec![1], shrink_axis_mask: 1, ..Spec::default() };

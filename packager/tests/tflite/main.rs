@@ -1,0 +1,6 @@
+//! The TFLite importer against real models, models built here, and damaged ones.
+
+mod build;
+mod faults;
+mod models;
+mod operators;
