@@ -11,6 +11,7 @@ pub mod import;
 pub mod interpret;
 pub mod ir;
 pub mod lower;
+pub mod passes;
 pub mod plan;
 pub mod quantize;
 pub mod repository;

@@ -1,6 +1,7 @@
 //! Model files become graphs.
 
 pub mod check;
+pub mod onnx;
 pub mod tflite;
 
 use std::path::Path;
@@ -29,12 +30,16 @@ pub struct Format {
 }
 
 /// All formats; content decides before the extension does.
-pub const FORMATS: &[Format] = &[Format {
-    name: "TensorFlow Lite",
-    extension: "tflite",
-    recognize: |bytes| bytes.get(4..8) == Some(tflite::IDENTIFIER),
-    load: tflite::load,
-}];
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "TensorFlow Lite",
+        extension: "tflite",
+        recognize: |bytes| bytes.get(4..8) == Some(tflite::IDENTIFIER),
+        load: tflite::load,
+    },
+    // Protocol buffers carry no magic number.
+    Format { name: "ONNX", extension: "onnx", recognize: |_| false, load: onnx::load },
+];
 
 /// Reads a model file in any of [`FORMATS`]. The graph passed [`check::check`] and is named after the file.
 pub fn load(path: &Path, options: &Options) -> Result<Graph> {

@@ -7,6 +7,7 @@
 mod edit;
 mod graph;
 mod op;
+pub mod permute;
 
 pub use graph::{Graph, Node, Numeric, Quant, Tensor, TensorId};
 pub use op::{Activation, Binary, Function, NearestMode, Op, PoolKind, ReduceKind, Sampling};

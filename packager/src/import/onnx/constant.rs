@@ -1,0 +1,231 @@
+//! Constants during import: full int64 range and empty tensors, which the graph does not have.
+
+use samara_runtime::Dtype;
+
+use super::proto::{TensorProto, data_type};
+use crate::error::{Error, Result};
+use crate::ir::{Quant, Tensor};
+
+/// A constant of the model, or one that folding made.
+#[derive(Clone, Debug)]
+pub struct Constant {
+    /// The type it has in the graph (int64 becomes int32).
+    pub dtype: Dtype,
+    /// Outermost first; may hold zeros.
+    pub dims: Vec<usize>,
+    /// Elements in row-major order.
+    pub data: Data,
+    /// Parameters of the integers that a float constant was dequantized from.
+    pub grid: Option<Quant>,
+}
+
+/// Elements of a constant.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// All float types.
+    Float(Vec<f32>),
+    /// All integer types and bool.
+    Int(Vec<i64>),
+}
+
+impl Constant {
+    /// An int64 vector, as shape arithmetic has them.
+    pub fn ints(dims: Vec<usize>, values: Vec<i64>) -> Self {
+        Constant { dtype: Dtype::I32, dims, data: Data::Int(values), grid: None }
+    }
+
+    /// Floats.
+    pub fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
+        Constant { dtype: Dtype::F32, dims, data: Data::Float(values), grid: None }
+    }
+
+    /// Reads an initializer or a tensor attribute.
+    pub fn read(t: &TensorProto) -> Result<Self> {
+        use data_type::*;
+        if t.data_location != 0 {
+            return Err(Error::invalid("its elements are in another file")
+                .remedy("save the model with the tensors inside (onnx.save with save_as_external_data=False)"));
+        }
+        let dims: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+        let dims = dims.ok_or_else(|| Error::invalid("it has a negative dimension"))?;
+        let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let count = count.ok_or_else(|| Error::invalid("it has too many elements"))?;
+        let (dtype, data) = match t.data_type {
+            FLOAT => (Dtype::F32, Data::Float(raw(t, &t.float_data, f32::from_le_bytes)?)),
+            DOUBLE => {
+                let wide = raw(t, &t.double_data, f64::from_le_bytes)?;
+                (Dtype::F32, Data::Float(wide.into_iter().map(|x| x as f32).collect()))
+            }
+            FLOAT16 => {
+                let bits = raw(t, &narrow16(&t.int32_data), u16::from_le_bytes)?;
+                (Dtype::F32, Data::Float(bits.into_iter().map(|b| half::f16::from_bits(b).to_f32()).collect()))
+            }
+            BFLOAT16 => {
+                let bits = raw(t, &narrow16(&t.int32_data), u16::from_le_bytes)?;
+                (Dtype::F32, Data::Float(bits.into_iter().map(|b| half::bf16::from_bits(b).to_f32()).collect()))
+            }
+            INT64 => (Dtype::I32, Data::Int(raw(t, &t.int64_data, i64::from_le_bytes)?)),
+            UINT64 | UINT32 => {
+                let unsigned = match t.data_type {
+                    UINT64 => raw(t, &t.uint64_data, u64::from_le_bytes)?,
+                    _ => raw(t, &t.uint64_data, |b: [u8; 4]| u32::from_le_bytes(b).into())?,
+                };
+                let signed: Option<Vec<i64>> = unsigned.into_iter().map(|v| i64::try_from(v).ok()).collect();
+                (Dtype::I32, Data::Int(signed.ok_or_else(|| Error::invalid("an element is above 2^63"))?))
+            }
+            INT32 => (Dtype::I32, integers(t, |b| i32::from_le_bytes(b).into())?),
+            UINT16 => (Dtype::I32, integers(t, |b| u16::from_le_bytes(b).into())?),
+            INT16 => (Dtype::I16, integers(t, |b| i16::from_le_bytes(b).into())?),
+            INT8 => (Dtype::I8, integers(t, |b| i8::from_le_bytes(b).into())?),
+            UINT8 => (Dtype::U8, integers(t, |b| u8::from_le_bytes(b).into())?),
+            BOOL => (Dtype::Bool, integers(t, |[b]: [u8; 1]| (b != 0).into())?),
+            other => return Err(Error::invalid(format!("element type {} is not supported", name(other)))),
+        };
+        let constant = Constant { dtype, dims, data, grid: None };
+        let got = constant.len();
+        if got != count {
+            let dims = &constant.dims;
+            return Err(Error::invalid(format!("it holds {got} elements where its shape {dims:?} needs {count}")));
+        }
+        Ok(constant)
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Float(v) => v.len(),
+            Data::Int(v) => v.len(),
+        }
+    }
+
+    /// Elements as floats, whatever the type.
+    pub fn to_floats(&self) -> Vec<f32> {
+        match &self.data {
+            Data::Float(v) => v.clone(),
+            Data::Int(v) => v.iter().map(|&x| x as f32).collect(),
+        }
+    }
+
+    /// Elements as integers; `None` for floats.
+    pub fn as_ints(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::Int(v) => Some(v),
+            Data::Float(_) => None,
+        }
+    }
+
+    /// The only element of a float constant.
+    pub fn scalar(&self) -> Option<f32> {
+        match &self.data {
+            Data::Float(v) => if let [x] = v[..] { Some(x) } else { None },
+            Data::Int(_) => None,
+        }
+    }
+
+    /// The elements at `source` positions, in a new shape; the grid stays (the caller maps its axis).
+    pub fn gather(&self, dims: Vec<usize>, source: impl Iterator<Item = usize>) -> Constant {
+        let data = match &self.data {
+            Data::Float(v) => Data::Float(source.map(|i| v[i]).collect()),
+            Data::Int(v) => Data::Int(source.map(|i| v[i]).collect()),
+        };
+        Constant { dims, data, ..self.clone_header() }
+    }
+
+    fn clone_header(&self) -> Constant {
+        Constant { dtype: self.dtype, dims: Vec::new(), data: Data::Int(Vec::new()), grid: self.grid.clone() }
+    }
+
+    /// Output axis `k` is axis `permutation[k]`.
+    pub fn transpose(&self, permutation: &[usize]) -> Constant {
+        let dims: Vec<usize> = permutation.iter().map(|&p| self.dims[p]).collect();
+        let order = crate::ir::permute::order(&self.dims, permutation);
+        let mut out = self.gather(dims, order.into_iter());
+        if let Some(grid) = &mut out.grid
+            && let Some(axis) = permutation.iter().position(|&p| p == grid.axis)
+        {
+            grid.axis = axis;
+        }
+        out
+    }
+
+    /// Same elements in another shape; only a per-tensor grid survives.
+    pub fn reshape(&self, dims: Vec<usize>) -> Constant {
+        let grid = self.grid.clone().filter(|g| g.scale.len() == 1);
+        Constant { dtype: self.dtype, dims, data: self.data.clone(), grid }
+    }
+
+    /// As a tensor of the graph; refuses integers outside the graph's type, and empty constants.
+    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        if self.dims.contains(&0) {
+            return Err(Error::invalid(format!("constant '{name}' is empty")));
+        }
+        let dims = self.dims.clone();
+        let ints = match &self.data {
+            Data::Float(v) => {
+                if let Some(i) = v.iter().position(|x| x.is_nan()) {
+                    return Err(Error::invalid(format!("constant '{name}' holds NaN at index {i}")));
+                }
+                return Ok(Tensor { quant: self.grid.clone(), ..Tensor::constant(name, Dtype::F32, dims, v) });
+            }
+            Data::Int(v) => v,
+        };
+        fn narrow<T: TryFrom<i64> + bytemuck::Pod>(
+            name: &str,
+            dtype: Dtype,
+            dims: Vec<usize>,
+            ints: &[i64],
+        ) -> Result<Tensor> {
+            let fit = |&i: &i64| {
+                T::try_from(i).map_err(|_| {
+                    Error::invalid(format!("constant '{name}' holds {i}, outside of {}", dtype.name()))
+                })
+            };
+            let narrow: Vec<T> = ints.iter().map(fit).collect::<Result<_>>()?;
+            Ok(Tensor::constant(name, dtype, dims, &narrow))
+        }
+        match self.dtype {
+            Dtype::I8 => narrow::<i8>(name, self.dtype, dims, ints),
+            Dtype::U8 | Dtype::Bool => narrow::<u8>(name, self.dtype, dims, ints),
+            Dtype::I16 => narrow::<i16>(name, self.dtype, dims, ints),
+            Dtype::I32 | Dtype::F32 => narrow::<i32>(name, Dtype::I32, dims, ints),
+        }
+    }
+}
+
+/// Elements from `raw_data`, or from the typed field where there is none.
+fn raw<T: Copy, const N: usize>(t: &TensorProto, typed: &[T], read: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
+    if t.raw_data.is_empty() {
+        return Ok(typed.to_vec());
+    }
+    let (chunks, rest) = t.raw_data.as_chunks::<N>();
+    if !rest.is_empty() {
+        return Err(Error::invalid("its bytes do not end with a whole element"));
+    }
+    Ok(chunks.iter().map(|&c| read(c)).collect())
+}
+
+/// Integers of up to 32 bits, which share one typed field.
+fn integers<const N: usize>(t: &TensorProto, read: impl Fn([u8; N]) -> i64) -> Result<Data> {
+    let typed: Vec<i64> = t.int32_data.iter().map(|&v| v.into()).collect();
+    Ok(Data::Int(raw(t, &typed, read)?))
+}
+
+/// Half floats in the typed field: the low 16 bits of each value.
+fn narrow16(typed: &[i32]) -> Vec<u16> {
+    typed.iter().map(|&v| v as u16).collect()
+}
+
+/// The graph's element type for one of the model's tensors.
+pub fn graph_dtype(t: i32) -> Result<Dtype> {
+    use data_type::*;
+    match t {
+        FLOAT => Ok(Dtype::F32),
+        INT8 => Ok(Dtype::I8),
+        UINT8 => Ok(Dtype::U8),
+        INT16 => Ok(Dtype::I16),
+        INT32 | INT64 => Ok(Dtype::I32),
+        BOOL => Ok(Dtype::Bool),
+        other => Err(Error::invalid(format!("element type {} is not supported", name(other)))
+            .remedy("convert the model to float32")),
+    }
+}
