@@ -4,6 +4,7 @@
 
 pub mod bundle;
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod error;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod interpret;
 pub mod ir;
 pub mod lower;
 pub mod passes;
+pub mod pipeline;
 pub mod plan;
 pub mod quantize;
 pub mod repository;

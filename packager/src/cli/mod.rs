@@ -1,10 +1,12 @@
 //! The `samara` command: one file per command, one list of them.
 
 mod bench;
+mod compare;
 mod device;
 mod inspect;
 mod key;
 mod output;
+mod pack;
 mod repo;
 mod run;
 mod sign;
@@ -31,12 +33,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Quantize, plan and sign a model into one bundle.
+    Pack(Box<pack::Args>),
     /// Run a bundle on samples.
     Run(run::Args),
     /// What a bundle holds and needs.
     Inspect(inspect::Args),
     /// Whether trusted keys have signed a bundle and every byte is as signed.
     Verify(verify::Args),
+    /// Layer by layer: a model against the bundle packed from it.
+    Compare(compare::Args),
     /// Time per run and per operator on this machine.
     Bench(bench::Args),
     /// Target profiles that --target takes.
@@ -70,9 +76,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Result<()> {
     match command {
+        Command::Pack(args) => pack::run(*args, output),
         Command::Run(args) => run::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
         Command::Verify(args) => verify::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
         Command::Bench(args) => bench::run(args, output),
         Command::Targets(args) => targets::run(args, output),
         Command::Key(args) => key::run(args, output),

@@ -130,15 +130,22 @@ fn value(array: &Array, spec: &InputSpec, n: usize, count: usize) -> Result<Valu
             spec.desc.dtype.name()
         )));
     }
-    let (lo, hi) = crate::lower::multiplier::levels(spec.desc.dtype)?;
-    let size = spec.desc.dtype.size();
-    for (b, out) in bytes.chunks_exact(4).zip(value.bytes_mut().chunks_exact_mut(size)) {
-        let x = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let level = libm::roundf(x / spec.desc.scale) as f64 + spec.desc.zero_point as f64;
-        let level = level.clamp(lo as f64, hi as f64) as i32;
-        out.copy_from_slice(&level.to_le_bytes()[..size]);
-    }
+    let reals: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    let mut levels = Vec::with_capacity(value.bytes().len());
+    quantize(&reals, &spec.desc, &mut levels)?;
+    value.bytes_mut().copy_from_slice(&levels);
     Ok(value)
+}
+
+/// Appends reals as levels of an integer tensor with its own parameters, half away from zero, saturating.
+pub fn quantize(reals: &[f32], desc: &Desc, out: &mut Vec<u8>) -> Result<()> {
+    let (lo, hi) = crate::lower::multiplier::levels(desc.dtype)?;
+    for x in reals {
+        let level = libm::roundf(x / desc.scale) as f64 + desc.zero_point as f64;
+        let level = level.clamp(lo as f64, hi as f64) as i32;
+        out.extend(&level.to_le_bytes()[..desc.dtype.size()]);
+    }
+    Ok(())
 }
 
 /// Values gathered over samples as one array, sample axis first: a leading dimension of 1 becomes it.

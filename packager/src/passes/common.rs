@@ -16,7 +16,8 @@ fn constants(graph: &mut Graph) -> bool {
     type Key<'a> = (u8, &'a [usize], &'a [u8], Option<(Vec<u32>, &'a [i32], usize)>);
     let mut first: HashMap<Key<'_>, TensorId> = HashMap::new();
     let mut same: HashMap<TensorId, TensorId> = HashMap::new();
-    let read: BTreeSet<TensorId> = graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().copied()).collect();
+    let read: BTreeSet<TensorId> =
+        graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().copied()).collect();
     for t in read {
         let tensor = &graph.tensors[t];
         let Some(data) = &tensor.data else { continue };

@@ -61,9 +61,8 @@ fn neutral(graph: &Graph, node: &Node, kind: Binary, activation: Activation) -> 
     if activation != Activation::NONE {
         return None;
     }
-    let all = |t: TensorId, value: f32| {
-        graph.tensors[t].f32s().is_some_and(|v| v.iter().all(|&x| x == value))
-    };
+    let all =
+        |t: TensorId, value: f32| graph.tensors[t].f32s().is_some_and(|v| v.iter().all(|&x| x == value));
     match kind {
         Binary::Add if all(b, 0.0) => Some(a),
         Binary::Add if all(a, 0.0) => Some(b),

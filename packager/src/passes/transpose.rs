@@ -9,8 +9,8 @@ mod moves;
 use std::collections::HashMap;
 
 use self::moves::{Move, Operand, through};
-use super::rewrite::{insert, moved_name, substitute};
 use super::columns;
+use super::rewrite::{insert, moved_name, substitute};
 use crate::error::Result;
 use crate::ir::{Graph, Op, Tensor, TensorId, permute};
 

@@ -75,7 +75,9 @@ impl Builder {
             [n, c, l] => self.reshape(&format!("{name}/rows"), x, vec![n, c, 1, l])?,
             _ => {
                 let rank = self.shape(x).len();
-                return Err(Error::invalid(format!("only one and two spatial dimensions are supported, its input has rank {rank}")));
+                return Err(Error::invalid(format!(
+                    "only one and two spatial dimensions are supported, its input has rank {rank}"
+                )));
             }
         };
         self.push(&format!("{name}/nhwc"), Op::Transpose { permutation: vec![0, 2, 3, 1] }, &[x])
@@ -164,7 +166,9 @@ impl<'m> Call<'m> {
             None => Ok(None),
             Some(Value::Tensor(_)) => {
                 let name = self.node.input.get(i).map_or("", String::as_str);
-                Err(Error::invalid(format!("input {i} ('{name}') is computed at run time, only constants are supported there")))
+                Err(Error::invalid(format!(
+                    "input {i} ('{name}') is computed at run time, only constants are supported there"
+                )))
             }
         }
     }

@@ -43,8 +43,9 @@ impl Constant {
     pub fn read(t: &TensorProto) -> Result<Self> {
         use data_type::*;
         if t.data_location != 0 {
-            return Err(Error::invalid("its elements are in another file")
-                .remedy("save the model with the tensors inside (onnx.save with save_as_external_data=False)"));
+            return Err(Error::invalid("its elements are in another file").remedy(
+                "save the model with the tensors inside (onnx.save with save_as_external_data=False)",
+            ));
         }
         let dims: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
         let dims = dims.ok_or_else(|| Error::invalid("it has a negative dimension"))?;
@@ -58,11 +59,17 @@ impl Constant {
             }
             FLOAT16 => {
                 let bits = raw(t, &narrow16(&t.int32_data), u16::from_le_bytes)?;
-                (Dtype::F32, Data::Float(bits.into_iter().map(|b| half::f16::from_bits(b).to_f32()).collect()))
+                (
+                    Dtype::F32,
+                    Data::Float(bits.into_iter().map(|b| half::f16::from_bits(b).to_f32()).collect()),
+                )
             }
             BFLOAT16 => {
                 let bits = raw(t, &narrow16(&t.int32_data), u16::from_le_bytes)?;
-                (Dtype::F32, Data::Float(bits.into_iter().map(|b| half::bf16::from_bits(b).to_f32()).collect()))
+                (
+                    Dtype::F32,
+                    Data::Float(bits.into_iter().map(|b| half::bf16::from_bits(b).to_f32()).collect()),
+                )
             }
             INT64 => (Dtype::I32, Data::Int(raw(t, &t.int64_data, i64::from_le_bytes)?)),
             UINT64 | UINT32 => {
@@ -85,7 +92,9 @@ impl Constant {
         let got = constant.len();
         if got != count {
             let dims = &constant.dims;
-            return Err(Error::invalid(format!("it holds {got} elements where its shape {dims:?} needs {count}")));
+            return Err(Error::invalid(format!(
+                "it holds {got} elements where its shape {dims:?} needs {count}"
+            )));
         }
         Ok(constant)
     }
@@ -117,7 +126,13 @@ impl Constant {
     /// The only element of a float constant.
     pub fn scalar(&self) -> Option<f32> {
         match &self.data {
-            Data::Float(v) => if let [x] = v[..] { Some(x) } else { None },
+            Data::Float(v) => {
+                if let [x] = v[..] {
+                    Some(x)
+                } else {
+                    None
+                }
+            }
             Data::Int(_) => None,
         }
     }
@@ -165,7 +180,10 @@ impl Constant {
                 if let Some(i) = v.iter().position(|x| x.is_nan()) {
                     return Err(Error::invalid(format!("constant '{name}' holds NaN at index {i}")));
                 }
-                return Ok(Tensor { quant: self.grid.clone(), ..Tensor::constant(name, Dtype::F32, dims, v) });
+                return Ok(Tensor {
+                    quant: self.grid.clone(),
+                    ..Tensor::constant(name, Dtype::F32, dims, v)
+                });
             }
             Data::Int(v) => v,
         };

@@ -90,7 +90,8 @@ pub(super) fn gather(_: &Builder, call: &Call<'_>) -> Folded {
     dims.extend(&data.dims[axis + 1..]);
     count(&dims, 1 << 26)?;
     let at = &at;
-    let source = (0..outer).flat_map(|o| at.iter().flat_map(move |&i| (0..inner).map(move |k| (o * size + i) * inner + k)));
+    let source = (0..outer)
+        .flat_map(|o| at.iter().flat_map(move |&i| (0..inner).map(move |k| (o * size + i) * inner + k)));
     one(data.gather(dims, source))
 }
 
@@ -112,7 +113,8 @@ pub(super) fn concat(_: &Builder, call: &Call<'_>) -> Folded {
     let first = *parts.first().ok_or_else(|| Error::invalid("it has no inputs"))?;
     let rank = first.dims.len();
     let axis = axis(call.int("axis")?.ok_or_else(|| Error::invalid("its axis is missing"))?, rank)?;
-    let fits = |p: &&Constant| p.dims.len() == rank && (0..rank).all(|k| k == axis || p.dims[k] == first.dims[k]);
+    let fits =
+        |p: &&Constant| p.dims.len() == rank && (0..rank).all(|k| k == axis || p.dims[k] == first.dims[k]);
     if !parts.iter().all(fits) {
         return Err(Error::invalid("its inputs do not fit together"));
     }
@@ -180,8 +182,12 @@ pub(super) fn where_(_: &Builder, call: &Call<'_>) -> Folded {
     let (c, i, j) = (positions(&condition.dims, &dims), positions(&x.dims, &dims), positions(&y.dims, &dims));
     let n = c.len();
     let data = match (&x.data, &y.data) {
-        (Data::Float(x), Data::Float(y)) => Data::Float((0..n).map(|k| if truth[c[k]] { x[i[k]] } else { y[j[k]] }).collect()),
-        (Data::Int(x), Data::Int(y)) => Data::Int((0..n).map(|k| if truth[c[k]] { x[i[k]] } else { y[j[k]] }).collect()),
+        (Data::Float(x), Data::Float(y)) => {
+            Data::Float((0..n).map(|k| if truth[c[k]] { x[i[k]] } else { y[j[k]] }).collect())
+        }
+        (Data::Int(x), Data::Int(y)) => {
+            Data::Int((0..n).map(|k| if truth[c[k]] { x[i[k]] } else { y[j[k]] }).collect())
+        }
         _ => return Err(Error::invalid("its inputs differ in type")),
     };
     one(Constant { dtype: x.dtype, dims, data, grid: None })
@@ -191,7 +197,9 @@ pub(super) fn where_(_: &Builder, call: &Call<'_>) -> Folded {
 pub(super) fn range(_: &Builder, call: &Call<'_>) -> Folded {
     let Some(parts) = all(call) else { return Ok(None) };
     let [start, limit, delta] = parts[..] else { return Err(Error::invalid("it needs three inputs")) };
-    if let (Some(&[start]), Some(&[limit]), Some(&[delta])) = (start.as_ints(), limit.as_ints(), delta.as_ints()) {
+    if let (Some(&[start]), Some(&[limit]), Some(&[delta])) =
+        (start.as_ints(), limit.as_ints(), delta.as_ints())
+    {
         let span = i128::from(limit) - i128::from(start);
         let (span, delta) = if delta < 0 { (-span, -i128::from(delta)) } else { (span, i128::from(delta)) };
         if delta == 0 {
@@ -288,7 +296,9 @@ pub(super) fn binary(_: &Builder, call: &Call<'_>) -> Folded {
                 "Sub" => i64::checked_sub,
                 "Mul" => i64::checked_mul,
                 "Div" => i64::checked_div,
-                "Mod" => |a, b| a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
+                "Mod" => {
+                    |a, b| a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+                }
                 "Min" => |a, b| Some(a.min(b)),
                 "Max" => |a, b| Some(a.max(b)),
                 "Equal" => |a, b| Some((a == b).into()),

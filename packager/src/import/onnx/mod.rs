@@ -96,7 +96,9 @@ impl<'m> Import<'m> {
             source.input.iter().filter(|i| !import.values.contains_key(i.name.as_str())).collect();
         let unknown = |name: &String| inputs.iter().all(|i| i.name != *name);
         if let Some((name, _)) = options.input_shapes.iter().find(|(name, _)| unknown(name)) {
-            return Err(Error::invalid(format!("a shape is given for '{name}', which is not an input of the model")));
+            return Err(Error::invalid(format!(
+                "a shape is given for '{name}', which is not an input of the model"
+            )));
         }
         for info in inputs {
             let given = options.input_shapes.iter().find(|(name, _)| *name == info.name).map(|(_, s)| &s[..]);
@@ -119,7 +121,8 @@ impl<'m> Import<'m> {
             let known: Option<Vec<Option<Value>>> = node.input.iter().map(operand).collect();
             let Some(values) = known else {
                 if errors.is_empty() {
-                    let missing = node.input.iter().find(|i| !i.is_empty() && !self.values.contains_key(i.as_str()));
+                    let missing =
+                        node.input.iter().find(|i| !i.is_empty() && !self.values.contains_key(i.as_str()));
                     let missing = missing.map_or("", String::as_str);
                     return Err(Error::invalid(format!("nothing computes its input '{missing}' before it"))
                         .about(format_args!("node '{}' ({})", node_name(node), node.op_type)));
@@ -129,18 +132,22 @@ impl<'m> Import<'m> {
             let before = (self.builder.graph.tensors.len(), self.builder.graph.nodes.len());
             match self.node(node, values) {
                 Ok(outputs) => self.name_outputs(node, outputs, before),
-                Err(e) => errors.push(e.about(format_args!("node '{}' ({})", node_name(node), node.op_type)).to_string()),
+                Err(e) => errors
+                    .push(e.about(format_args!("node '{}' ({})", node_name(node), node.op_type)).to_string()),
             }
         }
         match &errors[..] {
             [] => self.finish(),
             [one] => Err(Error::invalid(one.clone())),
-            many => Err(Error::invalid(format!("{} nodes cannot be imported: {}", many.len(), many.join("; ")))),
+            many => {
+                Err(Error::invalid(format!("{} nodes cannot be imported: {}", many.len(), many.join("; "))))
+            }
         }
     }
 
     fn node(&mut self, node: &'m NodeProto, values: Vec<Option<Value>>) -> Result<Vec<Value>> {
-        let entry = registry::find(&node.op_type).ok_or_else(|| Error::invalid("the operator is not supported"))?;
+        let entry =
+            registry::find(&node.op_type).ok_or_else(|| Error::invalid("the operator is not supported"))?;
         let call = Call::new(node, self.opset, values);
         if let Some(fold) = entry.fold
             && let Some(outputs) = fold(&self.builder, &call)?
@@ -149,7 +156,9 @@ impl<'m> Import<'m> {
             return Ok(outputs.into_iter().map(Value::from).collect());
         }
         let Some(emit) = entry.emit else {
-            return Err(Error::invalid("the operator is only supported where its inputs are known at import"));
+            return Err(Error::invalid(
+                "the operator is only supported where its inputs are known at import",
+            ));
         };
         let outputs = emit(&mut self.builder, &call)?;
         call.only_outputs(outputs.len())?;
@@ -184,7 +193,13 @@ impl<'m> Import<'m> {
             let value = value.ok_or_else(|| Error::invalid("no node computes it")).about(&subject)?;
             let graph = &self.builder.graph;
             let t = match value {
-                Value::Tensor(t) if graph.tensors[*t].name == info.name && !graph.inputs.contains(t) && !graph.outputs.contains(t) => *t,
+                Value::Tensor(t)
+                    if graph.tensors[*t].name == info.name
+                        && !graph.inputs.contains(t)
+                        && !graph.outputs.contains(t) =>
+                {
+                    *t
+                }
                 Value::Tensor(t) => {
                     let (t, shape) = (*t, graph.tensors[*t].shape.clone());
                     self.builder.push(&info.name, Op::Reshape { shape }, &[t]).about(&subject)?
@@ -217,7 +232,8 @@ fn input(info: &ValueInfoProto, given: Option<&[usize]>) -> Result<Tensor> {
     if let Some(given) = given
         && given.len() != shape.dim.len()
     {
-        let cause = format!("the given shape has {} dimensions, the model's has {}", given.len(), shape.dim.len());
+        let cause =
+            format!("the given shape has {} dimensions, the model's has {}", given.len(), shape.dim.len());
         return Err(Error::invalid(cause));
     }
     let mut dims = Vec::with_capacity(shape.dim.len());
@@ -225,13 +241,17 @@ fn input(info: &ValueInfoProto, given: Option<&[usize]>) -> Result<Tensor> {
         let fixed = usize::try_from(dim.dim_value).ok().filter(|&d| d > 0);
         let d = match (fixed, given.map(|g| g[k])) {
             (Some(fixed), Some(given)) if fixed != given => {
-                return Err(Error::invalid(format!("dimension {k} is {fixed} in the model, {given} is given")));
+                return Err(Error::invalid(format!(
+                    "dimension {k} is {fixed} in the model, {given} is given"
+                )));
             }
             (Some(d), _) | (None, Some(d)) => d,
             (None, None) if k == 0 => 1,
             (None, None) => {
                 let symbol = if dim.dim_param.is_empty() { "?" } else { &dim.dim_param };
-                return Err(Error::invalid(format!("dimension {k} is symbolic ('{symbol}')")).remedy(remedy()));
+                return Err(
+                    Error::invalid(format!("dimension {k} is symbolic ('{symbol}')")).remedy(remedy())
+                );
             }
         };
         dims.push(d);

@@ -129,8 +129,23 @@ pub mod data_type {
     /// The schema's name of a type.
     pub fn name(t: i32) -> String {
         let names = [
-            "undefined", "float", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool",
-            "float16", "double", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+            "undefined",
+            "float",
+            "uint8",
+            "int8",
+            "uint16",
+            "int16",
+            "int32",
+            "int64",
+            "string",
+            "bool",
+            "float16",
+            "double",
+            "uint32",
+            "uint64",
+            "complex64",
+            "complex128",
+            "bfloat16",
         ];
         let known = usize::try_from(t).ok().and_then(|t| names.get(t));
         known.map_or_else(|| format!("type {t}"), |n| (*n).to_owned())

@@ -13,7 +13,9 @@ pub(crate) fn conv(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let shape = b.shape(x).to_vec();
     let spatial = shape.get(2..).unwrap_or(&[]);
     if !(1..=2).contains(&spatial.len()) {
-        return Err(Error::invalid(format!("only one and two spatial dimensions are supported, its input has shape {shape:?}")));
+        return Err(Error::invalid(format!(
+            "only one and two spatial dimensions are supported, its input has shape {shape:?}"
+        )));
     }
     let weights = rank4(call.required_constant(1)?)?;
     let [o, per_group, kh, kw] = weights.dims[..] else {
@@ -27,7 +29,8 @@ pub(crate) fn conv(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
         return Err(Error::invalid(format!("kernel_shape {kernel:?} is not that of its weights")));
     }
     let groups = call.int("group")?.unwrap_or(1);
-    let groups = u16::try_from(groups).map_err(|_| Error::invalid(format!("group {groups} is out of range")))?;
+    let groups =
+        u16::try_from(groups).map_err(|_| Error::invalid(format!("group {groups} is out of range")))?;
     let channels = shape[1];
     if per_group.checked_mul(groups as usize) != Some(channels) {
         return Err(Error::invalid(format!(

@@ -187,7 +187,9 @@ pub(crate) fn dropout(_: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     if let Some(training) = call.optional_constant(2)?
         && training.to_floats().iter().any(|&t| t != 0.0)
     {
-        return Err(Error::invalid("training mode is not supported").remedy("export the model in evaluation mode"));
+        return Err(
+            Error::invalid("training mode is not supported").remedy("export the model in evaluation mode")
+        );
     }
     Ok(vec![call.value(0)?.clone()])
 }

@@ -20,7 +20,8 @@ pub(crate) fn mat_mul(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
             _ => return Err(Error::invalid("its second input is a scalar")),
         };
         let weights = b.graph.add(w.tensor(&format!("{name}/weights"))?);
-        let rows = if shape.len() == 1 { b.reshape(&format!("{name}/row"), x, vec![1, shape[0]])? } else { x };
+        let rows =
+            if shape.len() == 1 { b.reshape(&format!("{name}/row"), x, vec![1, shape[0]])? } else { x };
         let y = b.push(name, FULLY_CONNECTED, &[rows, weights])?;
         return one(squeeze(b, name, y, shape.len() == 1, vector)?);
     }
@@ -51,7 +52,10 @@ pub(crate) fn gemm(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let (trans_a, trans_b) = (call.flag("transA", false)?, call.flag("transB", false)?);
     let mut x = call.tensor(b, 0)?;
     if b.shape(x).len() != 2 {
-        return Err(Error::invalid(format!("its first input has shape {:?}, not two dimensions", b.shape(x))));
+        return Err(Error::invalid(format!(
+            "its first input has shape {:?}, not two dimensions",
+            b.shape(x)
+        )));
     }
     let Some(w) = call.constant(1) else { return product(b, call, x, [alpha, beta], [trans_a, trans_b]) };
     if w.dims.len() != 2 {
@@ -87,13 +91,21 @@ fn row(c: &Constant, units: usize) -> Option<Constant> {
 
 fn scaled(c: &Constant, factor: f32) -> Constant {
     match &c.data {
-        Data::Float(v) if factor != 1.0 => Constant::floats(c.dims.clone(), v.iter().map(|x| x * factor).collect()),
+        Data::Float(v) if factor != 1.0 => {
+            Constant::floats(c.dims.clone(), v.iter().map(|x| x * factor).collect())
+        }
         Data::Float(_) | Data::Int(_) => c.clone(),
     }
 }
 
 /// Gemm of two computed matrices.
-fn product(b: &mut Builder, call: &Call<'_>, x: TensorId, [alpha, beta]: [f32; 2], [adj_x, adj_y]: [bool; 2]) -> Result<Vec<Value>> {
+fn product(
+    b: &mut Builder,
+    call: &Call<'_>,
+    x: TensorId,
+    [alpha, beta]: [f32; 2],
+    [adj_x, adj_y]: [bool; 2],
+) -> Result<Vec<Value>> {
     let y = call.tensor(b, 1)?;
     let mut z = b.push(&call.name, Op::BatchMatMul { adj_x, adj_y }, &[x, y])?;
     if alpha != 1.0 {

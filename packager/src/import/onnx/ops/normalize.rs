@@ -22,7 +22,11 @@ fn per_channel<const N: usize>(call: &Call<'_>, channels: usize) -> Result<[Vec<
     for (k, slot) in out.iter_mut().enumerate() {
         let c = call.required_constant(k + 1)?;
         if c.len() != channels {
-            return Err(Error::invalid(format!("input {} has {} values for {channels} channels", k + 1, c.len())));
+            return Err(Error::invalid(format!(
+                "input {} has {} values for {channels} channels",
+                k + 1,
+                c.len()
+            )));
         }
         *slot = c.to_floats();
     }
@@ -33,20 +37,23 @@ fn per_channel<const N: usize>(call: &Call<'_>, channels: usize) -> Result<[Vec<
 pub(crate) fn batch(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     call.ignore("momentum");
     if call.flag("training_mode", false)? {
-        return Err(Error::invalid("training mode is not supported").remedy("export the model in evaluation mode"));
+        return Err(
+            Error::invalid("training mode is not supported").remedy("export the model in evaluation mode")
+        );
     }
     if !call.flag("spatial", true)? {
         return Err(Error::invalid("statistics per element (spatial=0) are not supported"));
     }
     let x = call.tensor(b, 0)?;
     let shape = b.shape(x).to_vec();
-    let &[_, c, ..] = &shape[..] else { return Err(Error::invalid(format!("its input has shape {shape:?}"))) };
+    let &[_, c, ..] = &shape[..] else {
+        return Err(Error::invalid(format!("its input has shape {shape:?}")));
+    };
     let [gamma, beta, mean, variance] = per_channel::<4>(call, c)?;
     let epsilon = call.float("epsilon", 1e-5)? as f64;
     let factor: Vec<f64> =
         gamma.iter().zip(&variance).map(|(&g, &v)| g as f64 / libm::sqrt(v as f64 + epsilon)).collect();
-    let offset: Vec<f32> =
-        (0..c).map(|k| (beta[k] as f64 - mean[k] as f64 * factor[k]) as f32).collect();
+    let offset: Vec<f32> = (0..c).map(|k| (beta[k] as f64 - mean[k] as f64 * factor[k]) as f32).collect();
     let factor: Vec<f32> = factor.iter().map(|&f| f as f32).collect();
     if factor.iter().chain(&offset).any(|f| !f.is_finite()) {
         return Err(Error::invalid("its variance is not positive"));
@@ -97,7 +104,9 @@ pub(crate) fn layer(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
 pub(crate) fn instance(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let x = call.tensor(b, 0)?;
     let shape = b.shape(x).to_vec();
-    let &[_, c, _, ..] = &shape[..] else { return Err(Error::invalid(format!("its input has shape {shape:?}"))) };
+    let &[_, c, _, ..] = &shape[..] else {
+        return Err(Error::invalid(format!("its input has shape {shape:?}")));
+    };
     let [scale, bias] = per_channel::<2>(call, c)?;
     let epsilon = call.float("epsilon", 1e-5)?;
     let name = &call.name;

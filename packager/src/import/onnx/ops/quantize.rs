@@ -98,7 +98,9 @@ pub(crate) fn dequantize(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>>
         Some(known) if *known == quant => {}
         None => return Err(Error::invalid("dequantizing activations per axis is not supported")),
         Some(_) => {
-            return Err(Error::invalid("its scale or zero point is not that of the QuantizeLinear before it"));
+            return Err(Error::invalid(
+                "its scale or zero point is not that of the QuantizeLinear before it",
+            ));
         }
     }
     if !matches!(input.dtype, Dtype::I8 | Dtype::U8 | Dtype::I16) {

@@ -37,7 +37,11 @@ pub(crate) fn resize(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     if call.opset < 11 {
         let scales = call.optional_constant(1)?.map(|c| c.to_floats());
         let (sampling, nearest) = (Sampling::Asymmetric, NearestMode::Floor);
-        return build(b, call, Request { scales, sizes: None, axes: (0..rank).collect(), linear, sampling, nearest });
+        return build(
+            b,
+            call,
+            Request { scales, sizes: None, axes: (0..rank).collect(), linear, sampling, nearest },
+        );
     }
     call.ignore("cubic_coeff_a");
     call.ignore("extrapolation_value");
@@ -104,7 +108,10 @@ fn build(b: &mut Builder, call: &Call<'_>, r: Request) -> Result<Vec<Value>> {
                 let size = libm::round(exact);
                 // The scale takes part in the coordinates; only where it is the ratio of the sizes do both agree.
                 if size < 1.0 || (exact - size).abs() > 1e-4 * size {
-                    return Err(Error::invalid(format!("scale {scale} of {} rows or columns is not a whole number", from[axis])));
+                    return Err(Error::invalid(format!(
+                        "scale {scale} of {} rows or columns is not a whole number",
+                        from[axis]
+                    )));
                 }
                 to[axis] = size as usize;
             }

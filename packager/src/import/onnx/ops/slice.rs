@@ -100,7 +100,9 @@ pub(crate) fn split(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
             (0..parts).map(|k| part.min(dims[axis].saturating_sub(k * part))).collect()
         }
     };
-    if sizes.iter().try_fold(0usize, |n, &s| n.checked_add(s)) != Some(dims[axis]) || sizes.len() != call.outputs() {
+    if sizes.iter().try_fold(0usize, |n, &s| n.checked_add(s)) != Some(dims[axis])
+        || sizes.len() != call.outputs()
+    {
         return Err(Error::invalid(format!("parts {sizes:?} do not fill axis {axis} of {dims:?}")));
     }
     let mut begin = 0;
@@ -115,7 +117,8 @@ pub(crate) fn split(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
 
 /// Indices counted from the end where negative.
 pub(crate) fn indices(list: &[i64], size: usize) -> Result<Vec<usize>> {
-    let at = |&i: &i64| axis(i, size).map_err(|_| Error::invalid(format!("index {i} is outside of {size} rows")));
+    let at =
+        |&i: &i64| axis(i, size).map_err(|_| Error::invalid(format!("index {i} is outside of {size} rows")));
     list.iter().map(at).collect()
 }
 
@@ -190,7 +193,8 @@ pub(crate) fn pad(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let mut cut = Ranges { begin: vec![0; rank], size: dims.clone(), stride: vec![1; rank] };
     for (k, &axis) in listed.iter().enumerate() {
         for (amount, side) in [(amounts[k], &mut before), (amounts[k + listed.len()], &mut after)] {
-            let size = usize::try_from(amount.unsigned_abs()).map_err(|_| Error::invalid("an amount is too large"))?;
+            let size = usize::try_from(amount.unsigned_abs())
+                .map_err(|_| Error::invalid("an amount is too large"))?;
             if amount >= 0 {
                 side[axis] = size;
             } else {

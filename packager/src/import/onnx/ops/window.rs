@@ -119,7 +119,8 @@ fn ceil_extra(input: usize, window: &Window, axis: usize, kernel: u16) -> Result
     let (begin, end) = (window.pad[axis] as usize, window.pad[axis + 2] as usize);
     let (stride, reach) = (window.stride[axis] as usize, reach(kernel, window.dilation[axis]));
     let padded = input + begin + end;
-    let room = padded.checked_sub(reach).ok_or_else(|| Error::invalid("its window is larger than its input"))?;
+    let room =
+        padded.checked_sub(reach).ok_or_else(|| Error::invalid("its window is larger than its input"))?;
     let mut outputs = room.div_ceil(stride) + 1;
     if (outputs - 1) * stride >= input + begin {
         outputs -= 1;
