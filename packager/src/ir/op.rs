@@ -2,6 +2,8 @@
 
 use samara_runtime::ops::Window;
 
+pub use samara_runtime::ops::Function;
+
 /// The closed real range that a fused activation clamps to.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Activation {
@@ -43,51 +45,6 @@ pub enum Binary {
     Minimum,
     /// `max(a, b)`
     Maximum,
-}
-
-/// Functions of one value.
-#[derive(Clone, Copy, PartialEq, Debug)]
-#[allow(missing_docs)] // the names are the mathematical ones
-pub enum Function {
-    Abs,
-    Neg,
-    Exp,
-    Log,
-    Sqrt,
-    Rsqrt,
-    Reciprocal,
-    Square,
-    Erf,
-    Sin,
-    Cos,
-    Floor,
-    Ceil,
-    /// Ties to even.
-    Round,
-    Logistic,
-    Tanh,
-    HardSwish,
-    /// `max(0, min(1, alpha * x + beta))`
-    HardSigmoid {
-        alpha: f32,
-        beta: f32,
-    },
-    /// With the error function.
-    Gelu,
-    /// With the tanh approximation.
-    GeluTanh,
-    Elu {
-        alpha: f32,
-    },
-    LeakyRelu {
-        alpha: f32,
-    },
-    Softplus,
-    Silu,
-    /// `x` to the power of a constant.
-    Pow {
-        exponent: f32,
-    },
 }
 
 /// What a pooling window computes.

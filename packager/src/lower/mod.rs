@@ -5,8 +5,12 @@
 //!   inference, which is the only one there is;
 //! - `lower(&View) -> Lowered` with everything computed.
 
+pub mod activation;
+pub mod binary;
 pub mod conv;
 pub mod multiplier;
+pub mod quantize;
+pub mod table;
 
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::{self, Attr, Inputs, OpDef, Rounding};
@@ -92,9 +96,12 @@ impl Lowered {
 
 /// Operator code and attributes with neutral quantization constants, for shape inference. `inputs` help where
 /// the runtime's attributes depend on ranks.
-pub fn bare(op: &Op, _inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
+pub fn bare(op: &Op, inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
     match op {
         Op::Conv2d { .. } => conv::bare(op),
+        Op::Binary { .. } => binary::bare(op),
+        Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::bare(op, inputs),
+        Op::Quantize | Op::Dequantize => quantize::bare(op, inputs),
         _ => Err(Error::invalid(format!("{} has no lowering yet", op.name()))),
     }
 }
@@ -103,6 +110,9 @@ pub fn bare(op: &Op, _inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
 pub fn lower(view: &View<'_>) -> Result<Lowered> {
     match view.op {
         Op::Conv2d { .. } => conv::lower(view),
+        Op::Binary { .. } => binary::lower(view),
+        Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::lower(view),
+        Op::Quantize | Op::Dequantize => quantize::lower(view),
         _ => Err(Error::invalid(format!("{} has no lowering yet", view.op.name()))),
     }
 }
