@@ -1,6 +1,7 @@
 //! [`Model`] over the runtime: real bundles, real signatures, real golden vectors.
 
 use crate::{
+    config::Config,
     model::{Identity, Model},
     types::{Digest, Version},
 };
@@ -19,11 +20,24 @@ pub struct BundleModel {
     pub threshold: usize,
     /// The device's class; a bundle for another one is refused, one for any class is not.
     pub class: String,
+    /// The contract that the application insists on, if it does.
+    pub contract: Option<Digest>,
     /// Largest arena, in bytes.
     pub arena_bytes: u64,
 }
 
 impl BundleModel {
+    /// As a configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            keys: config.trust.bundle_keys.clone(),
+            threshold: config.trust.threshold,
+            class: config.class.clone(),
+            contract: config.contract,
+            arena_bytes: config.limits.arena,
+        }
+    }
+
     /// Verifies the bytes and hands out the parsed bundle. They must be [`Aligned`] to be loaded afterwards.
     ///
     /// # Errors
@@ -39,6 +53,9 @@ impl BundleModel {
         let class = class.split(|&byte| byte == 0).next().unwrap_or_default();
         if !class.is_empty() && class != self.class.as_bytes() {
             return Err(format!("it was packed for device class {}", String::from_utf8_lossy(class)));
+        }
+        if self.contract.is_some() && bundle.manifest.contract().map(Digest) != self.contract {
+            return Err("its contract differs from the application's".to_owned());
         }
         Ok(bundle)
     }
@@ -131,8 +148,13 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_bundle_are_refused_in_words() {
-        let model =
-            BundleModel { keys: vec![[1; 32]], threshold: 1, class: "host".to_owned(), arena_bytes: 1 << 20 };
+        let model = BundleModel {
+            keys: vec![[1; 32]],
+            threshold: 1,
+            class: "host".to_owned(),
+            contract: None,
+            arena_bytes: 1 << 20,
+        };
         assert_eq!(model.verify(&[0; 4096]).unwrap_err(), "this is not a Samara bundle");
     }
 }

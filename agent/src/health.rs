@@ -81,6 +81,15 @@ pub struct HealthWatch<D> {
 }
 
 impl<D: Disk> Watch for HealthWatch<D> {
+    fn prepare(&mut self, release: &Release) -> io::Result<()> {
+        // Complaints about this bundle from before a rollback, which an operator has decided to try again.
+        if Health::read(&self.disk)?.is_some_and(|health| health.sha256 == release.sha256) {
+            self.disk.remove(FILE)?;
+            self.disk.sync_dir("")?;
+        }
+        Ok(())
+    }
+
     /// Healthy after the probation's time, with the inferences asked for; a device where no server has taken the
     /// bundle up by then is judged by its self-test alone.
     fn watch(&mut self, release: &Release) -> Verdict {
@@ -142,6 +151,14 @@ mod tests {
         assert_eq!(verdict(Some(seen(9, 0, 0)), || true), Verdict::Undecided);
         // Nobody serves this bundle.
         assert_eq!(verdict(None, || false), Verdict::Healthy);
+        let disk = Rc::new(SimDisk::new());
+        seen(1, 1, 1).write(&disk).unwrap();
+        let mut watch = HealthWatch { disk: disk.clone(), probation: RULES, stopped: || false };
+        let digest = Digest::of(b"x");
+        let release =
+            Release { name: "kws".into(), version: Version([1, 0, 0]), digest, sha256: digest, bytes: 1 };
+        watch.prepare(&release).unwrap();
+        assert_eq!(watch.watch(&release), Verdict::Healthy, "complaints of an earlier life are forgotten");
         let other = Health { nan: 5, ..Health::new(Digest::of(b"other")) };
         assert_eq!(verdict(Some(other), || false), Verdict::Healthy);
     }

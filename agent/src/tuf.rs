@@ -243,3 +243,97 @@ fn copy(path: &Path, from: u64, length: u64, sink: &mut Sink<'_>) -> Result<(), 
         at += count as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{SimDisk, Survival};
+    use samara_tuf::{
+        keyfile,
+        repository::{DAY, KeyRing, RoleSetup, Setup},
+    };
+    use std::{fs, rc::Rc};
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        keys: KeyRing,
+        config: Config,
+    }
+
+    fn fixture() -> Fixture {
+        let dir = tempfile::tempdir().unwrap();
+        let mut keys = KeyRing::new();
+        let key = keyfile::generate(&dir.path().join("k")).unwrap();
+        let role = || RoleSetup { keys: vec![key.verifying_key()], threshold: 1, lifetime: DAY };
+        let setup = Setup { root: role(), timestamp: role(), snapshot: role(), targets: role() };
+        keys.add(key.clone()).unwrap();
+        let repo = dir.path().join("repo");
+        let mut repository = samara_tuf::repository::Repository::create(&repo, &setup).unwrap();
+        repository.publish(&keys, time::now()).unwrap();
+        fs::copy(repo.join("metadata/1.root.json"), dir.path().join("root.json")).unwrap();
+        let text = "device_id = \"d\"\nclass = \"c\"\nmodel = \"m\"\ndata_dir = \"data\"\n[repository]\n\
+            metadata_url = \"repo/metadata\"\ntargets_url = \"repo/targets\"\n[trust]\ndir = \".\"\n\
+            bundle_keys = [\"k.pub\"]\n";
+        fs::write(dir.path().join("agent.toml"), text).unwrap();
+        let config = Config::load(&dir.path().join("agent.toml")).unwrap();
+        Fixture { dir, keys, config }
+    }
+
+    impl Fixture {
+        fn release(&self, name: &str) {
+            let directory = self.dir.path().join("repo");
+            let mut repository = samara_tuf::repository::Repository::open(&directory).unwrap();
+            repository.add_target("targets", name, &mut name.as_bytes(), None).unwrap();
+            repository.publish(&self.keys, time::now()).unwrap();
+        }
+
+        fn look(&self, disk: &Rc<SimDisk>) -> Result<Vec<String>, String> {
+            let mut repository = TufRepository::open(&self.config, disk.clone())?;
+            let targets = repository.targets().map_err(|failure| failure.to_string())?;
+            Ok(targets.into_iter().map(|target| target.name).collect())
+        }
+    }
+
+    #[test]
+    fn a_power_cut_at_any_write_of_metadata_never_locks_the_device_out() {
+        let fixture = fixture();
+        let before = Rc::new(SimDisk::new());
+        fixture.look(&before).unwrap();
+        let prepared = before.operations();
+        fixture.release("a");
+        for cut in 0.. {
+            for survival in Survival::ALL {
+                let disk = Rc::new(SimDisk::new());
+                disk.cut_at(cut);
+                let seen = fixture.look(&disk);
+                if !disk.is_off() {
+                    assert_eq!(seen.unwrap(), ["a"]);
+                    assert!(cut > 10 && prepared > 10);
+                    return;
+                }
+                disk.reboot(survival);
+                assert_eq!(fixture.look(&disk).unwrap(), ["a"], "cut {cut}, {survival:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn older_metadata_than_was_trusted_is_refused_even_after_a_reboot() {
+        let fixture = fixture();
+        let old = fs::read(fixture.dir.path().join("repo/metadata/timestamp.json")).unwrap();
+        fixture.release("a");
+        let disk = Rc::new(SimDisk::new());
+        fixture.look(&disk).unwrap();
+        disk.reboot(Survival::Nothing);
+        fs::write(fixture.dir.path().join("repo/metadata/timestamp.json"), old).unwrap();
+        let error = fixture.look(&disk).unwrap_err();
+        assert!(error.contains("rollback"), "{error}");
+    }
+
+    #[test]
+    fn role_names_cannot_leave_the_directory() {
+        assert_eq!(role_path("targets"), "metadata/targets.json");
+        assert_eq!(role_path("../a.b/c"), "metadata/%2E%2E%2Fa%2Eb%2Fc.json");
+        assert_eq!(decode("a%2Fb%23c%"), "a/b#c%");
+    }
+}

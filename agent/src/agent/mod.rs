@@ -30,6 +30,12 @@ pub enum Verdict {
 
 /// Watches a freshly activated bundle at work.
 pub trait Watch {
+    /// Forgets what was seen of `release` in an earlier life; called before it is activated.
+    ///
+    /// # Errors
+    /// When that cannot be made durable.
+    fn prepare(&mut self, release: &Release) -> io::Result<()>;
+
     /// Returns when the probation of `release` is over or the agent is to stop.
     fn watch(&mut self, release: &Release) -> Verdict;
 }
@@ -155,7 +161,11 @@ impl<'a, D: Disk> Agent<'a, D> {
         let mut event = first;
         loop {
             self.note(&event);
+            let tested = event == Event::TestPassed;
             let action = self.machine.step(event);
+            if let (true, Action::Point(Some((_, release)))) = (tested, &action) {
+                self.watch.prepare(release)?;
+            }
             // A transition counts only once it is durable.
             self.persist()?;
             match self.perform(action)? {

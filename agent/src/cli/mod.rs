@@ -124,8 +124,8 @@ struct Lock {
 }
 
 fn lock(config: &Config) -> Result<Lock> {
-    let disk = open_disk(config)?;
-    drop(disk);
+    // The directory may not exist yet.
+    open_disk(config)?;
     let path = config.data_dir.join("lock");
     let file = File::options()
         .create(true)
@@ -154,12 +154,7 @@ fn with_agent<T>(
     act: impl FnOnce(&mut Agent<'_, HostDisk>) -> io::Result<T>,
 ) -> Result<T> {
     let disk = open_disk(config)?;
-    let model = BundleModel {
-        keys: config.trust.bundle_keys.clone(),
-        threshold: config.trust.threshold,
-        class: config.class.clone(),
-        arena_bytes: config.limits.arena,
-    };
+    let model = BundleModel::of(config);
     let device = Device {
         id: config.device_id.clone(),
         class: config.class.clone(),

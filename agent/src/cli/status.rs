@@ -1,9 +1,9 @@
 //! `samara-agent status`
 
-use super::{Report, Result, open_disk};
+use super::{Report, Result};
 use samara_agent::{
     config::Config,
-    store::{journal, read_pointer},
+    store::{HostDisk, journal, read_pointer},
     types::Release,
     update::Phase,
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// Reads only; works beside a running agent.
 pub(super) fn run(config: &Config) -> Result<Report> {
-    let disk = open_disk(config)?;
+    let disk = HostDisk::existing(&config.data_dir);
     let (_, record) = journal::load(&disk)?;
     let pointer = read_pointer(&disk)?;
     let active = record.active();

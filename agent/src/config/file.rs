@@ -1,10 +1,8 @@
 //! The file as it is written, and the checks that turn it into a [`Config`].
 
-use super::{
-    Config, KEY_FILE_MAX_BYTES, Limits, Location, Network, Probation, Repository, Size, Telemetry, Trust,
-    read,
-};
+use super::{Config, Limits, Location, Network, Probation, Repository, Size, Telemetry, Trust};
 use crate::types::Digest;
+use ed25519_dalek::VerifyingKey;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -212,17 +210,17 @@ impl TrustTable {
 /// A key given in place (64 hexadecimal digits) or by the name of a file that holds it.
 fn key(entry: &Spanned<String>, base: &Path) -> Result<[u8; 32], Wrong> {
     let text = entry.get_ref();
-    if let Ok(Digest(key)) = text.parse() {
-        return Ok(key);
-    }
     let remedy = "give a public key file (`samara key new K` writes K.pub) or its 64 hexadecimal digits";
-    match read(&base.join(text), KEY_FILE_MAX_BYTES) {
-        Ok(content) => match content.trim().parse() {
-            Ok(Digest(key)) => Ok(key),
-            Err(_) => wrong(entry, format!("{text} is not a public key file"), remedy),
-        },
-        Err(cause) => wrong(entry, format!("{text}: {cause}"), remedy),
+    if let Ok(Digest(key)) = text.parse() {
+        return match VerifyingKey::from_bytes(&key) {
+            Ok(point) if !point.is_weak() => Ok(key),
+            _ => wrong(entry, format!("{text} is not an ed25519 public key"), remedy),
+        };
     }
+    // Refuses points of small order too, under which anything verifies.
+    samara_tuf::keyfile::read_public(&base.join(text))
+        .map(|key| key.to_bytes())
+        .or_else(|cause| wrong(entry, cause.to_string(), remedy))
 }
 
 fn name(what: &str, value: Spanned<String>) -> Result<String, Wrong> {

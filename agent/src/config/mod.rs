@@ -16,8 +16,6 @@ use std::{
     time::Duration,
 };
 
-/// Public keys longer than this are not key files.
-const KEY_FILE_MAX_BYTES: u64 = 4096;
 const CONFIG_MAX_BYTES: u64 = 1 << 20;
 
 /// A checked configuration.
@@ -232,6 +230,7 @@ arena = "24KiB"
             ("bundle.pub\"]", "gone.pub\"]", "agent.toml:11: trust/gone.pub"),
             ("[\"trust/bundle.pub\"]", "[]", "agent.toml:11: there is no bundle key"),
             ("[\"trust/bundle.pub\"]", "[\"trust/root.json\"]", "agent.toml:11: trust/root.json"),
+            ("trust/bundle.pub", &format!("01{}", "00".repeat(31)), "agent.toml:11: 0100"),
             ("[limits]", "threshold = 2\n[limits]", "agent.toml:12: threshold 2"),
             ("[limits]", "threshold = 0\n[limits]", "agent.toml:12: threshold 0"),
             ("dir = \"trust\"", "dir = \"nowhere\"", "agent.toml:10: nowhere/root.json"),
@@ -247,6 +246,27 @@ arena = "24KiB"
             assert!(message.contains(expected), "{message}");
             assert!(message.contains("; ") && !message.contains('\n'), "{message}");
         }
+    }
+
+    #[test]
+    fn the_example_is_valid_and_states_the_defaults() {
+        let example = include_str!("../../agent.example.toml");
+        let full = load(example).unwrap();
+        let minimal = load(&GOOD.replace("[limits]\narena = \"24KiB\"\n", "")).unwrap();
+        let facts = |config: &Config| {
+            let network = &config.repository.network;
+            format!(
+                "{:?}",
+                (
+                    (config.poll_interval, config.limits, config.probation, config.listen),
+                    (network.connect_timeout, network.read_timeout, config.trust.threshold),
+                )
+            )
+        };
+        assert_eq!(facts(&full), facts(&minimal));
+        // Commented entries are valid too.
+        let optional = example.replace("# contract", "contract").replace("# proxy", "proxy");
+        assert!(load(&optional).unwrap().contract.is_some());
     }
 
     #[test]

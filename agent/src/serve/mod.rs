@@ -65,12 +65,7 @@ impl Service {
     pub fn open(config: Config) -> Result<Self, String> {
         let place = config.data_dir.display().to_string();
         let disk = HostDisk::open(&config.data_dir).map_err(|error| format!("{place}: {error}"))?;
-        let model = BundleModel {
-            keys: config.trust.bundle_keys.clone(),
-            threshold: config.trust.threshold,
-            class: config.class.clone(),
-            arena_bytes: config.limits.arena,
-        };
+        let model = BundleModel::of(&config);
         let server = Server::http(config.listen)
             .map_err(|error| format!("{}: {error}; choose another `listen` address", config.listen))?;
         let reporter = Reporter::open(&config, disk.clone(), "serve", None)?;

@@ -63,6 +63,11 @@ impl HostDisk {
         Ok(disk)
     }
 
+    /// Refers to `root` without creating it, for readers: an absent directory reads as empty.
+    pub fn existing(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }

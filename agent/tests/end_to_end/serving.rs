@@ -223,3 +223,29 @@ fn windows_wait_while_the_receiver_is_away_and_arrive_in_order() {
     let keys: Vec<String> = fleet.web.posts().into_iter().map(|post| post.0).collect();
     assert_eq!(keys, ["d1/agent/1/1", "d1/agent/2/1", "d1/agent/3/1", "d1/agent/4/1"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn run_takes_up_a_release_by_itself_and_ends_on_sigterm() {
+    let fleet = Fleet::new();
+    fleet.configure("agent.toml", "[poll]\ninterval_seconds = 1\n");
+    let mut child =
+        fleet.command("agent.toml", &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until("a first look", || !fleet.web.log().is_empty());
+        for version in [V1, V2] {
+            fleet.release(&Recipe::new(version), json!({}));
+            let text = version.map(|number| number.to_string()).join(".");
+            wait_until("the installation", || fleet.active() == text.as_str());
+        }
+        let (code, report) = fleet.agent(&["once"]);
+        assert_eq!(code, 2, "{report}");
+        assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    }));
+    if result.is_err() {
+        drop(child.kill());
+    }
+    let status = child.wait().unwrap();
+    result.unwrap();
+    assert_eq!(status.code(), Some(0));
+}
