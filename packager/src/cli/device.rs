@@ -50,6 +50,15 @@ enum Action {
         /// OTLP/HTTP collector for measurements; none are sent without it.
         #[arg(long)]
         telemetry: Option<String>,
+        /// Seconds that a new bundle is watched before it counts as good.
+        #[arg(long)]
+        probation_seconds: Option<u32>,
+        /// Seconds between telemetry windows.
+        #[arg(long)]
+        telemetry_seconds: Option<u32>,
+        /// Loopback address that `samara-agent serve` listens on.
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
         /// The directory, which must not exist.
         #[arg(short, long)]
         output: PathBuf,
@@ -68,6 +77,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         targets_url,
         contract,
         telemetry,
+        probation_seconds,
+        telemetry_seconds,
+        listen,
         output: dir,
     } = args.action;
     if dir.exists() {
@@ -100,6 +112,15 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     );
     if let Some(endpoint) = &telemetry {
         toml += &format!("\n[telemetry]\nendpoint = {}\n", quoted(endpoint));
+        if let Some(seconds) = telemetry_seconds {
+            toml += &format!("interval_seconds = {seconds}\n");
+        }
+    }
+    if let Some(seconds) = probation_seconds {
+        toml += &format!("\n[probation]\nseconds = {seconds}\n");
+    }
+    if let Some(address) = listen {
+        toml += &format!("\n[serve]\nlisten = \"{address}\"\n");
     }
     let about = dir.display();
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod demo;
 mod device;
 mod inspect;
 mod key;
@@ -54,7 +55,9 @@ enum Command {
     /// Keep a fleet's repository of bundles.
     Repo(repo::Args),
     /// Prepare devices.
-    Device(device::Args),
+    Device(Box<device::Args>),
+    /// The whole story on this machine: shrink, run, ship, break, see.
+    Demo(demo::Args),
 }
 
 /// Runs the command line; exit code 0 done, 1 the check answered no, 2 it could not be asked.
@@ -86,6 +89,7 @@ fn run(command: Command, output: &Output) -> Result<()> {
         Command::Key(args) => key::run(args, output),
         Command::Sign(args) => sign::run(args, output),
         Command::Repo(args) => repo::run(args, output),
-        Command::Device(args) => device::run(args, output),
+        Command::Device(args) => device::run(*args, output),
+        Command::Demo(args) => demo::run(args, output),
     }
 }

@@ -43,6 +43,9 @@ enum Action {
         /// How many of them.
         #[arg(long, default_value_t = 1)]
         threshold: usize,
+        /// Take the golden vectors on trust, where this machine cannot run them as the device does.
+        #[arg(long)]
+        skip_self_test: bool,
     },
     /// Let devices have an approved bundle.
     Release {
@@ -84,13 +87,18 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
                 format!("{}: ready; devices are enrolled with {}", repository.display(), root.display())
             });
         }
-        Action::Add { repository, bundle, keys, class, key, threshold } => {
+        Action::Add { repository, bundle, keys, class, key, threshold, skip_self_test } => {
             let trusted = key.iter().map(|path| {
                 samara_tuf::keyfile::read_public(path)
                     .map(|k| k.to_bytes())
                     .map_err(|e| Error::invalid(e.to_string()))
             });
-            let admission = Admission { classes: class, trusted: trusted.collect::<Result<_>>()?, threshold };
+            let admission = Admission {
+                classes: class,
+                trusted: trusted.collect::<Result<_>>()?,
+                threshold,
+                skip_self_test,
+            };
             let target = repository::add(&repository, &keys, &bundle, &admission)?;
             output.result(&json!({ "target": target }), || {
                 format!("added {target}; `samara repo release` lets devices have it")
