@@ -8,8 +8,11 @@
 pub mod activation;
 pub mod binary;
 pub mod conv;
+pub mod matmul;
+pub mod moving;
 pub mod multiplier;
 pub mod quantize;
+pub mod resize;
 pub mod table;
 
 use samara_runtime::ops::eval::Value;
@@ -102,6 +105,16 @@ pub fn bare(op: &Op, inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
         Op::Binary { .. } => binary::bare(op),
         Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::bare(op, inputs),
         Op::Quantize | Op::Dequantize => quantize::bare(op, inputs),
+        Op::Reshape { .. }
+        | Op::Pad { .. }
+        | Op::Concatenation { .. }
+        | Op::Transpose { .. }
+        | Op::StridedSlice { .. }
+        | Op::ArgMax { .. }
+        | Op::Gather { .. }
+        | Op::Cast { .. } => moving::bare(op),
+        Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => resize::bare(op, inputs),
+        Op::BatchMatMul { .. } => matmul::bare(op),
         _ => Err(Error::invalid(format!("{} has no lowering yet", op.name()))),
     }
 }
@@ -113,6 +126,16 @@ pub fn lower(view: &View<'_>) -> Result<Lowered> {
         Op::Binary { .. } => binary::lower(view),
         Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::lower(view),
         Op::Quantize | Op::Dequantize => quantize::lower(view),
+        Op::Reshape { .. }
+        | Op::Pad { .. }
+        | Op::Concatenation { .. }
+        | Op::Transpose { .. }
+        | Op::StridedSlice { .. }
+        | Op::ArgMax { .. }
+        | Op::Gather { .. }
+        | Op::Cast { .. } => moving::lower(view),
+        Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => resize::lower(view),
+        Op::BatchMatMul { .. } => matmul::lower(view),
         _ => Err(Error::invalid(format!("{} has no lowering yet", view.op.name()))),
     }
 }
@@ -127,9 +150,10 @@ pub fn definition(code: u16) -> Result<&'static OpDef> {
 
 /// Type and shape of a node's output, by the runtime's own inference; unnamed and without parameters.
 pub fn infer(op: &Op, inputs: Vec<Option<&Tensor>>) -> Result<Tensor> {
-    let descs: Vec<Option<Desc>> =
+    let mut descs: Vec<Option<Desc>> =
         inputs.iter().map(|t| t.map(Tensor::desc).transpose()).collect::<Result<_>>()?;
     let (code, attributes) = bare(op, &descs)?;
+    descs.extend(moving::made_operand(op)?.map(Some));
     let inferred = definition(code)?.infer(attributes.bytes(), &Inputs(&descs)).map_err(|e| {
         let shapes: Vec<_> = inputs.iter().map(|t| t.map(|t| &t.shape[..])).collect();
         Error::from(e).about(format_args!("inputs {shapes:?}"))
