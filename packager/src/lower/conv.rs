@@ -1,12 +1,13 @@
 //! Convolutions and fully connected layers.
 
 use samara_runtime::Dtype;
-use samara_runtime::ops::{Attr, Clamp, Conv2d, Op as _};
+use samara_runtime::ops::eval::Value;
+use samara_runtime::ops::{Attr, Clamp, Conv2d, DepthwiseConv2d, FullyConnected, Op as _};
 
 use super::multiplier::{activation_levels, channel_constants};
 use super::{Lowered, Operand, View, parameters};
 use crate::error::{Error, Result};
-use crate::ir::{Activation, Op, Tensor};
+use crate::ir::{Activation, Numeric, Op, Quant, Tensor};
 
 /// See [`super::bare`].
 pub fn bare(op: &Op) -> Result<(u16, Attr)> {
@@ -16,7 +17,9 @@ pub fn bare(op: &Op) -> Result<(u16, Attr)> {
 /// See [`super::lower`].
 pub fn lower(view: &View<'_>) -> Result<Lowered> {
     let activation = match view.op {
-        Op::Conv2d { activation, .. } => *activation,
+        Op::Conv2d { activation, .. }
+        | Op::DepthwiseConv2d { activation, .. }
+        | Op::FullyConnected { activation } => *activation,
         _ => return Err(Error::invalid("not of this family")),
     };
     let clamp = clamp(activation, view.output)?;
@@ -32,6 +35,12 @@ pub fn lower(view: &View<'_>) -> Result<Lowered> {
 fn attributes(op: &Op, clamp: Clamp) -> Result<(u16, Attr)> {
     match *op {
         Op::Conv2d { window, groups, .. } => Ok((Conv2d::CODE, Conv2d { window, groups, clamp }.emit())),
+        Op::DepthwiseConv2d { window, .. } => {
+            Ok((DepthwiseConv2d::CODE, DepthwiseConv2d { window, clamp }.emit()))
+        }
+        Op::FullyConnected { .. } => {
+            Ok((FullyConnected::CODE, FullyConnected { keep_dims: true, clamp }.emit()))
+        }
         _ => Err(Error::invalid("not of this family")),
     }
 }
@@ -46,14 +55,94 @@ pub fn clamp(activation: Activation, output: &Tensor) -> Result<Clamp> {
     Ok(Clamp::i32(lo, hi))
 }
 
-/// `input scale * weight scale / output scale` per output channel. Convolutions multiply in double.
-fn requantization(view: &View<'_>) -> Result<samara_runtime::ops::eval::Value> {
+/// `input scale * weight scale / output scale` per output channel, or once for a fully connected layer whose
+/// weights have one scale.
+fn requantization(view: &View<'_>) -> Result<Value> {
     let (input, _) = parameters(view.input(0)?)?;
     let (output, _) = parameters(view.output)?;
+    let fully_connected = matches!(view.op, Op::FullyConnected { .. });
+    let axis = if matches!(view.op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
     let weights = view.input(1)?;
-    let quant = weights.quant.as_ref().ok_or_else(|| Error::invalid("its weights have no scale"))?;
-    let channels = view.output.shape.last().copied().unwrap_or(1);
-    let reals: Vec<f64> =
-        (0..channels).map(|c| input as f64 * quant.scale_at(c) as f64 / output as f64).collect();
-    channel_constants(&reals, view.numeric.rounding())
+    let channels = weights.shape.get(axis).copied().unwrap_or(1);
+    let quant = weight_scales(weights, axis, channels)?;
+    let whole = quant.scale.len() == 1;
+    let count = if fully_connected && whole { 1 } else { channels };
+    let real = |c: usize| {
+        let weight = quant.scale_at(c);
+        match view.numeric {
+            // TFLite's kernel multiplies the two scales of a fully connected layer as floats.
+            Numeric::Tflite if fully_connected && whole => (input * weight) as f64 / output as f64,
+            Numeric::Tflite | Numeric::Single => input as f64 * weight as f64 / output as f64,
+            Numeric::Onnx => (input * weight / output) as f64,
+        }
+    };
+    channel_constants(&(0..count).map(real).collect::<Vec<_>>(), view.numeric.rounding())
+}
+
+/// The weights' scales, one or one per output channel, with zero points of 0 as the kernels expect.
+fn weight_scales(weights: &Tensor, axis: usize, channels: usize) -> Result<&Quant> {
+    let invalid = |what: &str| Error::invalid(format!("weights '{}' {what}", weights.name));
+    let quant = weights.quant.as_ref().ok_or_else(|| invalid("have no scale"))?;
+    let along = quant.scale.len() == channels && quant.axis == axis;
+    if quant.scale.len() != 1 && !along {
+        return Err(invalid("have scales along another axis than the output channels"));
+    }
+    if quant.zero_point.iter().any(|&z| z != 0) {
+        return Err(invalid("have a zero point other than 0, which is not supported"));
+    }
+    Ok(quant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::multiplier::tflite;
+    use super::*;
+    use samara_runtime::ops::Window;
+
+    fn activation(scale: f32) -> Tensor {
+        Tensor::new("t", Dtype::I8, vec![1, 1, 1, 2]).quantized(Quant::per_tensor(scale, 0))
+    }
+
+    fn weights(shape: &[usize], scale: &[f32], axis: usize) -> Tensor {
+        let quant = Quant { scale: scale.to_vec(), zero_point: vec![0; scale.len()], axis };
+        Tensor::constant("w", Dtype::I8, shape.to_vec(), &vec![1i8; shape.iter().product()]).quantized(quant)
+    }
+
+    fn constants(op: &Op, w: &Tensor, numeric: Numeric) -> Result<Value> {
+        // Scales whose product differs in float and in double.
+        let (x, y) = (activation(0.1), activation(0.7));
+        let step = lower(&View { op, inputs: &[Some(&x), Some(w)], output: &y, numeric })?;
+        match step.operands.last() {
+            Some(Operand::Constant(value)) => Ok(value.clone()),
+            _ => Err(Error::invalid("no constant")),
+        }
+    }
+
+    #[test]
+    fn only_fully_connected_multiplies_its_scales_as_floats() {
+        let dense = Op::FullyConnected { activation: Activation::NONE };
+        let conv = Op::Conv2d { window: Window::UNIT, groups: 1, activation: Activation::NONE };
+        let (a, b, y) = (0.1f32, 0.3f32, 0.7f32);
+        let float = tflite((a * b) as f64 / y as f64);
+        let double = tflite(a as f64 * b as f64 / y as f64);
+        assert_ne!(float, double);
+        let value = constants(&dense, &weights(&[2, 2], &[b], 0), Numeric::Tflite).unwrap();
+        assert_eq!((value.desc.shape.dims(), value.elements::<i32>()), (&[1, 2][..], &float[..]));
+        let value = constants(&dense, &weights(&[2, 2], &[b, b], 0), Numeric::Tflite).unwrap();
+        assert_eq!(value.elements::<i32>(), [double, double].as_flattened());
+        let value = constants(&conv, &weights(&[2, 1, 1, 2], &[b], 0), Numeric::Tflite).unwrap();
+        assert_eq!(value.elements::<i32>(), [double, double].as_flattened());
+        let value = constants(&conv, &weights(&[2, 1, 1, 2], &[b], 0), Numeric::Onnx).unwrap();
+        assert_eq!(value.elements::<f32>(), [a * b / y; 2]);
+    }
+
+    #[test]
+    fn weights_that_the_kernels_cannot_honour_are_refused() {
+        let depthwise = Op::DepthwiseConv2d { window: Window::UNIT, activation: Activation::NONE };
+        assert!(constants(&depthwise, &weights(&[1, 1, 1, 2], &[0.1, 0.2], 3), Numeric::Single).is_ok());
+        assert!(constants(&depthwise, &weights(&[1, 1, 1, 2], &[0.1, 0.2], 0), Numeric::Single).is_err());
+        let mut shifted = weights(&[1, 1, 1, 2], &[0.1], 3);
+        shifted.quant = Some(Quant::per_tensor(0.1, 5));
+        assert!(constants(&depthwise, &shifted, Numeric::Single).is_err());
+    }
 }

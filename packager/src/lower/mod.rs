@@ -11,6 +11,7 @@ pub mod conv;
 pub mod matmul;
 pub mod moving;
 pub mod multiplier;
+pub mod pool;
 pub mod quantize;
 pub mod resize;
 pub mod table;
@@ -101,10 +102,11 @@ impl Lowered {
 /// the runtime's attributes depend on ranks.
 pub fn bare(op: &Op, inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
     match op {
-        Op::Conv2d { .. } => conv::bare(op),
         Op::Binary { .. } => binary::bare(op),
         Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::bare(op, inputs),
         Op::Quantize | Op::Dequantize => quantize::bare(op, inputs),
+        Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => conv::bare(op),
+        Op::Pool2d { .. } | Op::Reduce { .. } => pool::bare(op),
         Op::Reshape { .. }
         | Op::Pad { .. }
         | Op::Concatenation { .. }
@@ -115,17 +117,17 @@ pub fn bare(op: &Op, inputs: &[Option<Desc>]) -> Result<(u16, Attr)> {
         | Op::Cast { .. } => moving::bare(op),
         Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => resize::bare(op, inputs),
         Op::BatchMatMul { .. } => matmul::bare(op),
-        _ => Err(Error::invalid(format!("{} has no lowering yet", op.name()))),
     }
 }
 
 /// The step that computes a node.
 pub fn lower(view: &View<'_>) -> Result<Lowered> {
     match view.op {
-        Op::Conv2d { .. } => conv::lower(view),
         Op::Binary { .. } => binary::lower(view),
         Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu => activation::lower(view),
         Op::Quantize | Op::Dequantize => quantize::lower(view),
+        Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => conv::lower(view),
+        Op::Pool2d { .. } | Op::Reduce { .. } => pool::lower(view),
         Op::Reshape { .. }
         | Op::Pad { .. }
         | Op::Concatenation { .. }
@@ -136,7 +138,6 @@ pub fn lower(view: &View<'_>) -> Result<Lowered> {
         | Op::Cast { .. } => moving::lower(view),
         Op::ResizeNearest { .. } | Op::ResizeBilinear { .. } => resize::lower(view),
         Op::BatchMatMul { .. } => matmul::lower(view),
-        _ => Err(Error::invalid(format!("{} has no lowering yet", view.op.name()))),
     }
 }
 
