@@ -63,7 +63,11 @@ pub fn load(disk: &dyn Disk) -> io::Result<(u64, Record)> {
 /// # Errors
 /// Whatever the disk reports; the record before is then still intact.
 pub fn save(disk: &dyn Disk, sequence: u64, record: &Record) -> io::Result<()> {
-    replace(disk, FILES[(sequence % 2) as usize], &encode(sequence, record)?)
+    let file = encode(sequence, record)?;
+    if file.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("the update record has outgrown its limit"));
+    }
+    replace(disk, FILES[(sequence % 2) as usize], &file)
 }
 
 fn checksum(sequence: u64, body: &[u8]) -> u32 {

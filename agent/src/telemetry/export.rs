@@ -208,3 +208,84 @@ fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Network, store::SimDisk, telemetry::Counts};
+    use std::rc::Rc;
+    use tiny_http::{Header, Response, Server};
+
+    fn reporter(
+        answers: Vec<(u16, Option<&'static str>)>,
+    ) -> (Reporter<Rc<SimDisk>>, std::thread::JoinHandle<usize>) {
+        let server = Server::http("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", server.server_addr());
+        let thread = std::thread::spawn(move || {
+            let mut seen = 0;
+            for (status, retry_after) in answers {
+                let Ok(Some(request)) = server.recv_timeout(Duration::from_secs(20)) else { break };
+                seen += 1;
+                let mut response = Response::from_data([]).with_status_code(status);
+                if let Some(seconds) = retry_after {
+                    response.add_header(Header::from_bytes("Retry-After", seconds).unwrap());
+                }
+                request.respond(response).unwrap();
+            }
+            seen
+        });
+        let network = Network {
+            ca_file: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(5),
+        };
+        let telemetry = Telemetry { endpoint, interval: Duration::from_secs(3600), quota: 100_000 };
+        let ring = Ring::open(Rc::new(SimDisk::new()), "telemetry/x.ring", telemetry.quota).unwrap();
+        let source = Source { device_id: "d".into(), class: "c".into(), component: "x".into(), boot: 1 };
+        let reporter = Reporter {
+            metrics: Metrics::new(source, None, 1),
+            instance: "d/x".into(),
+            target: Some((telemetry, http::agent(&network).unwrap(), ring)),
+            last: Instant::now(),
+            not_before: None,
+        };
+        (reporter, thread)
+    }
+
+    #[test]
+    fn a_busy_receiver_is_left_alone_for_as_long_as_it_asks() {
+        let (mut reporter, thread) = reporter(vec![(503, Some("3600"))]);
+        let delivery = reporter.flush().unwrap();
+        assert_eq!((delivery.sent, delivery.waiting), (0, 1));
+        assert!(delivery.error.unwrap().contains("503"));
+        assert_eq!(thread.join().unwrap(), 1);
+        // The server is gone now; nobody notices, because nobody asks before the hour is over.
+        let delivery = reporter.flush().unwrap();
+        assert_eq!((delivery.waiting, delivery.error), (2, None));
+    }
+
+    #[test]
+    fn a_window_that_is_refused_for_good_does_not_block_the_next_and_its_errors_are_carried() {
+        let (mut reporter, thread) = reporter(vec![(503, None), (200, None), (400, None), (200, None)]);
+        reporter.metrics.error("load");
+        assert_eq!(reporter.flush().unwrap().waiting, 1);
+        reporter.switch(None).unwrap();
+        reporter.metrics.error("request");
+        let carry = |reporter: &Reporter<Rc<SimDisk>>| reporter.target.as_ref().unwrap().2.carry().clone();
+        let delivery = reporter.flush().unwrap();
+        assert_eq!((delivery.sent, delivery.rejected, delivery.waiting), (2, 1, 0));
+        assert_eq!(thread.join().unwrap(), 4);
+        // The refused window was the last of its stream with one `load` error; the stream after it arrived.
+        assert_eq!(carry(&reporter), Counts::from([("load".to_owned(), 1)]));
+    }
+
+    #[test]
+    fn boots_count_up_and_survive() {
+        let disk = Rc::new(SimDisk::new());
+        assert_eq!([1, 2, 3].map(|_| next_boot(&disk, "x").unwrap()), [1, 2, 3]);
+        assert_eq!(next_boot(&disk, "y").unwrap(), 1);
+        disk.put("telemetry/x.boot", b"nonsense").unwrap();
+        assert_eq!(next_boot(&disk, "x").unwrap(), 1);
+    }
+}

@@ -1,7 +1,7 @@
 //! The transitions.
 
 use super::{
-    record::{Candidate, Phase, Record, Slot},
+    record::{Candidate, Phase, Record, Slot, clip},
     select::{Device, Selection, Target, select},
 };
 use crate::types::{Digest, Release};
@@ -142,6 +142,8 @@ impl Machine {
                 self.record.slots[slot as usize] = Some(candidate.release.clone());
                 self.test(candidate, slot, 1)
             }
+            // After a restart: the pointer is right again, the test is next.
+            (Phase::Testing { candidate, .. }, Event::Pointed) => Action::Test(candidate.release),
             (Phase::Testing { candidate, slot, .. }, Event::TestPassed) => {
                 let release = candidate.release.clone();
                 self.record.phase = Phase::Activating { candidate, slot };
@@ -206,24 +208,29 @@ impl Machine {
                 *slot = None;
             }
         }
-        let lost_active = self.record.active.is_some() && self.record.active().is_none();
-        if lost_active {
-            let spare = self.record.spare();
-            self.record.active = self.record.slot(spare).is_some().then_some(spare);
-            self.record.last_error = Some("the active bundle was lost or damaged in storage".to_owned());
-        }
         let holds = |record: &Record, slot: Slot, candidate: &Candidate| {
             record.slot(slot) == Some(&candidate.release)
         };
+        let lost_active = self.record.active.is_some() && self.record.active().is_none();
+        if lost_active {
+            let spare = self.record.spare();
+            // A candidate on its way is no substitute: it has not passed its test, or is about to be activated anyway.
+            let candidate = matches!(self.record.phase, Phase::Testing { .. } | Phase::Activating { .. });
+            let substitute = !candidate && self.record.slot(spare).is_some();
+            self.record.active = substitute.then_some(spare);
+            self.record.last_error = Some("the active bundle was lost or damaged in storage".to_owned());
+        }
         match self.record.phase.clone() {
             Phase::Staging { candidate, .. } => self.record.phase = Phase::Fetching { candidate },
             Phase::Testing { candidate, slot, attempts } if holds(&self.record, slot, &candidate) => {
                 if attempts < self.policy.test_attempts {
-                    return self.test(candidate, slot, attempts + 1);
+                    self.record.phase = Phase::Testing { candidate, slot, attempts: attempts + 1 };
+                } else {
+                    self.record.slots[slot as usize] = None;
+                    let cause = format!("self-test: the device went down during it {attempts} times");
+                    self.record.remember(candidate.release, true, &cause);
+                    self.record.phase = Phase::Idle;
                 }
-                self.record.slots[slot as usize] = None;
-                let cause = format!("self-test: the device went down during it {attempts} times");
-                return self.fail(candidate.release, true, &cause);
             }
             Phase::Activating { candidate, slot } if holds(&self.record, slot, &candidate) => {
                 return Action::Point(Some((slot, candidate.release)));
@@ -292,7 +299,7 @@ impl Machine {
     }
 
     fn roll_back(&mut self, reason: String) -> Action {
-        self.record.phase = Phase::RollingBack { reason };
+        self.record.phase = Phase::RollingBack { reason: clip(&reason) };
         Action::Point(self.previous())
     }
 
@@ -307,7 +314,7 @@ impl Machine {
     }
 
     fn rest_with(&mut self, cause: String) -> Action {
-        self.record.last_error = Some(cause);
+        self.record.last_error = Some(clip(&cause));
         Action::Rest
     }
 }

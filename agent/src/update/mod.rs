@@ -10,6 +10,8 @@
 //! ```
 
 pub mod machine;
+#[cfg(test)]
+mod properties;
 pub mod record;
 pub mod select;
 

@@ -143,9 +143,16 @@ impl Record {
     /// Remembers a failure.
     pub fn remember(&mut self, release: Release, content: bool, reason: &str) {
         self.failed.retain(|failure| failure.release.sha256 != release.sha256);
-        self.failed.push(Failure { release, content, reason: reason.to_owned() });
+        self.failed.push(Failure { release, content, reason: clip(reason) });
         let excess = self.failed.len().saturating_sub(Self::MAX_FAILED);
         self.failed.drain(..excess);
-        self.last_error = Some(reason.to_owned());
+        self.last_error = Some(clip(reason));
     }
+}
+
+/// Reasons quote what others wrote. Bounded and without control characters they can neither outgrow the journal nor
+/// play tricks on a terminal.
+pub(super) fn clip(reason: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    reason.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
