@@ -60,7 +60,8 @@ impl Walk {
         let mut slots = axes.iter_mut();
         let mut current: Option<&mut Axis> = None;
         let (mut stride_a, mut stride_b) = (1usize, 1usize);
-        for ((x, z), len) in a.aligned().into_iter().zip(b.aligned()).zip(y.aligned()).rev() {
+        // Arrays turned round rather than `rev` on the zip, whose unequal-length branch could panic.
+        for ((x, z), len) in innermost(a).into_iter().zip(innermost(b)).zip(innermost(y)) {
             let a = if x == 1 { 0 } else { stride_a };
             let b = if z == 1 { 0 } else { stride_b };
             (stride_a, stride_b) = (stride_a.wrapping_mul(x), stride_b.wrapping_mul(z));
@@ -113,6 +114,13 @@ impl Walk {
             }
         }
     }
+}
+
+/// Dimensions padded with ones, the last first.
+fn innermost(shape: &Shape) -> [usize; MAX_RANK] {
+    let mut dims = shape.aligned();
+    dims.reverse();
+    dims
 }
 
 #[cfg(test)]

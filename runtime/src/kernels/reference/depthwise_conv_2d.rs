@@ -62,10 +62,10 @@ fn walk<T: bytemuck::Pod, A: Copy>(
     let op = DepthwiseConv2d::parse(attributes)?;
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [_, kh, kw, outputs] = io.input_desc(1)?.shape.dims4()?;
-    let multiplier = outputs.checked_div(channels).unwrap_or(1).max(1);
+    let multiplier = outputs.checked_div(channels).unwrap_or(1);
     by_rows::<T>(io, &op.window, kh, |row| {
         for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
-            for (c, slots) in pixel.chunks_exact_mut(multiplier).enumerate() {
+            for (c, slots) in pixel.chunks_exact_mut(multiplier.max(1)).enumerate() {
                 for (o, slot) in (c * multiplier..).zip(slots) {
                     let mut acc = start(o);
                     for ky in 0..kh {

@@ -1,0 +1,210 @@
+//! One measured run, then what was asked for.
+
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use samara_runtime::bundle::Tag;
+use samara_runtime::{Bundle, Error, Run, Session};
+use semihosting::{eprintln, print, println, process};
+
+use crate::flash::{self, Aligned};
+use crate::{host, stack};
+
+/// Most bytes of one input; inputs from host files pass through a buffer of this size.
+const MAX_INPUT: usize = flash::ARENA_BYTES;
+const MAX_ARGUMENTS: usize = 512;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut ARENA: Aligned<[u8; flash::ARENA_BYTES]> = Aligned([0; flash::ARENA_BYTES]);
+    // Before anything else, so that the stack's high water is the runtime's alone.
+    let measured = measure(&mut ARENA.0);
+    let deepest = stack::high_water();
+    match measured.map_err(Fault::Model).and_then(|()| report(&mut ARENA.0, deepest)) {
+        Ok(()) => process::exit(0),
+        Err(fault) => {
+            eprintln!("samara-cortex-m: {fault}");
+            process::exit(if fault == Fault::Model(Error::SelfTest) { 1 } else { 2 })
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Fault {
+    Model(Error),
+    Host(&'static str),
+}
+
+impl From<Error> for Fault {
+    fn from(e: Error) -> Self {
+        Fault::Model(e)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Model(e) => write!(f, "{e} (error {})", e.code()),
+            Fault::Host(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Load and one run on the first golden vector's inputs, or on zeros.
+#[inline(never)]
+fn measure(arena: &mut [u8]) -> Result<(), Error> {
+    let bundle = Bundle::parse(flash::bundle())?;
+    let session = Session::load(&bundle, flash::OPS)?;
+    let mut run = session.bind(arena)?;
+    if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
+        for i in 0..usize::from(bundle.plan.header.inputs) {
+            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
+        }
+    }
+    roi_begin();
+    let done = run.run();
+    roi_end();
+    done
+}
+
+static MARK: AtomicU32 = AtomicU32::new(0);
+
+/// Where instruction counts start: the counting plugin knows this function's address.
+#[inline(never)]
+fn roi_begin() {
+    MARK.store(1, Ordering::SeqCst);
+}
+
+/// Where they end.
+#[inline(never)]
+fn roi_end() {
+    MARK.store(2, Ordering::SeqCst);
+}
+
+#[inline(never)]
+fn report(arena: &mut [u8], deepest: usize) -> Result<(), Fault> {
+    let bundle = Bundle::parse(flash::bundle())?;
+    let session = Session::load(&bundle, flash::OPS)?;
+    println!(
+        "{} {}: {} steps, {} MACs, arena {} bytes, stack {} bytes",
+        bundle.manifest.string(Tag::Name).unwrap_or("model"),
+        bundle.prefix.version,
+        session.steps(),
+        session.macs(),
+        session.arena_bytes(),
+        deepest
+    );
+    let arguments = semihosting::experimental::env::args::<MAX_ARGUMENTS>()
+        .map_err(|_| Fault::Host("the command line is too long"))?;
+    // The first is the program.
+    let mut arguments = (&arguments).into_iter().skip(1).map(|a| a.unwrap_or_default());
+    let (inputs, outputs, layers) = (arguments.next(), arguments.next(), arguments.next());
+    let mut run = session.bind(arena)?;
+    if let Some(golden) = &bundle.golden {
+        run.self_test(golden)?;
+        println!("self-test passed: {} vectors", golden.vectors());
+    }
+    match (inputs, outputs) {
+        (Some(inputs), Some(outputs)) => samples(&session, &mut run, inputs, outputs, layers),
+        (None, _) => vectors(&bundle, &session, &mut run),
+        (Some(_), None) => Err(Fault::Host("usage: INPUTS OUTPUTS [LAYERS]")),
+    }
+}
+
+/// Prints the outputs of every golden vector, and each step's checksum of the first.
+fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) -> Result<(), Fault> {
+    let header = &bundle.plan.header;
+    let Some(golden) = &bundle.golden else { return Ok(()) };
+    for v in 0..golden.vectors() {
+        for i in 0..usize::from(header.inputs) {
+            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
+        }
+        for step in 0..session.steps() {
+            run.step(step)?;
+            if v == 0 {
+                each_output(session, run, step, |o, bytes| {
+                    let name = session.kernel(step).map_or("", |k| k.name);
+                    println!("step {step} {name} output {o} crc32 {:08x}", crc32fast::hash(bytes));
+                    Ok(())
+                })?;
+            }
+        }
+        for o in 0..usize::from(header.outputs) {
+            print!("vector {v} output {o} ");
+            for byte in run.output(o)?.bytes() {
+                print!("{byte:02x}");
+            }
+            println!();
+        }
+    }
+    Ok(())
+}
+
+/// Runs every sample of a host file.
+#[inline(never)]
+fn samples(
+    session: &Session<'_>,
+    run: &mut Run<'_, '_>,
+    inputs: &str,
+    outputs: &str,
+    layers: Option<&str>,
+) -> Result<(), Fault> {
+    let mut buffer = [0u8; MAX_INPUT];
+    let mut source = host::open(inputs).map_err(|_| Fault::Host("the input file cannot be opened"))?;
+    let mut sink = host::create(outputs).map_err(|_| Fault::Host("the output file cannot be created"))?;
+    let mut layers = match layers {
+        Some(path) => Some(host::create(path).map_err(|_| Fault::Host("the layer file cannot be created"))?),
+        None => None,
+    };
+    let header = &session.plan().header;
+    let mut count = 0u32;
+    'samples: loop {
+        for i in 0..usize::from(header.inputs) {
+            let bytes = run.input(i)?.desc().bytes();
+            let buffer = buffer.get_mut(..bytes).ok_or(Error::TooSmall)?;
+            match host::fill(&mut source, buffer) {
+                Ok(true) => run.input(i)?.copy_from_bytes(buffer)?,
+                Ok(false) if i == 0 => break 'samples,
+                _ => return Err(Fault::Host("the input file ends within a sample")),
+            }
+        }
+        for step in 0..session.steps() {
+            run.step(step)?;
+            if let Some(file) = &mut layers {
+                each_output(session, run, step, |_, bytes| {
+                    host::put(file, bytes).map_err(|_| Fault::Host("the layer file cannot be written"))
+                })?;
+            }
+        }
+        layers = None;
+        for o in 0..usize::from(header.outputs) {
+            host::put(&mut sink, run.output(o)?.bytes())
+                .map_err(|_| Fault::Host("the output file cannot be written"))?;
+        }
+        count += 1;
+    }
+    println!("{count} samples");
+    Ok(())
+}
+
+fn each_output(
+    session: &Session<'_>,
+    run: &Run<'_, '_>,
+    step: usize,
+    mut each: impl FnMut(usize, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let record = session.plan().step(step)?;
+    for o in 0..usize::from(record.outputs) {
+        let operand = record.operands as usize + usize::from(record.inputs) + o;
+        let id = session.plan().operand(operand)?.ok_or(Error::Operand)?;
+        each(o, run.tensor(id)?.bytes())?;
+    }
+    Ok(())
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    eprintln!("samara-cortex-m: {info}");
+    process::exit(101)
+}
