@@ -31,12 +31,6 @@ pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Re
 
 /// Floats in canonical order with fused multiply-add.
 pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    f32_with::<Soft>(attributes, io)
-}
-
-/// [`f32`] with a given way to fuse, inlined into functions that enable an instruction for it.
-#[inline(always)]
-pub fn f32_with<F: Fma>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let weights = io.input::<f32>(1)?;
     let bias = io.optional::<f32>(2)?;
     let clamp = DepthwiseConv2d::parse(attributes)?.clamp;
@@ -45,7 +39,7 @@ pub fn f32_with<F: Fma>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
         io,
         weights,
         |o| bias.and_then(|b| b.get(o).copied()).unwrap_or(0.0),
-        |acc, x, w| F::fma(x, w, acc),
+        |acc, x, w| Soft::fma(x, w, acc),
         |acc, _| Ok(clamp.limit_f32(acc)),
     )
 }

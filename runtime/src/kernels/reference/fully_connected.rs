@@ -1,5 +1,7 @@
 //! FullyConnected, one input row after the other, so that input and output may overlap by rows.
 
+use bytemuck::Pod;
+
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
 use crate::kernels::float::{Fma, Soft};
@@ -38,13 +40,31 @@ pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     )
 }
 
-fn walk<T: bytemuck::Pod, A: Copy>(
+fn walk<T: Pod, A: Copy>(
     io: &mut Io<'_>,
     start: impl Fn(usize) -> A,
     mac: impl Fn(A, T, T) -> A,
     finish: impl Fn(A, usize) -> Result<T>,
 ) -> Result<()> {
     let weights = io.input::<T>(1)?;
+    by_matrix_rows::<T>(io, |xs, ys| {
+        for ((o, slot), ws) in ys.iter_mut().enumerate().zip(weights.chunks_exact(xs.len().max(1))) {
+            let mut acc = start(o);
+            for (&x, &w) in xs.iter().zip(ws) {
+                acc = mac(acc, x, w);
+            }
+            *slot = finish(acc, o)?;
+        }
+        Ok(())
+    })
+}
+
+/// Calls `each` with every input row, as long as a row of the weights, and its output row.
+#[inline(always)]
+pub fn by_matrix_rows<T: Pod>(
+    io: &mut Io<'_>,
+    mut each: impl FnMut(&[T], &mut [T]) -> Result<()>,
+) -> Result<()> {
     let shape = io.input_desc(1)?.shape;
     let (outputs, depth) = (shape.dim(0), shape.dim(1));
     let batch = io.input_desc(0)?.shape.elements().checked_div(depth).ok_or(Error::Internal)?;
@@ -53,13 +73,7 @@ fn walk<T: bytemuck::Pod, A: Copy>(
     for k in 0..batch {
         let n = if descending { batch - 1 - k } else { k };
         let (xs, ys) = pair.window::<T, T>(n * depth..(n + 1) * depth, n * outputs..(n + 1) * outputs)?;
-        for ((o, slot), ws) in ys.iter_mut().enumerate().zip(weights.chunks_exact(depth.max(1))) {
-            let mut acc = start(o);
-            for (&x, &w) in xs.iter().zip(ws) {
-                acc = mac(acc, x, w);
-            }
-            *slot = finish(acc, o)?;
-        }
+        each(xs, ys)?;
     }
     Ok(())
 }

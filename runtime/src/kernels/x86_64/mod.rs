@@ -1,0 +1,3 @@
+//! Kernels for x86-64 hosts, selected after detection at run time.
+
+pub mod fma;
