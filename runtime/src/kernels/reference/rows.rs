@@ -50,3 +50,61 @@ pub fn by_rows<T: Pod>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use crate::ops::io::{Sink, Source};
+    use crate::ops::op::{Context, Inputs, Op, OpDef};
+    use crate::ops::{AveragePool2d, Clamp, Io, MaxPool2d, Pool, Window};
+    use crate::tensor::{Desc, Dtype, Shape};
+
+    /// Bytes of the output with input and output at these places of one span.
+    fn run<O: Op>(op: &O, x: Desc, y: Desc, data: &[u8], [input, output]: [usize; 2]) -> Vec<u8> {
+        let mut span = std::vec![0x55u8; (input + x.bytes()).max(output + y.bytes())];
+        span[input..][..data.len()].copy_from_slice(data);
+        let (ins, outs) = ([Some(x)], [y]);
+        let mut io = Io::apart(&[], &[], &[], [], &mut []).unwrap();
+        (io.inputs, io.outputs) = (&ins, &outs);
+        io.sources[0] = Source::Inside { output: 0, start: input, end: input + x.bytes() };
+        io.sinks[0] = Sink { start: output, end: output + y.bytes(), span: Some(&mut span) };
+        let entry = O::KERNELS.iter().find(|e| e.dtypes.contains(&Dtype::I8)).unwrap();
+        (entry.run)(op.emit().bytes(), &mut io, &Context { rounding: entry.roundings[0] }).unwrap();
+        drop(io);
+        span[output..][..y.bytes()].to_vec()
+    }
+
+    fn same_at_every_distance<O: Op>(op: &O, x: Desc) {
+        let (def, attr) = (OpDef::of::<O>(), op.emit());
+        let ins = [Some(x)];
+        let Ok(inferred) = def.infer(attr.bytes(), &Inputs(&ins)) else { return };
+        let y = inferred.outputs()[0];
+        let data: Vec<u8> = (0..x.bytes()).map(|i| (i * 37 + i / 7 * 11) as u8).collect();
+        let apart = run(op, x, y, &data, [y.bytes(), 0]);
+        let ascending = op.overlap(&Inputs(&ins), &[y], 0, 0).unwrap();
+        let descending = op.overlap_descending(&Inputs(&ins), &[y], 0, 0).unwrap();
+        assert_eq!(run(op, x, y, &data, [ascending, 0]), apart, "input {ascending} above, {op:?}");
+        // Starting at the same place is the ascending order's.
+        let descending = descending.max(1);
+        assert_eq!(run(op, x, y, &data, [0, descending]), apart, "output {descending} above, {op:?}");
+    }
+
+    #[test]
+    fn rows_may_overlap_at_the_declared_distances() {
+        for height in [1, 2, 5, 9] {
+            for (size, stride, dilation) in [(1, 1, 1), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 2), (3, 3, 2)]
+            {
+                for pad in 0..(size - 1) * dilation + 1 {
+                    let window =
+                        Window { stride: [stride, 1], dilation: [dilation, 1], pad: [pad, 0, pad, 1] };
+                    let pool = Pool { window, size: [size, 2] };
+                    let clamp = Clamp::i32(-128, 127);
+                    let x = Desc::new(Dtype::I8, Shape::new(&[1, height, 4, 3]).unwrap());
+                    same_at_every_distance(&AveragePool2d { pool, counted: [0; 4], clamp }, x);
+                    same_at_every_distance(&MaxPool2d { pool, clamp }, x);
+                }
+            }
+        }
+    }
+}
