@@ -76,7 +76,7 @@ data_dir = "data"
 [repository]
 metadata_url = "{url}/metadata"
 targets_url = "{url}/targets"
-read_timeout_seconds = 1
+read_timeout_seconds = 20
 [trust]
 dir = "trust"
 bundle_keys = ["bundle.pub"]

@@ -103,6 +103,9 @@ fn a_stalled_download_is_resumed_where_it_stopped() {
     fleet.release(&recipe, json!({}));
     let length = recipe.pack(&fleet.signer).0.len();
     fleet.web.fault(Fault::Stall("/targets/"));
+    let text = std::fs::read_to_string(fleet.path("agent.toml")).unwrap();
+    let impatient = text.replace("read_timeout_seconds = 20", "read_timeout_seconds = 3");
+    std::fs::write(fleet.path("agent.toml"), impatient).unwrap();
     assert_eq!(fleet.agent(&["once"]).0, 0);
     let downloads = fleet.downloads();
     assert_eq!(
