@@ -1,5 +1,8 @@
 //! NumPy arrays in and out, and samples made from them.
 
+#[cfg(test)]
+mod faults;
+mod header;
 mod npy;
 mod npz;
 pub mod samples;
@@ -15,7 +18,7 @@ use crate::files;
 pub const MAX_RANK: usize = 8;
 /// Most arrays of an archive.
 pub const MAX_ARRAYS: usize = 256;
-/// Most bytes of one array once unpacked.
+/// Most bytes of a file's arrays once unpacked.
 pub const MAX_BYTES: u64 = 8 << 30;
 
 /// An array in C order. Wider NumPy types are narrowed on the way in: float64 to float32, int64 to int32

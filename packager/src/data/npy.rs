@@ -1,24 +1,13 @@
-//! One array as `.npy` (NumPy format specification, versions 1 to 3); the header is read by `npyz`.
+//! One array as `.npy` (NumPy format specification, versions 1 to 3).
 
-use npyz::{DType, NpyFile, Order};
 use samara_runtime::Dtype;
 
-use super::{Array, MAX_BYTES, MAX_RANK};
+use super::header::{self, Header};
+use super::{Array, MAX_BYTES};
 use crate::error::{Error, Result};
 
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Array> {
-    let file =
-        NpyFile::new(bytes).map_err(|e| Error::invalid(format!("its .npy header cannot be read ({e})")))?;
-    let DType::Plain(kind) = file.dtype() else {
-        return Err(Error::invalid("structured arrays are not supported"));
-    };
-    let kind = kind.to_string();
-    let order = file.order();
-    let shape: Vec<usize> = file.shape().iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
-    let data = file.into_inner();
-    if shape.len() > MAX_RANK {
-        return Err(Error::invalid(format!("{} dimensions are more than {MAX_RANK}", shape.len())));
-    }
+    let (Header { kind, fortran, shape }, data) = header::split(bytes)?;
     let element = element(&kind)?;
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let size = count.and_then(|n| n.checked_mul(element.size)).filter(|&n| n as u64 <= MAX_BYTES);
@@ -33,7 +22,7 @@ pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Array> {
         None => return Err(Error::invalid(format!("its shape {shape:?} is too large"))),
     }
     let mut bytes = (element.narrow)(data)?;
-    if order == Order::Fortran {
+    if fortran {
         bytes = to_c_order(&bytes, &shape, element.dtype.size());
     }
     Ok(Array { name: name.into(), dtype: element.dtype, shape, bytes })

@@ -14,14 +14,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Array>> {
     if archive.len() > MAX_ARRAYS {
         return Err(Error::invalid(format!("{} arrays are more than {MAX_ARRAYS}", archive.len())));
     }
-    let mut arrays = Vec::new();
+    let mut arrays: Vec<Array> = Vec::new();
+    let mut left = MAX_BYTES;
     for i in 0..archive.len() {
         let file = archive.by_index(i).map_err(broken)?;
         let name = file.name().strip_suffix(".npy").unwrap_or(file.name()).to_owned();
         // Bounded whatever the archive claims: a small file can unpack to a huge one.
         let mut content = Vec::new();
-        let limit = MAX_BYTES + (1 << 16);
-        file.take(limit).read_to_end(&mut content).about(format_args!("array '{name}'"))?;
+        file.take(left + 1).read_to_end(&mut content).about(format_args!("array '{name}'"))?;
+        let Some(rest) = left.checked_sub(content.len() as u64) else {
+            return Err(Error::invalid(format!("its arrays unpack to more than {MAX_BYTES} bytes")));
+        };
+        left = rest;
+        if arrays.iter().any(|a| a.name == name) {
+            return Err(Error::invalid(format!("array '{name}' is there twice")));
+        }
         arrays.push(npy::parse(&name, &content).about(format_args!("array '{name}'"))?);
     }
     Ok(arrays)

@@ -3,11 +3,12 @@
 use samara_runtime::Dtype;
 
 use crate::error::{About, Error, Result};
-use crate::ir::{Graph, Node, Tensor, TensorId};
+use crate::ir::{Graph, Node, Op, Tensor, TensorId};
+use crate::lower;
 use crate::lower::multiplier::levels;
 
-/// Checks order (every operand is an input, a constant or made before), names, shapes, constants' sizes and
-/// quantization parameters; errors name the node and the tensor.
+/// Checks order (every operand is an input, a constant or made before), names, shapes (also against the runtime's
+/// inference), constants' sizes and quantization parameters; errors name the node and the tensor.
 pub fn check(graph: &Graph) -> Result<()> {
     let mut known = vec![false; graph.tensors.len()];
     for &t in &graph.inputs {
@@ -52,7 +53,7 @@ fn check_node(graph: &Graph, node: &Node, known: &mut [bool]) -> Result<()> {
     for &t in node.inputs.iter().flatten() {
         let tensor = in_range(graph, t)?;
         if !known[t] && !tensor.is_constant() {
-            let made = graph.nodes.iter().any(|n| n.outputs.contains(&t));
+            let made = graph.producers().contains_key(&t);
             let cause = if made { "it is read before it is made" } else { "nothing makes it" };
             return Err(Error::invalid(cause)).about(subject(tensor));
         }
@@ -70,6 +71,29 @@ fn check_node(graph: &Graph, node: &Node, known: &mut [bool]) -> Result<()> {
             return Err(Error::invalid("it is made twice or is an input")).about(subject(tensor));
         }
         check_tensor(tensor).about(subject(tensor))?;
+    }
+    check_result(graph, node)
+}
+
+/// Compares the recorded result with the runtime's own inference. What has no inference is refused by the
+/// lowering, which knows why.
+fn check_result(graph: &Graph, node: &Node) -> Result<()> {
+    let inputs = node.inputs.iter().map(|i| i.map(|t| &graph.tensors[t])).collect();
+    let (Ok(inferred), &[first, ..]) = (lower::infer(&node.op, inputs), &node.outputs[..]) else {
+        return Ok(());
+    };
+    let recorded = &graph.tensors[first];
+    // The type of these is the recorded one's by definition.
+    let typed = !matches!(node.op, Op::Quantize);
+    if recorded.shape != inferred.shape || (typed && recorded.dtype != inferred.dtype) {
+        return Err(Error::invalid(format!(
+            "it is {} {:?} in the file, but {} {:?} by its operands",
+            recorded.dtype.name(),
+            recorded.shape,
+            inferred.dtype.name(),
+            inferred.shape
+        )))
+        .about(subject(recorded));
     }
     Ok(())
 }
@@ -116,4 +140,101 @@ fn unique_names(graph: &Graph) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Activation, Numeric, Quant};
+
+    /// `x -> Clamp -> y -> Clamp -> z`
+    fn graph() -> Graph {
+        let mut g = Graph::new("g", Numeric::Tflite);
+        let tensor =
+            |name: &str| Tensor::new(name, Dtype::I8, vec![1, 2]).quantized(Quant::per_tensor(0.5, 0));
+        let [x, y, z] = ["x", "y", "z"].map(|name| g.add(tensor(name)));
+        for (from, to) in [(x, y), (y, z)] {
+            let name = g.tensors[to].name.clone();
+            let op = Op::Clamp { activation: Activation::RELU };
+            g.nodes.push(Node { name, op, inputs: vec![Some(from)], outputs: vec![to] });
+        }
+        (g.inputs, g.outputs) = (vec![x], vec![z]);
+        g
+    }
+
+    #[track_caller]
+    fn refused(edit: impl FnOnce(&mut Graph), with: &str) {
+        let mut g = graph();
+        edit(&mut g);
+        let message = check(&g).unwrap_err().to_string();
+        assert!(message.contains(with), "{message}");
+    }
+
+    #[test]
+    fn a_sound_graph() {
+        check(&graph()).unwrap();
+    }
+
+    #[test]
+    fn order() {
+        refused(|g| g.nodes.swap(0, 1), "node 'z' (Clamp): tensor 'y': it is read before it is made");
+        refused(|g| drop(g.nodes.remove(0)), "tensor 'y': nothing makes it");
+        refused(|g| g.nodes[1].outputs = vec![1], "tensor 'y': it is made twice");
+        refused(|g| g.nodes[0].outputs.clear(), "node 'y' (Clamp): it has no result");
+        refused(|g| g.nodes[0].inputs[0] = Some(9), "there is no tensor 9");
+    }
+
+    #[test]
+    fn boundaries() {
+        refused(|g| g.outputs.clear(), "no output");
+        refused(|g| drop(g.nodes.pop()), "tensor 'z': nothing makes this output");
+        refused(|g| g.inputs.push(0), "tensor 'x': it is an input of the model twice");
+        refused(|g| g.tensors[0].data = Some(vec![0; 2]), "an input of the model and a constant");
+        refused(
+            |g| {
+                g.tensors[2].name = "y".into();
+                g.outputs.push(1);
+            },
+            "two inputs or two outputs of the model are called 'y'",
+        );
+    }
+
+    #[test]
+    fn tensors() {
+        let quant = |scale, zero| Some(Quant::per_tensor(scale, zero));
+        refused(|g| g.tensors[1].quant = quant(0.0, 0), "tensor 'y': its scale is 0");
+        refused(|g| g.tensors[1].quant = quant(f32::NAN, 0), "its scale is NaN");
+        refused(|g| g.tensors[1].quant = quant(1.0, -129), "its zero point -129 is outside int8");
+        refused(
+            |g| g.tensors[1].quant = Some(Quant { scale: vec![1.0; 3], zero_point: vec![0; 3], axis: 1 }),
+            "3 scales and 3 zero points do not fit axis 1",
+        );
+        refused(|g| g.tensors[0].dtype = Dtype::F32, "float32 values have quantization parameters");
+        refused(|g| g.tensors[1].shape = vec![1, 0], "tensor 'y'");
+        refused(|g| g.tensors[1].shape = vec![1 << 20; 2], "tensor 'y'");
+        refused(|g| g.tensors[1].shape = vec![1; 7], "tensor 'y'");
+        refused(
+            |g| {
+                let short = Tensor { data: Some(vec![0; 3]), ..Tensor::new("c", Dtype::I8, vec![4]) };
+                let c = g.add(short);
+                g.nodes[1].inputs.push(Some(c));
+            },
+            "tensor 'c': its data has 3 bytes, its shape needs 4",
+        );
+    }
+
+    #[test]
+    fn recorded_results_are_the_inferred_ones() {
+        let mut g = Graph::new("g", Numeric::Tflite);
+        let x = g.add(Tensor::new("x", Dtype::F32, vec![1, 4, 4, 1]));
+        let w = g.add(Tensor::constant("w", Dtype::F32, vec![2, 1, 1, 1], &[1.0f32, 2.0]));
+        let window = samara_runtime::ops::Window::UNIT;
+        let op = Op::Conv2d { window, groups: 1, activation: Activation::NONE };
+        let y = g.push("y", op, &[Some(x), Some(w)]).unwrap();
+        (g.inputs, g.outputs) = (vec![x], vec![y]);
+        check(&g).unwrap();
+        g.tensors[y].shape = vec![1, 4, 4, 3];
+        let message = check(&g).unwrap_err().to_string();
+        assert!(message.contains("float32 [1, 4, 4, 3] in the file, but float32 [1, 4, 4, 2]"), "{message}");
+    }
 }
