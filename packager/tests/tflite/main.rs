@@ -2,5 +2,6 @@
 
 mod build;
 mod faults;
+mod golden;
 mod models;
 mod operators;
