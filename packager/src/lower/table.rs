@@ -213,6 +213,39 @@ mod tests {
         }
     }
 
+    /// Every 17th entry of what TFLite Micro's reference kernels (90b983c2) answered when they were run on all
+    /// 256 levels with these parameters.
+    #[test]
+    fn entries_are_those_of_tflite_micro() {
+        let every_17th =
+            |table: Value| table.elements::<i8>().iter().copied().step_by(17).collect::<Vec<_>>();
+        let (x, y) = (side(0.047_424_316, -53), side(0.025_600_433, -40));
+        assert_eq!(
+            every_17th(logistic_tflite(x, LOGISTIC).unwrap()),
+            [109, 119, 124, 126, 127, 127, 127, 127, -118, -106, -84, -46, 3, 52, 87, 108]
+        );
+        assert_eq!(
+            every_17th(tanh_tflite(x, TANH).unwrap()),
+            [126, 127, 127, 127, 127, 127, 127, 127, -128, -126, -117, -82, 6, 89, 119, 126]
+        );
+        assert_eq!(
+            every_17th(hard_swish_tflite(x, y).unwrap()),
+            [50, 90, 121, 127, 127, 127, 127, 127, -40, -50, -55, -51, -39, -19, 10, 48]
+        );
+        assert_eq!(
+            every_17th(leaky_relu_tflite(x, y, -0.187_988_28).unwrap()),
+            [58, 90, 121, 127, 127, 127, 127, 127, -16, -22, -28, -34, -38, -7, 25, 56]
+        );
+        let (x, y) = (side(0.029_434_204, -24), side(0.044_433_594, 59));
+        assert_eq!(
+            every_17th(hard_swish_tflite(x, y).unwrap()),
+            [69, 78, 89, 102, 117, 127, 127, 127, 57, 53, 51, 51, 52, 56, 61, 68]
+        );
+        // An output scale so far above the input's that gemmlowp's 16-bit division always rounds up.
+        let table = hard_swish_tflite(side(0.002_846_241, -100), side(1.513_916, -101)).unwrap();
+        assert_eq!(table.elements::<i8>()[0], -100);
+    }
+
     #[test]
     fn tables_are_indexed_by_byte() {
         let table = of_levels(side(1.0, 0), side(1.0, 0), |level| level).unwrap();
