@@ -1,8 +1,8 @@
 //! Elementwise operators from the graph to their integer steps, in every numeric profile: the result stays
 //! within a level of the float graph's.
 
-use samara_packager::interpret;
 use samara_packager::ir::{Activation, Binary, Function, Graph, Numeric, Op, Quant, Tensor};
+use samara_packager::{interpret, quantize};
 use samara_runtime::ops::eval::Value;
 use samara_runtime::{Desc, Dtype, Shape};
 
@@ -147,4 +147,27 @@ fn what_has_no_step_is_refused_by_name() {
     refuse(Op::Softmax { axis: 2, beta: -1.0 }, &[(0.1, 0)], probability, "beta");
     let maximum = Op::Binary { kind: Binary::Maximum, activation: Activation::NONE };
     refuse(maximum, &[(0.1, 0), (0.2, 0)], (0.1, 0), "compares levels");
+}
+
+#[test]
+fn probabilities_are_requantized_where_they_join_other_values() {
+    let mut graph = Graph::new("g", Numeric::Single);
+    let x = graph.add(Tensor::new("x", Dtype::F32, SHAPE.to_vec()));
+    let p = graph.push("p", Op::Softmax { axis: 2, beta: 1.0 }, &[Some(x)]).unwrap();
+    let y = graph.push("y", Op::Concatenation { axis: 2 }, &[Some(p), Some(x)]).unwrap();
+    (graph.inputs, graph.outputs) = (vec![x], vec![y]);
+    let input = Quant::per_tensor(0.02, 0);
+    let sample = vec![value(Dtype::F32, &input, &pattern(3))];
+    let ranges = quantize::calibrate(&graph, std::iter::once(Ok(sample.clone()))).unwrap();
+    let int8 = quantize::int8(&graph, &ranges, Numeric::Single).unwrap();
+    let (scale, zero_point) = int8.tensors[x].quant.as_ref().unwrap().single().unwrap();
+    let level = |&v: &f32| ((v / scale).round() as i32 + zero_point).clamp(-128, 127) as i8;
+    let levels: Vec<i8> = sample[0].elements::<f32>().iter().map(level).collect();
+    let exact = interpret::run(&graph, sample).unwrap()[y].clone().unwrap();
+    let got = interpret::run(&int8, vec![value(Dtype::I8, &input, &levels)]).unwrap()[y].clone().unwrap();
+    let (scale, zero_point) = int8.tensors[y].quant.as_ref().unwrap().single().unwrap();
+    for (a, b) in exact.elements::<f32>().iter().zip(got.elements::<i8>()) {
+        let b = (*b as i32 - zero_point) as f32 * scale;
+        assert!((a - b).abs() < 1.1 * scale, "{a} {b}");
+    }
 }

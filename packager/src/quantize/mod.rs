@@ -22,6 +22,12 @@ use crate::ir::{Graph, Node, Numeric, Op, Quant, Tensor, TensorId};
 /// Converts a prepared, calibrated float graph to int8 weights (per channel) and activations.
 pub fn int8(graph: &Graph, ranges: &Ranges, numeric: Numeric) -> Result<Graph> {
     let mut graph = Graph { numeric, ..graph.clone() };
+    // Looked for before `assign`, which puts Requantize nodes in.
+    if let Some(node) = graph.nodes.iter().find(|n| matches!(n.op, Op::Quantize | Op::Dequantize)) {
+        let subject = format!("node '{}' ({})", node.name, node.op.name());
+        let error = Error::invalid("the model is partly quantized already");
+        return Err(error.remedy("give the float model").about(subject));
+    }
     let activations = groups::assign(&mut graph, ranges)?;
     let nodes = std::mem::take(&mut graph.nodes);
     let mut converted = Vec::with_capacity(nodes.len());
@@ -42,11 +48,6 @@ fn convert(graph: &mut Graph, activations: &groups::Assigned, mut node: Node) ->
         Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => {
             return weights::convert(graph, activations, node);
         }
-        Op::Quantize | Op::Dequantize => {
-            return Err(
-                Error::invalid("the model is partly quantized already").remedy("give the float model")
-            );
-        }
         Op::Binary { .. }
         | Op::Pool2d { .. }
         | Op::Reduce { .. }
@@ -57,6 +58,8 @@ fn convert(graph: &mut Graph, activations: &groups::Assigned, mut node: Node) ->
         | Op::Clamp { .. }
         | Op::Unary { .. }
         | Op::PRelu
+        | Op::Quantize
+        | Op::Dequantize
         | Op::Transpose { .. }
         | Op::StridedSlice { .. }
         | Op::ResizeNearest { .. }
