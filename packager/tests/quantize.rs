@@ -6,7 +6,7 @@ mod mixed;
 use std::path::{Path, PathBuf};
 
 use samara_packager::bundle::Identity;
-use samara_packager::compare::compare;
+use samara_packager::compare::{Comparison, compare};
 use samara_packager::data::samples::{Samples, quantize};
 use samara_packager::files::AlignedBytes;
 use samara_packager::import;
@@ -53,36 +53,48 @@ fn last_layer(graph: &Graph) -> &str {
     &graph.tensors[t].name
 }
 
+/// A sample and the kind that it is of.
+type Labelled = (&'static str, Vec<Value>);
+
 /// Packs with the even samples, compares on the odd ones; returns the last layer's ratio in decibels.
-fn measure(model: &Path, source: &Graph, samples: &[Vec<Value>], numeric: Numeric) -> f64 {
-    let half = |odd: usize| samples.iter().skip(odd).step_by(2).cloned();
-    let packed = pack(model, source, numeric, Some(half(0).collect()));
-    let layers = compare(&packed.source, &AlignedBytes::new(&packed.bytes), half(1).map(Ok))
-        .unwrap_or_else(|e| panic!("{e}"));
+fn measure(model: &Path, source: &Graph, samples: &[Labelled], numeric: Numeric) -> f64 {
+    let calibration = samples.iter().step_by(2).map(|s| s.1.clone()).collect();
+    let packed = pack(model, source, numeric, Some(calibration));
+    let bundle = AlignedBytes::new(&packed.bytes);
     let last = last_layer(&packed.source);
-    let found = layers.iter().find(|l| l.name == last).unwrap_or_else(|| panic!("no layer is named {last}"));
-    let db = found.sqnr_db();
+    let evaluate = |kind: Option<&str>| {
+        let odd = samples.iter().skip(1).step_by(2).filter(|s| kind.is_none_or(|k| s.0 == k));
+        compare(&packed.source, &bundle, odd.map(|s| Ok(s.1.clone()))).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let ratio = |layers: &[Comparison]| {
+        let found = layers.iter().find(|l| l.name == last);
+        found.unwrap_or_else(|| panic!("no layer is named {last}")).sqnr_db()
+    };
+    let layers = evaluate(None);
+    let db = ratio(&layers);
+    let kinds = samples.chunk_by(|a, b| a.0 == b.0).map(|run| run[0].0);
+    let by_kind: Vec<String> = kinds.map(|k| format!("{k} {:.1}", ratio(&evaluate(Some(k))))).collect();
     let file = model.file_name().unwrap_or_default().to_string_lossy();
-    println!("{file:30} {:7} {last:40.40} {db:6.1} dB", numeric.rounding().name());
+    println!(
+        "{file:27} {:6} {db:5.1} dB at {last:30.30} ({})",
+        numeric.rounding().name(),
+        by_kind.join(", ")
+    );
     if db < FLOOR_DB {
         for l in &layers {
-            println!(
-                "    {:60.60} {:6.1} dB, {:5.2} % saturated",
-                l.name,
-                l.sqnr_db(),
-                100.0 * l.saturated_share()
-            );
+            let saturated = 100.0 * l.saturated_share();
+            println!("    {:60.60} {:6.1} dB, {saturated:5.2} % saturated", l.name, l.sqnr_db());
         }
     }
     db
 }
 
-fn samples_of(graph: &Graph, natural: &mixed::Natural) -> Vec<Vec<Value>> {
+fn samples_of(graph: &Graph, natural: &mixed::Natural) -> Vec<Labelled> {
     let input = &graph.tensors[graph.inputs[0]];
     let desc = input.desc().unwrap();
     let inputs = mixed::inputs(&input.shape, natural);
     println!("{}: {}", graph.name, mixed::summary(&inputs));
-    inputs.iter().map(|i| vec![Value::new(desc, &i.elements).unwrap()]).collect()
+    inputs.iter().map(|i| (i.kind, vec![Value::new(desc, &i.elements).unwrap()])).collect()
 }
 
 fn mlperf_tiny(stem: &str) {
@@ -183,7 +195,7 @@ fn the_vibration_model_keeps_its_accuracy() {
         );
         assert!(int8 + 24 >= float, "int8 {int8}, float {float}: more than two points lost");
     }
-    let mixed: Vec<Vec<Value>> = evaluation.iter().step_by(20).collect::<Result<_, _>>().unwrap();
+    let mixed: Vec<Labelled> = evaluation.iter().step_by(20).map(|s| ("windows", s.unwrap())).collect();
     for numeric in NUMERICS {
         let db = measure(&model, &source, &mixed, numeric);
         assert!(db >= FLOOR_DB, "{db:.1} dB with {}", numeric.rounding().name());
