@@ -28,8 +28,6 @@ struct Shared {
     cut_after: AtomicUsize,
     /// Whether a download was cut.
     cut: AtomicBool,
-    /// Ranges that were asked for.
-    resumed: AtomicUsize,
     metrics: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -44,7 +42,6 @@ impl Server {
             stopped: AtomicBool::new(false),
             cut_after: AtomicUsize::new(usize::MAX),
             cut: AtomicBool::new(false),
-            resumed: AtomicUsize::new(0),
             metrics: Mutex::new(Vec::new()),
         });
         let (worker, state) = (http.clone(), shared.clone());
@@ -75,11 +72,6 @@ impl Server {
     /// Whether a download has gone dead since.
     pub(super) fn was_cut(&self) -> bool {
         self.shared.cut.load(Ordering::SeqCst)
-    }
-
-    /// How many downloads were resumed.
-    pub(super) fn resumed(&self) -> usize {
-        self.shared.resumed.load(Ordering::SeqCst)
     }
 
     /// Bodies that were posted to `/v1/metrics`.
@@ -140,9 +132,6 @@ impl Shared {
                 .filter(|&n| n < bytes.len())
         });
         let (from, status) = range.map_or((0, 200), |from| (from, 206));
-        if range.is_some() {
-            self.resumed.fetch_add(1, Ordering::SeqCst);
-        }
         let (total, body) = (bytes.len(), bytes[from..].to_vec());
         let cut = self.cut_after.load(Ordering::SeqCst);
         let stalls = url.starts_with("/targets/") && cut < body.len();
@@ -158,7 +147,6 @@ impl Shared {
             headers.extend(Header::from_bytes("Content-Range", value));
         }
         headers.extend(Header::from_bytes("Accept-Ranges", "bytes"));
-        // Small pieces reach the device at once; otherwise nothing would be written before the cut.
         request.respond(Response::new(StatusCode(status), headers, reader, Some(length), None)).ok();
     }
 }
