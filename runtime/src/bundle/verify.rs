@@ -55,13 +55,16 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Slot `i` of a bundle's head, `None` where it is unused (all zero).
+    /// Slot `i` of a bundle's head, `None` where it is unused (all zero). A slot with only a key id or only a
+    /// signature is neither, and refused.
     pub fn parse(head: &[u8], i: usize) -> Result<Option<Self>> {
         let bytes = wire::slice(head, super::prefix::PREFIX_LEN + i * SLOT_LEN, SLOT_LEN)?;
-        if wire::zero(bytes).is_ok() {
-            return Ok(None);
+        let slot = Slot { key_id: wire::array(bytes, 0)?, signature: wire::array(bytes, 32)? };
+        match (wire::zero(&slot.key_id).is_ok(), wire::zero(&slot.signature).is_ok()) {
+            (true, true) => Ok(None),
+            (false, false) => Ok(Some(slot)),
+            _ => Err(Error::Padding),
         }
-        Ok(Some(Slot { key_id: wire::array(bytes, 0)?, signature: wire::array(bytes, 32)? }))
     }
 
     /// The counterpart of [`Slot::parse`].
