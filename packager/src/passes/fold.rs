@@ -10,7 +10,7 @@ const MAX_GROWTH: usize = 1 << 20;
 /// Folds what it can. Nodes that the runtime cannot evaluate stay as they are.
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     let mut folded = vec![false; graph.nodes.len()];
-    for n in 0..graph.nodes.len() {
+    for (n, folded) in folded.iter_mut().enumerate() {
         let node = &graph.nodes[n];
         let constant = |t: &Option<usize>| t.is_none_or(|t| graph.tensors[t].is_constant());
         let &[output] = &node.outputs[..] else { continue };
@@ -36,7 +36,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
             },
         };
         graph.tensors[output].data = data;
-        folded[n] = graph.tensors[output].is_constant();
+        *folded = graph.tensors[output].is_constant();
     }
     let mut position = 0..;
     graph.nodes.retain(|_| position.next().is_none_or(|n: usize| !folded[n]));

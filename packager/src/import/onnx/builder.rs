@@ -11,7 +11,7 @@ use crate::ir::{Graph, Node, Op, Tensor, TensorId};
 
 /// What a name of the model stands for.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// Known at import.
     Constant(Rc<Constant>),
     /// Computed by the graph, or one of its inputs.
@@ -26,32 +26,32 @@ impl From<Constant> for Value {
 
 /// The graph under construction.
 #[derive(Debug)]
-pub struct Builder {
+pub(super) struct Builder {
     /// What has been built.
-    pub graph: Graph,
+    pub(super) graph: Graph,
 }
 
 impl Builder {
     /// Shape of a tensor.
-    pub fn shape(&self, t: TensorId) -> &[usize] {
+    pub(super) fn shape(&self, t: TensorId) -> &[usize] {
         &self.graph.tensors[t].shape
     }
 
     /// Appends a node on operands that are all present.
-    pub fn push(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> Result<TensorId> {
+    pub(super) fn push(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> Result<TensorId> {
         let inputs: Vec<_> = inputs.iter().map(|&t| Some(t)).collect();
         self.push_optional(name, op, &inputs)
     }
 
     /// Appends a node. Unlike [`Graph::push`] its errors do not name the node: the importer does.
-    pub fn push_optional(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>]) -> Result<TensorId> {
+    pub(super) fn push_optional(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>]) -> Result<TensorId> {
         let tensors = inputs.iter().map(|i| i.map(|i| &self.graph.tensors[i])).collect();
         let output = crate::lower::infer(&op, tensors)?;
         Ok(self.push_as(name, op, inputs, output))
     }
 
     /// Appends a node whose output's type is known.
-    pub fn push_as(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>], output: Tensor) -> TensorId {
+    pub(super) fn push_as(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>], output: Tensor) -> TensorId {
         let output = self.graph.add(Tensor { name: name.into(), ..output });
         let node = Node { name: name.into(), op, inputs: inputs.to_vec(), outputs: vec![output] };
         self.graph.nodes.push(node);
@@ -59,17 +59,17 @@ impl Builder {
     }
 
     /// A float constant.
-    pub fn floats(&mut self, name: &str, dims: Vec<usize>, values: &[f32]) -> TensorId {
+    pub(super) fn floats(&mut self, name: &str, dims: Vec<usize>, values: &[f32]) -> TensorId {
         self.graph.add(Tensor::constant(name, samara_runtime::Dtype::F32, dims, values))
     }
 
     /// Same elements in another shape; no node where the shape is already that.
-    pub fn reshape(&mut self, name: &str, x: TensorId, shape: Vec<usize>) -> Result<TensorId> {
+    pub(super) fn reshape(&mut self, name: &str, x: TensorId, shape: Vec<usize>) -> Result<TensorId> {
         if self.shape(x) == shape { Ok(x) } else { self.push(name, Op::Reshape { shape }, &[x]) }
     }
 
     /// `[N,C,H,W]` to `[N,H,W,C]`; `[N,C,L]` becomes `[N,1,L,C]`.
-    pub fn to_nhwc(&mut self, name: &str, x: TensorId) -> Result<TensorId> {
+    pub(super) fn nhwc(&mut self, name: &str, x: TensorId) -> Result<TensorId> {
         let x = match *self.shape(x) {
             [_, _, _, _] => x,
             [n, c, l] => self.reshape(&format!("{name}/rows"), x, vec![n, c, 1, l])?,
@@ -83,8 +83,8 @@ impl Builder {
         self.push(&format!("{name}/nhwc"), Op::Transpose { permutation: vec![0, 2, 3, 1] }, &[x])
     }
 
-    /// The inverse of [`Builder::to_nhwc`] for an image of the given rank.
-    pub fn to_nchw(&mut self, name: &str, x: TensorId, rank: usize) -> Result<TensorId> {
+    /// The inverse of [`Builder::nhwc`] for an image of the given rank.
+    pub(super) fn nchw(&mut self, name: &str, x: TensorId, rank: usize) -> Result<TensorId> {
         let y = self.push(name, Op::Transpose { permutation: vec![0, 3, 1, 2] }, &[x])?;
         match *self.shape(y) {
             [n, c, 1, l] if rank == 3 => self.reshape(&format!("{name}/columns"), y, vec![n, c, l]),
@@ -95,35 +95,35 @@ impl Builder {
 
 /// One node of the model.
 #[derive(Debug)]
-pub struct Call<'m> {
+pub(super) struct Call<'m> {
     /// The node's name, or its first output's.
-    pub name: String,
+    pub(super) name: String,
     /// Version of the default operator set.
-    pub opset: i64,
+    pub(super) opset: i64,
     /// Operands; `None` for absent optional ones.
-    pub values: Vec<Option<Value>>,
+    pub(super) values: Vec<Option<Value>>,
     node: &'m NodeProto,
     read: RefCell<HashSet<&'m str>>,
 }
 
 impl<'m> Call<'m> {
     /// A node with its operands looked up.
-    pub fn new(node: &'m NodeProto, opset: i64, values: Vec<Option<Value>>) -> Self {
+    pub(super) fn new(node: &'m NodeProto, opset: i64, values: Vec<Option<Value>>) -> Self {
         Call { name: node_name(node).to_owned(), opset, values, node, read: RefCell::default() }
     }
 
     /// The operator, as the model calls it.
-    pub fn op_type(&self) -> &'m str {
+    pub(super) fn op_type(&self) -> &'m str {
         &self.node.op_type
     }
 
     /// How many outputs the node lists.
-    pub fn outputs(&self) -> usize {
+    pub(super) fn outputs(&self) -> usize {
         self.node.output.len()
     }
 
     /// Refuses outputs beyond the first `count`, where the model names them.
-    pub fn only_outputs(&self, count: usize) -> Result<()> {
+    pub(super) fn only_outputs(&self, count: usize) -> Result<()> {
         match self.node.output.iter().skip(count).find(|o| !o.is_empty()) {
             Some(o) => Err(Error::invalid(format!("its optional output '{o}' is not supported"))),
             None => Ok(()),
@@ -131,17 +131,17 @@ impl<'m> Call<'m> {
     }
 
     /// Operand `i`, where present.
-    pub fn optional(&self, i: usize) -> Option<&Value> {
+    pub(super) fn optional(&self, i: usize) -> Option<&Value> {
         self.values.get(i).and_then(Option::as_ref)
     }
 
     /// Operand `i`.
-    pub fn value(&self, i: usize) -> Result<&Value> {
+    pub(super) fn value(&self, i: usize) -> Result<&Value> {
         self.optional(i).ok_or_else(|| Error::invalid(format!("input {i} is missing")))
     }
 
     /// Operand `i` as a tensor of the graph.
-    pub fn tensor(&self, b: &mut Builder, i: usize) -> Result<TensorId> {
+    pub(super) fn tensor(&self, b: &mut Builder, i: usize) -> Result<TensorId> {
         match self.value(i)? {
             Value::Tensor(t) => Ok(*t),
             Value::Constant(c) => {
@@ -152,7 +152,7 @@ impl<'m> Call<'m> {
     }
 
     /// Operand `i`, where it is a constant.
-    pub fn constant(&self, i: usize) -> Option<&Rc<Constant>> {
+    pub(super) fn constant(&self, i: usize) -> Option<&Rc<Constant>> {
         match self.optional(i) {
             Some(Value::Constant(c)) => Some(c),
             Some(Value::Tensor(_)) | None => None,
@@ -160,7 +160,7 @@ impl<'m> Call<'m> {
     }
 
     /// Operand `i`, which must be a constant where present.
-    pub fn optional_constant(&self, i: usize) -> Result<Option<&Rc<Constant>>> {
+    pub(super) fn optional_constant(&self, i: usize) -> Result<Option<&Rc<Constant>>> {
         match self.optional(i) {
             Some(Value::Constant(c)) => Ok(Some(c)),
             None => Ok(None),
@@ -174,12 +174,12 @@ impl<'m> Call<'m> {
     }
 
     /// Operand `i`, which must be there and constant.
-    pub fn required_constant(&self, i: usize) -> Result<&Rc<Constant>> {
+    pub(super) fn required_constant(&self, i: usize) -> Result<&Rc<Constant>> {
         self.optional_constant(i)?.ok_or_else(|| Error::invalid(format!("input {i} is missing")))
     }
 
     /// Operand `i` as constant integers, where present.
-    pub fn input_ints(&self, i: usize) -> Result<Option<Vec<i64>>> {
+    pub(super) fn input_ints(&self, i: usize) -> Result<Option<Vec<i64>>> {
         let Some(c) = self.optional_constant(i)? else { return Ok(None) };
         let ints = c.as_ints().ok_or_else(|| Error::invalid(format!("input {i} must be integers")))?;
         Ok(Some(ints.to_vec()))
@@ -195,32 +195,32 @@ impl<'m> Call<'m> {
     }
 
     /// Integer attribute.
-    pub fn int(&self, name: &str) -> Result<Option<i64>> {
+    pub(super) fn int(&self, name: &str) -> Result<Option<i64>> {
         Ok(self.attribute(name, attribute_type::INT)?.map(|a| a.i))
     }
 
     /// Integer attribute used as a flag.
-    pub fn flag(&self, name: &str, default: bool) -> Result<bool> {
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool> {
         Ok(self.int(name)?.map_or(default, |i| i != 0))
     }
 
     /// Float attribute.
-    pub fn float(&self, name: &str, default: f32) -> Result<f32> {
+    pub(super) fn float(&self, name: &str, default: f32) -> Result<f32> {
         Ok(self.attribute(name, attribute_type::FLOAT)?.map_or(default, |a| a.f))
     }
 
     /// Integer list attribute.
-    pub fn ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
+    pub(super) fn ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
         Ok(self.attribute(name, attribute_type::INTS)?.map(|a| a.ints.clone()))
     }
 
     /// Float list attribute.
-    pub fn floats(&self, name: &str) -> Result<Option<Vec<f32>>> {
+    pub(super) fn floats(&self, name: &str) -> Result<Option<Vec<f32>>> {
         Ok(self.attribute(name, attribute_type::FLOATS)?.map(|a| a.floats.clone()))
     }
 
     /// String attribute.
-    pub fn string(&self, name: &str, default: &str) -> Result<String> {
+    pub(super) fn string(&self, name: &str, default: &str) -> Result<String> {
         match self.attribute(name, attribute_type::STRING)? {
             Some(a) => String::from_utf8(a.s.clone())
                 .map_err(|_| Error::invalid(format!("attribute '{name}' is not UTF-8"))),
@@ -229,20 +229,20 @@ impl<'m> Call<'m> {
     }
 
     /// Tensor attribute.
-    pub fn tensor_attribute(&self, name: &str) -> Result<Option<Constant>> {
+    pub(super) fn tensor_attribute(&self, name: &str) -> Result<Option<Constant>> {
         let Some(a) = self.attribute(name, attribute_type::TENSOR)? else { return Ok(None) };
         a.t.as_ref().map(Constant::read).transpose()
     }
 
     /// Marks an attribute as having no effect on what is built.
-    pub fn ignore(&self, name: &str) {
+    pub(super) fn ignore(&self, name: &str) {
         if let Some(a) = self.node.attribute.iter().find(|a| a.name == name) {
             self.read.borrow_mut().insert(&a.name);
         }
     }
 
     /// Refuses attributes that the operator's function did not look at.
-    pub fn all_read(&self) -> Result<()> {
+    pub(super) fn all_read(&self) -> Result<()> {
         let read = self.read.borrow();
         match self.node.attribute.iter().find(|a| !read.contains(a.name.as_str())) {
             Some(a) => Err(Error::invalid(format!("attribute '{}' is not supported", a.name))),
@@ -252,19 +252,19 @@ impl<'m> Call<'m> {
 }
 
 /// A node's name, or its first output's where it has none.
-pub fn node_name(node: &NodeProto) -> &str {
+pub(super) fn node_name(node: &NodeProto) -> &str {
     if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
 }
 
 /// An axis counted from the end where negative; refuses those outside the rank.
-pub fn axis(axis: i64, rank: usize) -> Result<usize> {
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize> {
     let positive = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
     let inside = positive.and_then(|a| usize::try_from(a).ok()).filter(|&a| a < rank);
     inside.ok_or_else(|| Error::invalid(format!("axis {axis} is outside of rank {rank}")))
 }
 
 /// Distinct axes.
-pub fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>> {
+pub(super) fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>> {
     let axes: Vec<usize> = list.iter().map(|&a| axis(a, rank)).collect::<Result<_>>()?;
     let distinct: HashSet<usize> = axes.iter().copied().collect();
     if distinct.len() == axes.len() { Ok(axes) } else { Err(Error::invalid("an axis is listed twice")) }

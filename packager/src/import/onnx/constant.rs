@@ -8,20 +8,20 @@ use crate::ir::{Quant, Tensor};
 
 /// A constant of the model, or one that folding made.
 #[derive(Clone, Debug)]
-pub struct Constant {
+pub(super) struct Constant {
     /// The type it has in the graph (int64 becomes int32).
-    pub dtype: Dtype,
+    pub(super) dtype: Dtype,
     /// Outermost first; may hold zeros.
-    pub dims: Vec<usize>,
+    pub(super) dims: Vec<usize>,
     /// Elements in row-major order.
-    pub data: Data,
+    pub(super) data: Data,
     /// Parameters of the integers that a float constant was dequantized from.
-    pub grid: Option<Quant>,
+    pub(super) grid: Option<Quant>,
 }
 
 /// Elements of a constant.
 #[derive(Clone, Debug)]
-pub enum Data {
+pub(super) enum Data {
     /// All float types.
     Float(Vec<f32>),
     /// All integer types and bool.
@@ -30,17 +30,17 @@ pub enum Data {
 
 impl Constant {
     /// An int64 vector, as shape arithmetic has them.
-    pub fn ints(dims: Vec<usize>, values: Vec<i64>) -> Self {
+    pub(super) fn ints(dims: Vec<usize>, values: Vec<i64>) -> Self {
         Constant { dtype: Dtype::I32, dims, data: Data::Int(values), grid: None }
     }
 
     /// Floats.
-    pub fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
+    pub(super) fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
         Constant { dtype: Dtype::F32, dims, data: Data::Float(values), grid: None }
     }
 
     /// Reads an initializer or a tensor attribute.
-    pub fn read(t: &TensorProto) -> Result<Self> {
+    pub(super) fn read(t: &TensorProto) -> Result<Self> {
         use data_type::*;
         if t.data_location != 0 {
             return Err(Error::invalid("its elements are in another file").remedy(
@@ -100,7 +100,7 @@ impl Constant {
     }
 
     /// Number of elements.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.data {
             Data::Float(v) => v.len(),
             Data::Int(v) => v.len(),
@@ -108,7 +108,7 @@ impl Constant {
     }
 
     /// Elements as floats, whatever the type.
-    pub fn to_floats(&self) -> Vec<f32> {
+    pub(super) fn to_floats(&self) -> Vec<f32> {
         match &self.data {
             Data::Float(v) => v.clone(),
             Data::Int(v) => v.iter().map(|&x| x as f32).collect(),
@@ -116,7 +116,7 @@ impl Constant {
     }
 
     /// Elements as integers; `None` for floats.
-    pub fn as_ints(&self) -> Option<&[i64]> {
+    pub(super) fn as_ints(&self) -> Option<&[i64]> {
         match &self.data {
             Data::Int(v) => Some(v),
             Data::Float(_) => None,
@@ -124,7 +124,7 @@ impl Constant {
     }
 
     /// The only element of a float constant.
-    pub fn scalar(&self) -> Option<f32> {
+    pub(super) fn scalar(&self) -> Option<f32> {
         match &self.data {
             Data::Float(v) => {
                 if let [x] = v[..] {
@@ -138,7 +138,7 @@ impl Constant {
     }
 
     /// The elements at `source` positions, in a new shape; the grid stays (the caller maps its axis).
-    pub fn gather(&self, dims: Vec<usize>, source: impl Iterator<Item = usize>) -> Constant {
+    pub(super) fn gather(&self, dims: Vec<usize>, source: impl Iterator<Item = usize>) -> Constant {
         let data = match &self.data {
             Data::Float(v) => Data::Float(source.map(|i| v[i]).collect()),
             Data::Int(v) => Data::Int(source.map(|i| v[i]).collect()),
@@ -151,7 +151,7 @@ impl Constant {
     }
 
     /// Output axis `k` is axis `permutation[k]`.
-    pub fn transpose(&self, permutation: &[usize]) -> Constant {
+    pub(super) fn transpose(&self, permutation: &[usize]) -> Constant {
         let dims: Vec<usize> = permutation.iter().map(|&p| self.dims[p]).collect();
         let order = crate::ir::permute::order(&self.dims, permutation);
         let mut out = self.gather(dims, order.into_iter());
@@ -164,13 +164,13 @@ impl Constant {
     }
 
     /// Same elements in another shape; only a per-tensor grid survives.
-    pub fn reshape(&self, dims: Vec<usize>) -> Constant {
+    pub(super) fn reshape(&self, dims: Vec<usize>) -> Constant {
         let grid = self.grid.clone().filter(|g| g.scale.len() == 1);
         Constant { dtype: self.dtype, dims, data: self.data.clone(), grid }
     }
 
     /// As a tensor of the graph; refuses integers outside the graph's type, and empty constants.
-    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+    pub(super) fn tensor(&self, name: &str) -> Result<Tensor> {
         if self.dims.contains(&0) {
             return Err(Error::invalid(format!("constant '{name}' is empty")));
         }
@@ -234,7 +234,7 @@ fn narrow16(typed: &[i32]) -> Vec<u16> {
 }
 
 /// The graph's element type for one of the model's tensors.
-pub fn graph_dtype(t: i32) -> Result<Dtype> {
+pub(super) fn graph_dtype(t: i32) -> Result<Dtype> {
     use data_type::*;
     match t {
         FLOAT => Ok(Dtype::F32),

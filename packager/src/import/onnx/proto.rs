@@ -8,126 +8,126 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ModelProto {
+pub(super) struct ModelProto {
     #[prost(int64, tag = "1")]
-    pub ir_version: i64,
+    pub(super) ir_version: i64,
     #[prost(message, optional, tag = "7")]
-    pub graph: Option<GraphProto>,
+    pub(super) graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]
-    pub opset_import: Vec<OperatorSetIdProto>,
+    pub(super) opset_import: Vec<OperatorSetIdProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct OperatorSetIdProto {
+pub(super) struct OperatorSetIdProto {
     #[prost(string, tag = "1")]
-    pub domain: String,
+    pub(super) domain: String,
     #[prost(int64, tag = "2")]
-    pub version: i64,
+    pub(super) version: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct GraphProto {
+pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
-    pub node: Vec<NodeProto>,
+    pub(super) node: Vec<NodeProto>,
     #[prost(message, repeated, tag = "5")]
-    pub initializer: Vec<TensorProto>,
+    pub(super) initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
-    pub input: Vec<ValueInfoProto>,
+    pub(super) input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
-    pub output: Vec<ValueInfoProto>,
+    pub(super) output: Vec<ValueInfoProto>,
     #[prost(bytes = "vec", repeated, tag = "15")]
-    pub sparse_initializer: Vec<Vec<u8>>,
+    pub(super) sparse_initializer: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct NodeProto {
+pub(super) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
-    pub input: Vec<String>,
+    pub(super) input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    pub output: Vec<String>,
+    pub(super) output: Vec<String>,
     #[prost(string, tag = "3")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(string, tag = "4")]
-    pub op_type: String,
+    pub(super) op_type: String,
     #[prost(message, repeated, tag = "5")]
-    pub attribute: Vec<AttributeProto>,
+    pub(super) attribute: Vec<AttributeProto>,
     #[prost(string, tag = "7")]
-    pub domain: String,
+    pub(super) domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct AttributeProto {
+pub(super) struct AttributeProto {
     #[prost(string, tag = "1")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(float, tag = "2")]
-    pub f: f32,
+    pub(super) f: f32,
     #[prost(int64, tag = "3")]
-    pub i: i64,
+    pub(super) i: i64,
     #[prost(bytes = "vec", tag = "4")]
-    pub s: Vec<u8>,
+    pub(super) s: Vec<u8>,
     #[prost(message, optional, tag = "5")]
-    pub t: Option<TensorProto>,
+    pub(super) t: Option<TensorProto>,
     #[prost(float, repeated, tag = "7")]
-    pub floats: Vec<f32>,
+    pub(super) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
-    pub ints: Vec<i64>,
+    pub(super) ints: Vec<i64>,
     #[prost(int32, tag = "20")]
-    pub kind: i32,
+    pub(super) kind: i32,
 }
 
 /// AttributeProto.AttributeType.
-pub mod attribute_type {
-    pub const FLOAT: i32 = 1;
-    pub const INT: i32 = 2;
-    pub const STRING: i32 = 3;
-    pub const TENSOR: i32 = 4;
-    pub const FLOATS: i32 = 6;
-    pub const INTS: i32 = 7;
+pub(super) mod attribute_type {
+    pub(in crate::import::onnx) const FLOAT: i32 = 1;
+    pub(in crate::import::onnx) const INT: i32 = 2;
+    pub(in crate::import::onnx) const STRING: i32 = 3;
+    pub(in crate::import::onnx) const TENSOR: i32 = 4;
+    pub(in crate::import::onnx) const FLOATS: i32 = 6;
+    pub(in crate::import::onnx) const INTS: i32 = 7;
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorProto {
+pub(super) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
-    pub dims: Vec<i64>,
+    pub(super) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    pub data_type: i32,
+    pub(super) data_type: i32,
     #[prost(float, repeated, tag = "4")]
-    pub float_data: Vec<f32>,
+    pub(super) float_data: Vec<f32>,
     #[prost(int32, repeated, tag = "5")]
     pub int32_data: Vec<i32>,
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
-    pub raw_data: Vec<u8>,
+    pub(super) raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
-    pub double_data: Vec<f64>,
+    pub(super) double_data: Vec<f64>,
     #[prost(uint64, repeated, tag = "11")]
     pub uint64_data: Vec<u64>,
     /// 1 where the elements are in another file.
     #[prost(int32, tag = "14")]
-    pub data_location: i32,
+    pub(super) data_location: i32,
 }
 
 /// TensorProto.DataType, as far as the importer converts it.
-pub mod data_type {
-    pub const FLOAT: i32 = 1;
-    pub const UINT8: i32 = 2;
-    pub const INT8: i32 = 3;
-    pub const UINT16: i32 = 4;
-    pub const INT16: i32 = 5;
-    pub const INT32: i32 = 6;
-    pub const INT64: i32 = 7;
-    pub const BOOL: i32 = 9;
-    pub const FLOAT16: i32 = 10;
-    pub const DOUBLE: i32 = 11;
-    pub const UINT32: i32 = 12;
-    pub const UINT64: i32 = 13;
-    pub const BFLOAT16: i32 = 16;
+pub(super) mod data_type {
+    pub(in crate::import::onnx) const FLOAT: i32 = 1;
+    pub(in crate::import::onnx) const UINT8: i32 = 2;
+    pub(in crate::import::onnx) const INT8: i32 = 3;
+    pub(in crate::import::onnx) const UINT16: i32 = 4;
+    pub(in crate::import::onnx) const INT16: i32 = 5;
+    pub(in crate::import::onnx) const INT32: i32 = 6;
+    pub(in crate::import::onnx) const INT64: i32 = 7;
+    pub(in crate::import::onnx) const BOOL: i32 = 9;
+    pub(in crate::import::onnx) const FLOAT16: i32 = 10;
+    pub(in crate::import::onnx) const DOUBLE: i32 = 11;
+    pub(in crate::import::onnx) const UINT32: i32 = 12;
+    pub(in crate::import::onnx) const UINT64: i32 = 13;
+    pub(in crate::import::onnx) const BFLOAT16: i32 = 16;
 
     /// The schema's name of a type.
-    pub fn name(t: i32) -> String {
+    pub(in crate::import::onnx) fn name(t: i32) -> String {
         let names = [
             "undefined",
             "float",
@@ -153,38 +153,38 @@ pub mod data_type {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ValueInfoProto {
+pub(super) struct ValueInfoProto {
     #[prost(string, tag = "1")]
-    pub name: String,
+    pub(super) name: String,
     #[prost(message, optional, tag = "2")]
-    pub r#type: Option<TypeProto>,
+    pub(super) r#type: Option<TypeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TypeProto {
+pub(super) struct TypeProto {
     /// Absent for sequences, maps and optionals.
     #[prost(message, optional, tag = "1")]
-    pub tensor_type: Option<TensorTypeProto>,
+    pub(super) tensor_type: Option<TensorTypeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorTypeProto {
+pub(super) struct TensorTypeProto {
     #[prost(int32, tag = "1")]
-    pub elem_type: i32,
+    pub(super) elem_type: i32,
     #[prost(message, optional, tag = "2")]
-    pub shape: Option<TensorShapeProto>,
+    pub(super) shape: Option<TensorShapeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorShapeProto {
+pub(super) struct TensorShapeProto {
     #[prost(message, repeated, tag = "1")]
-    pub dim: Vec<Dimension>,
+    pub(super) dim: Vec<Dimension>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Dimension {
+pub(super) struct Dimension {
     #[prost(int64, tag = "1")]
-    pub dim_value: i64,
+    pub(super) dim_value: i64,
     #[prost(string, tag = "2")]
-    pub dim_param: String,
+    pub(super) dim_param: String,
 }

@@ -53,9 +53,9 @@ pub(crate) fn conv(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
         }
         inputs.push(Some(b.graph.add(bias.tensor(&format!("{name}/bias"))?)));
     }
-    inputs[0] = Some(b.to_nhwc(name, x)?);
+    inputs[0] = Some(b.nhwc(name, x)?);
     let y = b.push_optional(&format!("{name}/image"), op, &inputs)?;
-    one(b.to_nchw(name, y, shape.len())?)
+    one(b.nchw(name, y, shape.len())?)
 }
 
 /// Weights of one spatial dimension as those of two.

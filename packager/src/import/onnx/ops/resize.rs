@@ -125,7 +125,7 @@ fn build(b: &mut Builder, call: &Call<'_>, r: Request) -> Result<Vec<Value>> {
     if outside_image || to[..2] != from[..2] {
         return Err(Error::invalid(format!("resizing {from:?} to {to:?} is not supported, only images are")));
     }
-    let image = b.to_nhwc(&call.name, x)?;
+    let image = b.nhwc(&call.name, x)?;
     let size = if from.len() == 4 { [to[2], to[3]] } else { [1, to[2]] };
     let op = if r.linear {
         Op::ResizeBilinear { size, sampling: r.sampling }
@@ -133,5 +133,5 @@ fn build(b: &mut Builder, call: &Call<'_>, r: Request) -> Result<Vec<Value>> {
         Op::ResizeNearest { size, sampling: r.sampling, mode: r.nearest }
     };
     let y = b.push(&format!("{}/image", call.name), op, &[image])?;
-    one(b.to_nchw(&call.name, y, from.len())?)
+    one(b.nchw(&call.name, y, from.len())?)
 }

@@ -70,7 +70,7 @@ fn resolve(asked: &[i64], from: &[usize], allow_zero: bool) -> Result<Vec<usize>
 /// Reshape.
 pub(crate) fn reshape(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let x = call.tensor(b, 0)?;
-    let shape = reshaped(call, &b.shape(x).to_vec())?;
+    let shape = reshaped(call, b.shape(x))?;
     one(b.reshape(&call.name, x, shape)?)
 }
 

@@ -73,7 +73,7 @@ fn strided(b: &mut Builder, name: &str, x: TensorId, r: Ranges) -> Result<Tensor
 /// Slice.
 pub(crate) fn slice(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let x = call.tensor(b, 0)?;
-    let ranges = ranges(call, &b.shape(x).to_vec())?;
+    let ranges = ranges(call, b.shape(x))?;
     one(strided(b, &call.name, x, ranges)?)
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn pool(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
         }
     }
     let name = &call.name;
-    let mut image = b.to_nhwc(name, x)?;
+    let mut image = b.nhwc(name, x)?;
     if include_pad && extra != [0, 0] {
         // Cells that only rounding up reaches are never counted, padding is: so the padding becomes explicit.
         let [top, left, bottom, right] = window.pad.map(usize::from);
@@ -104,13 +104,13 @@ pub(crate) fn pool(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
         window.pad = [0; 4];
     }
     let count_include_pad = include_pad && extra == [0, 0];
-    for axis in 0..2 {
-        window.pad[axis + 2] = narrow(window.pad[axis + 2] as usize + extra[axis] as usize)?;
+    for (end, extra) in window.pad[2..].iter_mut().zip(extra) {
+        *end = narrow(*end as usize + extra as usize)?;
     }
     let kind = if average { PoolKind::Average { count_include_pad } } else { PoolKind::Max };
     let op = Op::Pool2d { kind, size, window, activation: Activation::NONE };
     let y = b.push(&format!("{name}/image"), op, &[image])?;
-    one(b.to_nchw(name, y, shape.len())?)
+    one(b.nchw(name, y, shape.len())?)
 }
 
 /// How much further the end must be padded so that rounding down gives what rounding up asks for. Windows that
