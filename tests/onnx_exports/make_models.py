@@ -30,6 +30,16 @@ class BatchNormalization(OpRun):
         return ((x - mean) / np.sqrt(variance + epsilon) * scale + bias,)
 
 
+class Upsample(OpRun):
+    """Nearest-neighbour with whole scales; the reference evaluator has none for operator sets below 9."""
+
+    def _run(self, x, mode=None, scales=None):
+        assert mode == "nearest"
+        for axis, scale in enumerate(scales):
+            x = np.repeat(x, int(scale), axis=axis)
+        return (x,)
+
+
 class Builder:
     """One model under construction; `b.Relu(x)` appends a node and returns its output's name."""
 
@@ -173,7 +183,7 @@ class Builder:
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.initializers)
         opsets = [helper.make_opsetid("", self.opset)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=min(10, 8 if self.opset < 20 else 10))
-        own = [BatchNormalization] if self.opset < 9 else []
+        own = [BatchNormalization, Upsample] if self.opset < 9 else []
         evaluator = ReferenceEvaluator(widen(model), new_ops=own)
         expected = evaluator.run(None, {k: wide(v) for k, v in self.feeds.items()})
         arrays = {f"in/{k}": v for k, v in self.feeds.items()}
