@@ -22,12 +22,23 @@ FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
 class BatchNormalization(OpRun):
-    """The inference form; the reference evaluator's own for operator sets below 9 fails."""
+    """The inference form; the reference evaluator's own fails below operator set 9, and up to 13 it takes a
+    momentum for a sign of training."""
 
     def _run(self, x, scale, bias, mean, variance, epsilon=1e-5, **_):
         shape = [-1] + [1] * (x.ndim - 2)
         scale, bias, mean, variance = (v.reshape(shape) for v in (scale, bias, mean, variance))
         return ((x - mean) / np.sqrt(variance + epsilon) * scale + bias,)
+
+
+class Softmax(OpRun):
+    """Operator sets below 13 join all dimensions from the axis on; the reference evaluator has only the later
+    form."""
+
+    def _run(self, x, axis=1):
+        rows = x.reshape(int(np.prod(x.shape[: axis % x.ndim])), -1)
+        e = np.exp(rows - rows.max(axis=1, keepdims=True))
+        return ((e / e.sum(axis=1, keepdims=True)).reshape(x.shape),)
 
 
 class Upsample(OpRun):
@@ -40,6 +51,27 @@ class Upsample(OpRun):
         return (x,)
 
 
+def along(v, x, axis):
+    """A scale or zero point as it broadcasts over `x`."""
+    return v.reshape([-1 if k == axis % x.ndim else 1 for k in range(x.ndim)]) if v.ndim else v
+
+
+class QuantizeLinear(OpRun):
+    """Operator sets 10 to 18, which the reference evaluator has none for."""
+
+    def _run(self, x, scale, zero_point, axis=1, **_):
+        limits = np.iinfo(zero_point.dtype)
+        levels = np.rint(x / along(scale, x, axis)) + along(zero_point, x, axis)
+        return (np.clip(levels, limits.min, limits.max).astype(zero_point.dtype),)
+
+
+class DequantizeLinear(OpRun):
+    """As above."""
+
+    def _run(self, x, scale, zero_point, axis=1, **_):
+        return ((x.astype(np.float64) - along(zero_point, x, axis)) * along(scale, x, axis),)
+
+
 class Builder:
     """One model under construction; `b.Relu(x)` appends a node and returns its output's name."""
 
@@ -49,6 +81,7 @@ class Builder:
         self.feeds = {}
         self.random = np.random.default_rng([ord(c) for c in name] + [seed])
         self.count = 0
+        self.step = None  # the outputs' quantization step, where they have one
 
     def fresh(self, kind):
         self.count += 1
@@ -183,13 +216,18 @@ class Builder:
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.initializers)
         opsets = [helper.make_opsetid("", self.opset)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=min(10, 8 if self.opset < 20 else 10))
-        own = [BatchNormalization, Upsample] if self.opset < 9 else []
+        own = [Upsample] if self.opset < 9 else []
+        own += [Softmax] if self.opset < 13 else []
+        own += [BatchNormalization] if self.opset < 14 else []
+        own += [QuantizeLinear, DequantizeLinear] if self.opset < 19 else []
         evaluator = ReferenceEvaluator(widen(model), new_ops=own)
         expected = evaluator.run(None, {k: wide(v) for k, v in self.feeds.items()})
         arrays = {f"in/{k}": v for k, v in self.feeds.items()}
         for info, value in zip(model.graph.output, expected):
             shape = ["batch", *value.shape[1:]] if value.ndim else []
             info.CopyFrom(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, shape))
+            if self.step is not None:
+                arrays[f"step/{info.name}"] = np.float32(self.step)
             arrays[f"out/{info.name}"] = value.astype(np.float32) if value.dtype == np.float64 else value
         onnx.checker.check_model(model)
         stem = Path(directory) / f"{self.name}_opset{self.opset}"
@@ -422,9 +460,63 @@ def softmax_axis(b):
     b.output(b.Softmax(b.conv(x, 3, 2), axis=2), "over_rows")
 
 
+def qdq(b, unsigned):
+    """A quantized residual network with a Quantize and a Dequantize around every tensor, as exporters of
+    quantized models write them: int8 weights per channel, int32 biases, activations of either signedness."""
+    kind, shift = (np.uint8, 128) if unsigned else (np.int8, 0)
+
+    def pair(x, scale, zero_point=0):
+        s, z = b.const(np.float32(scale)), b.const(kind(zero_point + shift))
+        b.step = scale
+        return b.DequantizeLinear(b.QuantizeLinear(x, s, z), s, z)
+
+    def weights(*shape, per_channel=True):
+        real = b.random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
+        axes = tuple(range(1, len(shape))) if per_channel else None
+        scale = np.float32(np.abs(real).max(axis=axes) / 127)
+        levels = np.rint(real / scale.reshape([-1] + [1] * (len(shape) - 1))).astype(np.int8)
+        zeros = np.zeros_like(scale, dtype=np.int8)
+        extra = {"axis": 0} if per_channel else {}
+        return b.DequantizeLinear(b.const(levels), b.const(scale), b.const(zeros), **extra), scale
+
+    def bias(n, scale):
+        levels = b.random.integers(-2000, 2000, n).astype(np.int32)
+        scale = np.broadcast_to(scale, n).astype(np.float32)
+        zeros = b.const(np.zeros(n, np.int32))
+        return b.DequantizeLinear(b.const(levels), b.const(scale), zeros, axis=0)
+
+    def conv(x, scale, inputs, outputs, group=1, per_channel=True, kernel=3):
+        w, ws = weights(outputs, inputs // group, kernel, kernel, per_channel=per_channel)
+        c = bias(outputs, np.float32(scale) * ws)
+        return b.Conv(x, w, c, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, group=group)
+
+    x = pair(b.input("x", [1, 3, 8, 8]), 0.03, 5)
+    x = pair(b.Relu(conv(x, 0.03, 3, 8)), 0.02, -128)
+    y = pair(b.clip(conv(x, 0.02, 8, 8, group=8), 0.0, 6.0), 6 / 255, -128)
+    y = pair(conv(y, 6 / 255, 8, 8, per_channel=False, kernel=1), 0.04, 3)
+    x = pair(b.Relu(b.Add(x, y)), 0.025, -128)
+    x = pair(b.MaxPool(x, kernel_shape=[2, 2], strides=[2, 2]), 0.025, -128)
+    z = pair(b.AveragePool(x, kernel_shape=[2, 2], strides=[1, 1]), 0.02, -128)
+    z = pair(b.LeakyRelu(pair(conv(z, 0.02, 8, 4), 0.04, 0), alpha=0.2), 0.03, 0)
+    z = pair(b.Concat(z, pair(b.Sigmoid(z), 1 / 256, -128), axis=1), 0.03, 0)
+    f = b.Flatten(pair(z, 0.03, 0), axis=1)
+    w, ws = weights(5, 72)
+    b.output(pair(b.Gemm(f, w, bias(5, np.float32(0.03) * ws), transB=1), 0.05, -10), "y")
+
+
+def qdq_uint8(b):
+    """Activations as uint8, as ONNX Runtime's quantizer has them."""
+    qdq(b, True)
+
+
+def qdq_int8(b):
+    """Activations as int8."""
+    qdq(b, False)
+
+
 MODELS = [
     mobile, flatten_gemm, view_gemm, concat, prelu, shuffle, attention, two_in_two_out, squeeze_excite, upsample,
-    one_dimension, arithmetic, softmax_axis,
+    one_dimension, arithmetic, softmax_axis, qdq_uint8, qdq_int8,
 ]  # fmt: skip
 
 
@@ -432,7 +524,8 @@ def main():
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
     for model in MODELS:
-        for opset in OPSETS:
+        # Scales per channel exist since operator set 13.
+        for opset in [o for o in OPSETS if o >= 13 or "qdq" not in model.__name__]:
             b = Builder(model.__name__, opset)
             model(b)
             b.save(directory)

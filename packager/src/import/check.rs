@@ -111,7 +111,9 @@ fn check_tensor(tensor: &Tensor) -> Result<()> {
         }
     }
     let Some(quant) = &tensor.quant else { return Ok(()) };
-    if matches!(tensor.dtype, Dtype::F32 | Dtype::Bool) {
+    // A float constant may say which grid its values lie on.
+    let grid = tensor.dtype == Dtype::F32 && tensor.is_constant();
+    if matches!(tensor.dtype, Dtype::F32 | Dtype::Bool) && !grid {
         return Err(Error::invalid(format!("{} values have quantization parameters", tensor.dtype.name())));
     }
     let (scales, zero_points) = (quant.scale.len(), quant.zero_point.len());
@@ -122,7 +124,7 @@ fn check_tensor(tensor: &Tensor) -> Result<()> {
     if let Some(scale) = quant.scale.iter().find(|s| !s.is_finite() || **s <= 0.0) {
         return Err(Error::invalid(format!("its scale is {scale}; scales are positive and finite")));
     }
-    let (lo, hi) = levels(tensor.dtype)?;
+    let (lo, hi) = levels(if grid { Dtype::I32 } else { tensor.dtype })?;
     if let Some(z) = quant.zero_point.iter().find(|z| !(lo..=hi).contains(z)) {
         return Err(Error::invalid(format!("its zero point {z} is outside {}", tensor.dtype.name())));
     }

@@ -51,7 +51,8 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// Element type.
     pub dtype: Dtype,
-    /// Quantization parameters of integer tensors.
+    /// Quantization parameters of integer tensors. On a float constant: the grid that its values lie on,
+    /// because the model holds them as integers.
     pub quant: Option<Quant>,
     /// Little-endian elements of a constant; `None` for what a run computes.
     pub data: Option<Vec<u8>>,
@@ -123,7 +124,8 @@ impl Tensor {
 
     /// The runtime's description: per-tensor parameters, or zeros where there are none or many.
     pub fn desc(&self) -> Result<Desc> {
-        let (scale, zero_point) = self.quant.as_ref().and_then(Quant::single).unwrap_or((0.0, 0));
+        let quant = self.quant.as_ref().filter(|_| self.dtype != Dtype::F32);
+        let (scale, zero_point) = quant.and_then(Quant::single).unwrap_or((0.0, 0));
         let place = if self.is_constant() { Place::Weights } else { Place::Arena };
         Ok(Desc { dtype: self.dtype, shape: self.runtime_shape()?, zero_point, scale, place })
     }

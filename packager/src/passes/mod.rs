@@ -10,6 +10,7 @@ mod fold;
 mod identity;
 mod legalize;
 mod pad;
+mod qdq;
 mod reshape;
 mod rewrite;
 mod scale;
@@ -40,6 +41,9 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "activations", run: activation::run },
 ];
 
+/// What makes integer operators of a model with QuantizeLinear and DequantizeLinear, once [`PASSES`] settled.
+pub const QUANTIZED: &[Pass] = &[Pass { name: "quantize and dequantize", run: qdq::run }];
+
 /// What turns every graph into one that each node's lowering accepts; run after [`PASSES`] and quantization.
 pub const LEGALIZE: &[Pass] = &[
     Pass { name: "long concatenations", run: legalize::concatenations },
@@ -53,8 +57,10 @@ pub const LEGALIZE: &[Pass] = &[
 /// Most repetitions of a list; every pass shrinks or moves something one way, so this is never reached.
 const MAX_ROUNDS: usize = 64;
 
-/// Runs [`PASSES`] until nothing changes.
+/// Runs [`PASSES`] until nothing changes, and [`QUANTIZED`] in between.
 pub fn run(graph: &mut Graph) -> Result<()> {
+    repeat(graph, PASSES)?;
+    repeat(graph, QUANTIZED)?;
     repeat(graph, PASSES)
 }
 

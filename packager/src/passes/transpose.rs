@@ -79,7 +79,9 @@ fn push_one(graph: &mut Graph, costly: bool) -> bool {
                 continue;
             }
             let free = uses[y] == 1 && !costly;
-            if free || absorbs(graph, graph.nodes[reader].outputs[0], &found.permutation, costly) {
+            if free
+                || absorbs(graph, graph.nodes[reader].outputs[0], &found.permutation, found.needs_operands())
+            {
                 apply(graph, reader, found);
                 return true;
             }
@@ -102,37 +104,47 @@ fn source(graph: &Graph, t: TensorId, p: &[usize]) -> Option<TensorId> {
 /// Whether a transpose of `t` by `p` would vanish, whatever reads it. With `strict`, merging into another
 /// transpose is not enough: it must cancel it.
 fn absorbs(graph: &Graph, t: TensorId, p: &[usize], strict: bool) -> bool {
-    let mut assumed = HashMap::new();
+    let mut assumed: HashMap<TensorId, Vec<usize>> = HashMap::new();
     let mut open = vec![(t, p.to_vec())];
-    while let Some((t, p)) = open.pop() {
-        let shape = permute::apply(&graph.tensors[t].shape, &permute::inverse(&p));
-        if permute::keeps_order(&shape, &p) || assumed.get(&t) == Some(&p) {
-            continue;
-        }
-        if graph.outputs.contains(&t) {
-            return false;
-        }
-        assumed.insert(t, p.clone());
-        for reader in readers(graph, t) {
-            if let Some(q) = permutation(&graph.nodes[reader].op) {
-                let both = permute::compose(&p, q);
-                if strict && !permute::keeps_order(&shape, &both) {
-                    return false;
-                }
+    // Readers of several operands wait until the others are known to be transposed too.
+    let mut waiting: Vec<(usize, TensorId, Vec<usize>)> = Vec::new();
+    loop {
+        while let Some((t, p)) = open.pop() {
+            let shape = permute::apply(&graph.tensors[t].shape, &permute::inverse(&p));
+            if permute::keeps_order(&shape, &p) || assumed.get(&t) == Some(&p) {
                 continue;
             }
+            if graph.outputs.contains(&t) {
+                return false;
+            }
+            assumed.insert(t, p.clone());
+            for reader in readers(graph, t) {
+                match permutation(&graph.nodes[reader].op) {
+                    Some(q) if strict && !permute::keeps_order(&shape, &permute::compose(&p, q)) => {
+                        return false;
+                    }
+                    Some(_) => {}
+                    None => waiting.push((reader, t, p.clone())),
+                }
+            }
+        }
+        let before = waiting.len();
+        for (reader, t, p) in std::mem::take(&mut waiting) {
             let transposed =
                 |u: TensorId| if assumed.get(&u) == Some(&p) { Some(u) } else { source(graph, u, &p) };
             match through(graph, reader, t, &p, &transposed) {
-                Some(m) if !m.is_costly() || m.inner.is_some() => {
-                    open.push((graph.nodes[reader].outputs[0], m.permutation));
-                }
+                Some(m) if !m.needs_operands() => open.push((graph.nodes[reader].outputs[0], m.permutation)),
                 _ if columns::absorbs(graph, reader, &p) => {}
-                _ => return false,
+                Some(_) => waiting.push((reader, t, p)),
+                None => return false,
             }
         }
+        match (open.is_empty(), waiting.len()) {
+            (true, 0) => return true,
+            (true, left) if left == before => return false,
+            _ => {}
+        }
     }
-    true
 }
 
 /// Rewrites the node to work on the source layout and transposes its result.

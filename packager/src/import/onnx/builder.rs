@@ -44,14 +44,25 @@ impl Builder {
     }
 
     /// Appends a node. Unlike [`Graph::push`] its errors do not name the node: the importer does.
-    pub(super) fn push_optional(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>]) -> Result<TensorId> {
+    pub(super) fn push_optional(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[Option<TensorId>],
+    ) -> Result<TensorId> {
         let tensors = inputs.iter().map(|i| i.map(|i| &self.graph.tensors[i])).collect();
         let output = crate::lower::infer(&op, tensors)?;
         Ok(self.push_as(name, op, inputs, output))
     }
 
     /// Appends a node whose output's type is known.
-    pub(super) fn push_as(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>], output: Tensor) -> TensorId {
+    pub(super) fn push_as(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: &[Option<TensorId>],
+        output: Tensor,
+    ) -> TensorId {
         let output = self.graph.add(Tensor { name: name.into(), ..output });
         let node = Node { name: name.into(), op, inputs: inputs.to_vec(), outputs: vec![output] };
         self.graph.nodes.push(node);

@@ -12,6 +12,8 @@ use crate::ir::Quant;
 
 /// Most elements of a folded arithmetic result.
 const MAX_ELEMENTS: usize = 1 << 16;
+/// Most elements of a constant that folding makes by moving or repeating others.
+pub(super) const MAX_MOVED: usize = 1 << 24;
 
 type Folded = Result<Option<Vec<Constant>>>;
 
@@ -52,7 +54,7 @@ pub(super) fn constant(_: &Builder, call: &Call<'_>) -> Folded {
 /// ConstantOfShape.
 pub(super) fn constant_of_shape(_: &Builder, call: &Call<'_>) -> Folded {
     let dims = dims(&call.input_ints(0)?.ok_or_else(|| Error::invalid("input 0 is missing"))?)?;
-    let n = count(&dims, 1 << 26)?;
+    let n = count(&dims, MAX_MOVED)?;
     let value = call.tensor_attribute("value")?;
     one(match value {
         None => Constant::floats(dims, vec![0.0; n]),
@@ -88,7 +90,7 @@ pub(super) fn gather(_: &Builder, call: &Call<'_>) -> Folded {
     let mut dims = data.dims[..axis].to_vec();
     dims.extend(&indices.dims);
     dims.extend(&data.dims[axis + 1..]);
-    count(&dims, 1 << 26)?;
+    count(&dims, MAX_MOVED)?;
     let at = &at;
     let source = (0..outer)
         .flat_map(|o| at.iter().flat_map(move |&i| (0..inner).map(move |k| (o * size + i) * inner + k)));
@@ -121,6 +123,7 @@ pub(super) fn concat(_: &Builder, call: &Call<'_>) -> Folded {
     let outer: usize = first.dims[..axis].iter().product();
     let mut dims = first.dims.clone();
     dims[axis] = parts.iter().map(|p| p.dims[axis]).sum();
+    count(&dims, MAX_MOVED)?;
     let rows = |p: &Constant| p.dims[axis..].iter().product::<usize>();
     let data = match &first.data {
         Data::Float(_) => {
@@ -360,7 +363,7 @@ pub(super) fn dims(v: &[i64]) -> Result<Vec<usize>> {
     dims.ok_or_else(|| Error::invalid(format!("the shape {v:?} has a negative dimension")))
 }
 
-fn count(dims: &[usize], limit: usize) -> Result<usize> {
+pub(super) fn count(dims: &[usize], limit: usize) -> Result<usize> {
     let n = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= limit);
     n.ok_or_else(|| Error::invalid(format!("a constant of shape {dims:?} is too large")))
 }

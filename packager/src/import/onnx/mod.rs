@@ -10,6 +10,8 @@ mod fold;
 mod ops;
 mod proto;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -30,7 +30,12 @@ pub(super) struct Move {
 impl Move {
     /// Whether it needs transposes of its own.
     pub(super) fn is_costly(&self) -> bool {
-        self.inner.is_some() || self.inputs.iter().any(|i| matches!(i, Operand::Transposed(..)))
+        self.inner.is_some() || self.needs_operands()
+    }
+
+    /// Whether other operands would have to be transposed.
+    pub(super) fn needs_operands(&self) -> bool {
+        self.inputs.iter().any(|i| matches!(i, Operand::Transposed(..)))
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) use super::slice::{Ranges, gather, indices, pad, ranges, slice, split
 use crate::error::{Error, Result};
 use crate::import::onnx::builder::{Builder, Call, Value, axes, axis};
 use crate::import::onnx::constant::graph_dtype;
-use crate::import::onnx::fold::{broadcast, dims};
+use crate::import::onnx::fold::{MAX_MOVED, broadcast, count, dims};
 use crate::ir::{Activation, Binary, Op, TensorId};
 
 /// The shape that Reshape, Flatten, Squeeze or Unsqueeze gives an input of shape `from`.
@@ -150,7 +150,7 @@ fn stretch(b: &mut Builder, name: &str, x: TensorId, shape: Vec<usize>) -> Resul
     if b.graph.tensors[x].dtype != Dtype::F32 {
         return Err(Error::invalid("expanding computed integers is not supported"));
     }
-    let count: usize = shape.iter().product();
+    let count = count(&shape, MAX_MOVED)?;
     let ones = b.floats(&format!("{name}/ones"), shape, &vec![1.0; count]);
     one(b.push(name, Op::Binary { kind: Binary::Mul, activation: Activation::NONE }, &[x, ones])?)
 }
