@@ -460,6 +460,66 @@ def softmax_axis(b):
     b.output(b.Softmax(b.conv(x, 3, 2), axis=2), "over_rows")
 
 
+def movement(b):
+    """Operators that move elements: Gather, Split, Slice backwards, Pad, Expand, Where, ConstantOfShape,
+    Transpose without a permutation, Concat of more than eight."""
+    x = b.input("x", [1, 6, 4])
+    row = b.Gather(x, b.node_const(np.int64(-2)), axis=1)
+    some = b.Gather(x, b.ints(4, 0, 1, 1), axis=1)
+    steps = b.Gather(x, b.const(np.array([[0, 2], [4, 5]], np.int64)), axis=1)
+    steps = b.Reshape(steps, b.ints(0, 4, -1))
+    shape = b.Shape(some)
+    if b.opset >= 9:
+        halves = b.ConstantOfShape(shape, value=helper.make_tensor("half", FLOAT, [1], [0.5]))
+        some = b.Add(some, b.Expand(halves, shape))
+        some = b.Add(some, b.Where(b.const(np.array([True, False, True, False])), b.const(np.float32(1.0)),
+                                   b.const(np.arange(4, dtype=np.float32))))  # fmt: skip
+        row = b.Expand(b.unsqueeze(row, [1]), b.ints(1, 2, 1))
+    else:
+        row = b.unsqueeze(row, [1])
+    if b.opset >= 18:
+        parts = list(b.Split(x, axis=1, num_outputs=4, outputs=4))
+    else:
+        parts = list(b.split(x, [2, 2, 1, 1], 1))
+    if b.opset >= 10:
+        parts.append(b.slice(x, [-1, 3], [-1000, 0], [1, 2], [-2, -1]))
+        parts[-1] = b.pad(parts[-1], [0, 0, 0, 0, 0, 1], 2.5)
+    cut = b.slice(b.pad(x, [0, 1, 0, 0, 0, 1], 0.75), [0, -4], [5, 5], [1, 2])
+    y = b.Concat(row, some, steps, *parts, cut, row, some, cut, axis=1)
+    b.output(b.Transpose(y), "y")
+
+
+def products(b):
+    """Matrix products in all their forms, InstanceNormalization, one-sided Clip, ReduceMax, variadic Min."""
+    x = b.input("x", [1, 3, 5])
+    m = b.input("m", [4, 5], symbolic_batch=False)
+    y = b.MatMul(x, b.weights(5, 4))
+    z = b.MatMul(b.MatMul(y, m), b.weights(1, 5, 2))
+    v = b.MatMul(b.MatMul(z, b.const(np.float32([0.5, -2.0]))), b.weights(3, 2))
+    g = b.Gemm(m, m, transB=1, alpha=0.3) if b.opset >= 11 else b.Gemm(m, m, b.const(np.float32(0)), transB=1, alpha=0.3)
+    h = b.Gemm(m, b.weights(4, 3), b.const(b.random.normal(size=(5, 1))), transA=1, beta=0.5)
+    h = b.Gemm(h, b.weights(3, 2), b.const(b.random.normal(size=2)), beta=2.0, alpha=0.5)
+    n = b.InstanceNormalization(b.unsqueeze(z, [3]), b.const(np.float32([1, 2, 3])), b.const(np.float32([0, 1, -1])))
+    n = b.Clip(n, "", b.const(np.float32(0.8))) if b.opset >= 11 else b.Clip(n, max=0.8)
+    b.output(v, "vector")
+    b.output(b.Min(g, b.reduce("ReduceMax", g, [1]), b.const(np.float32(1.0))), "square")
+    b.output(h, "h")
+    b.output(n, "normal")
+
+
+def resizes(b):
+    """Resize in its coordinate modes, by sizes and by scales, up and down."""
+    x = b.input("x", [1, 2, 6, 4])
+    none = b.const(np.zeros(0, np.float32))
+    modes = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+    for k, mode in enumerate(modes):
+        sizes = b.ints(1, 2, [9, 3, 11, 1][k], [4, 8, 7, 6][k])
+        extra = {"nearest_mode": ["round_prefer_floor", "floor", "round_prefer_ceil", "ceil"][k]}
+        near = b.Resize(x, none, none, sizes, mode="nearest", coordinate_transformation_mode=mode, **extra)
+        smooth = b.Resize(x, none, none, sizes, mode="linear", coordinate_transformation_mode=mode)
+        b.output(b.Sub(near, smooth), f"y_{mode}")
+
+
 def qdq(b, unsigned):
     """A quantized residual network with a Quantize and a Dequantize around every tensor, as exporters of
     quantized models write them: int8 weights per channel, int32 biases, activations of either signedness."""
@@ -516,16 +576,19 @@ def qdq_int8(b):
 
 MODELS = [
     mobile, flatten_gemm, view_gemm, concat, prelu, shuffle, attention, two_in_two_out, squeeze_excite, upsample,
-    one_dimension, arithmetic, softmax_axis, qdq_uint8, qdq_int8,
+    one_dimension, arithmetic, softmax_axis, movement, products, resizes, qdq_uint8, qdq_int8,
 ]  # fmt: skip
+
+# Resize with sizes exists since operator set 11, scales per channel since 13.
+SINCE = {resizes: 11, qdq_uint8: 13, qdq_int8: 13}
 
 
 def main():
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
     for model in MODELS:
-        # Scales per channel exist since operator set 13.
-        for opset in [o for o in OPSETS if o >= 13 or "qdq" not in model.__name__]:
+        since = SINCE.get(model, OPSETS[0])
+        for opset in [o for o in OPSETS if o >= since]:
             b = Builder(model.__name__, opset)
             model(b)
             b.save(directory)

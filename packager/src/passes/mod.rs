@@ -14,6 +14,8 @@ mod qdq;
 mod reshape;
 mod rewrite;
 mod scale;
+#[cfg(test)]
+mod tests;
 mod transpose;
 
 use crate::error::{About, Error, Result};

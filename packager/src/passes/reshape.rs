@@ -47,13 +47,12 @@ fn sink(graph: &mut Graph, n: usize) -> Option<()> {
     match graph.nodes[reader].op {
         Op::Clamp { .. } | Op::Unary { .. } => inputs[0] = Some(x),
         Op::Binary { .. } | Op::PRelu => {
-            for i in 0..inputs.len() {
-                let t = inputs[i]?;
-                inputs[i] = Some(if t == reshaped {
-                    x
-                } else {
-                    let same_last = last == graph.tensors[x].shape.last().copied();
-                    per_last_axis(graph, t, last.filter(|_| same_last))?
+            let same_last = last == graph.tensors[x].shape.last().copied();
+            for input in &mut inputs {
+                let t = (*input)?;
+                *input = Some(match t == reshaped {
+                    true => x,
+                    false => per_last_axis(graph, t, last.filter(|_| same_last))?,
                 });
             }
         }

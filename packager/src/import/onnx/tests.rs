@@ -165,8 +165,8 @@ fn an_initializer_shorter_than_its_shape_is_refused() {
 
 #[test]
 fn an_int64_outside_int32_is_refused_where_it_reaches_the_graph() {
-    let nodes = vec![node("Concat", &["big", "big"], "c"), node("Add", &["x", "c"], "y")];
-    let nodes = vec![with(nodes[0].clone(), vec![int("axis", 0)]), nodes[1].clone()];
+    let concat = with(node("Concat", &["big", "big"], "c"), vec![int("axis", 0)]);
+    let nodes = vec![concat, node("Add", &["x", "c"], "y")];
     let error = read(&model(13, nodes, vec![int64("big", &[1 << 40, 2, 3])])).unwrap_err();
     assert!(error.contains("1099511627776") && error.contains("int32"), "{error}");
 }
