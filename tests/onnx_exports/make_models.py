@@ -478,7 +478,7 @@ def movement(b):
     else:
         row = b.unsqueeze(row, [1])
     if b.opset >= 18:
-        parts = list(b.Split(x, axis=1, num_outputs=4, outputs=4))
+        parts = list(b.Split(b.slice(x, [0], [5], [1]), axis=1, num_outputs=3, outputs=3))
     else:
         parts = list(b.split(x, [2, 2, 1, 1], 1))
     if b.opset >= 10:
