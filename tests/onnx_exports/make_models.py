@@ -574,13 +574,25 @@ def qdq_int8(b):
     qdq(b, False)
 
 
+def qdq_boundary(b):
+    """A quantized model whose own input and output are uint8 images."""
+    data = b.random.integers(0, 256, (1, 2, 6, 6)).astype(np.uint8)
+    s, z = b.const(np.float32(0.02)), b.const(np.uint8(117))
+    x = b.DequantizeLinear(b.input("x", [1, 2, 6, 6], kind=TensorProto.UINT8, data=data), s, z)
+    levels = b.random.integers(-127, 128, (3, 2, 3, 3)).astype(np.int8)
+    w = b.DequantizeLinear(b.const(levels), b.const(np.float32(0.004)), b.const(np.int8(0)))
+    y = b.Relu(b.Conv(x, w, kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
+    s, z = b.const(np.float32(0.03)), b.const(np.uint8(0))
+    b.output(b.QuantizeLinear(y, s, z), "y", kind=TensorProto.UINT8)
+
+
 MODELS = [
     mobile, flatten_gemm, view_gemm, concat, prelu, shuffle, attention, two_in_two_out, squeeze_excite, upsample,
-    one_dimension, arithmetic, softmax_axis, movement, products, resizes, qdq_uint8, qdq_int8,
+    one_dimension, arithmetic, softmax_axis, movement, products, resizes, qdq_uint8, qdq_int8, qdq_boundary,
 ]  # fmt: skip
 
 # Resize with sizes exists since operator set 11, scales per channel since 13.
-SINCE = {resizes: 11, qdq_uint8: 13, qdq_int8: 13}
+SINCE = {resizes: 11, qdq_uint8: 13, qdq_int8: 13, qdq_boundary: 13}
 
 
 def main():

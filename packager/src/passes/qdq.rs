@@ -55,18 +55,23 @@ fn signed(graph: &mut Graph) -> bool {
     for o in graph.outputs.clone() {
         let maker = graph.nodes.iter().position(|n| n.outputs.contains(&o));
         let Some(n) = maker.filter(|_| unsigned(&graph.tensors[o])) else { continue };
-        let float = |i: &Option<TensorId>| i.is_none_or(|i| graph.tensors[i].dtype == Dtype::F32);
-        if graph.nodes[n].op == Op::Quantize && graph.nodes[n].inputs.iter().all(float) {
-            let int8 = shifted(&graph.tensors[o]);
-            let inputs = graph.nodes[n].inputs.clone();
-            let name = format!("{}/int8", graph.tensors[o].name);
-            let s = insert(graph, n, name, Op::Quantize, inputs, int8);
-            graph.nodes[n + 1].inputs = vec![Some(s)];
-            for node in &mut graph.nodes[n + 2..] {
-                node.inputs.iter_mut().filter(|i| **i == Some(o)).for_each(|i| *i = Some(s));
-            }
-            changed = true;
+        let first = graph.nodes[n].inputs.first().copied().flatten();
+        let done = first.is_some_and(|x| graph.tensors[x].dtype == Dtype::I8);
+        if graph.nodes[n].op == Op::Quantize && done {
+            continue;
         }
+        // The node makes int8, which a last step turns into the model's own type.
+        let int8 = shifted(&graph.tensors[o]);
+        let s = graph.add(Tensor { name: format!("{}/int8", int8.name), ..int8 });
+        for node in &mut graph.nodes {
+            node.inputs.iter_mut().filter(|i| **i == Some(o)).for_each(|i| *i = Some(s));
+        }
+        let mut last = graph.nodes[n].clone();
+        graph.nodes[n].outputs = vec![s];
+        (last.op, last.inputs, last.outputs) = (Op::Quantize, vec![Some(s)], vec![o]);
+        last.name = format!("{}/uint8", last.name);
+        graph.nodes.insert(n + 1, last);
+        changed = true;
     }
     for t in 0..graph.tensors.len() {
         let public = graph.inputs.contains(&t) || graph.outputs.contains(&t);
