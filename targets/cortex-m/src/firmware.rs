@@ -2,17 +2,14 @@
 
 use core::fmt;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU32, Ordering};
 
+use samara_cortex_m::flash::{self, Aligned};
 use samara_runtime::bundle::Tag;
 use samara_runtime::{Bundle, Error, Run, Session};
 use semihosting::{eprintln, print, println, process};
 
-use crate::flash::{self, Aligned};
 use crate::{host, stack};
 
-/// Most bytes of one input; inputs from host files pass through a buffer of this size.
-const MAX_INPUT: usize = flash::ARENA_BYTES;
 const MAX_ARGUMENTS: usize = 512;
 
 #[cortex_m_rt::entry]
@@ -68,18 +65,16 @@ fn measure(arena: &mut [u8]) -> Result<(), Error> {
     done
 }
 
-static MARK: AtomicU32 = AtomicU32::new(0);
-
 /// Where instruction counts start: the counting plugin knows this function's address.
 #[inline(never)]
 fn roi_begin() {
-    MARK.store(1, Ordering::SeqCst);
+    core::hint::black_box(1u8);
 }
 
 /// Where they end.
 #[inline(never)]
 fn roi_end() {
-    MARK.store(2, Ordering::SeqCst);
+    core::hint::black_box(2u8);
 }
 
 #[inline(never)]
@@ -150,7 +145,7 @@ fn samples(
     outputs: &str,
     layers: Option<&str>,
 ) -> Result<(), Fault> {
-    let mut buffer = [0u8; MAX_INPUT];
+    let mut buffer = [0u8; flash::INPUT_BYTES];
     let mut source = host::open(inputs).map_err(|_| Fault::Host("the input file cannot be opened"))?;
     let mut sink = host::create(outputs).map_err(|_| Fault::Host("the output file cannot be created"))?;
     let mut layers = match layers {

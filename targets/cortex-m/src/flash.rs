@@ -4,26 +4,27 @@ use samara_runtime::ops::{self, OpDef};
 
 /// Weights are read in place, so the bundle starts where the widest loads are aligned.
 #[repr(C, align(64))]
-pub(crate) struct Aligned<T: ?Sized>(pub(crate) T);
+pub struct Aligned<T: ?Sized>(pub T);
 
 mod bundle {
     use super::Aligned;
-    #[allow(unused_imports, reason = "a firmware without a bundle names no operator")]
-    use samara_runtime::ops::{self, OpDef};
     include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
 }
 
 /// The bundle's bytes.
-pub(crate) fn bundle() -> &'static [u8] {
+pub fn bundle() -> &'static [u8] {
     // The optimizer must not run the loader at compile time: it would prove too much and measure too little.
     core::hint::black_box(&bundle::BUNDLE.0)
 }
 
 /// Exactly what the bundle's plan asks for.
-pub(crate) const ARENA_BYTES: usize = bundle::ARENA_BYTES;
+pub const ARENA_BYTES: usize = bundle::ARENA_BYTES;
+
+/// Bytes of the largest input.
+pub const INPUT_BYTES: usize = bundle::INPUT_BYTES;
 
 /// The operators that are linked.
-pub(crate) const OPS: &[OpDef] = if cfg!(feature = "list-all") {
+pub const OPS: &[OpDef] = if cfg!(feature = "list-all") {
     ops::ALL
 } else if cfg!(feature = "list-two") {
     &[OpDef::of::<ops::FullyConnected>(), OpDef::of::<ops::MaxPool2d>()]

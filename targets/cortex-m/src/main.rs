@@ -9,8 +9,6 @@
 #[cfg(target_os = "none")]
 mod firmware;
 #[cfg(target_os = "none")]
-mod flash;
-#[cfg(target_os = "none")]
 mod host;
 #[cfg(target_os = "none")]
 mod stack;

@@ -1,2 +1,79 @@
-//! Set-up, checks and measurements of the workspace.
-fn main() {}
+//! Set-up, checks and measurements of the workspace: `cargo xtask COMMAND`.
+
+mod bench;
+mod cargo;
+mod command;
+mod demo;
+mod devices;
+mod elf;
+mod firmware;
+mod models;
+mod proofs;
+mod qemu;
+mod setup;
+mod size;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Set-up, checks and measurements of the workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+enum Command {
+    /// Add Rust targets and the distribution's packages, or say what is missing.
+    Setup,
+    /// The test command: set-up, formatting, lints, tests, devices, proofs. Ends with a count.
+    Test,
+    /// The demo, from release builds.
+    Demo {
+        /// Passed to `samara demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The same bits on x86-64, aarch64, armv7 and Cortex-M firmware.
+    Devices,
+    /// Exact instructions, memory and flash on Cortex-M4, per model.
+    BenchMcu {
+        /// A JSON array on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Flash and stack of the firmware against their budgets, and what takes the room.
+    Size {
+        /// How many functions to list.
+        #[arg(long, default_value_t = 15)]
+        top: usize,
+    },
+    /// Link-time proof that load and run hold no panic path.
+    PanicFree,
+    /// A two-operator firmware holds no other operator's kernels.
+    Symbols,
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(e) => {
+            eprintln!("xtask: {e:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Setup => setup::run().map(|()| true),
+        Command::Test => test::run(),
+        Command::Demo { arguments } => demo::run(&arguments),
+        Command::Devices => devices::run().map(|t| t.print()),
+        Command::BenchMcu { json } => bench::run(json),
+        Command::Size { top } => size::run(top).map(|t| t.print()),
+        Command::PanicFree => proofs::panic_free().map(|t| t.print()),
+        Command::Symbols => proofs::symbols().map(|t| t.print()),
+    }
+}

@@ -1,1 +1,0 @@
-//! Runs a bundle on Linux Arm targets with nothing but the runtime.

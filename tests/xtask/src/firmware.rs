@@ -1,0 +1,79 @@
+//! Builds of targets/cortex-m.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::cargo;
+
+/// Which of its programs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// The one that reports over semihosting.
+    Reporting,
+    /// Load and run with nothing around them.
+    Bare,
+}
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub(crate) struct Firmware<'a> {
+    pub(crate) program: Program,
+    pub(crate) target: &'a str,
+    /// Memory layout, as in targets/cortex-m/memory.
+    pub(crate) machine: &'a str,
+    pub(crate) bundle: Option<&'a Path>,
+    pub(crate) features: &'a [&'a str],
+    /// Arguments for rustc of the last crate.
+    pub(crate) rustc: &'a [&'a str],
+    /// Profile settings other than those of `firmware`, as `KEY=VALUE`.
+    pub(crate) profile: &'a [&'a str],
+}
+
+impl<'a> Firmware<'a> {
+    /// The reporting firmware for MPS2 machines.
+    pub(crate) fn reporting(target: &'a str, bundle: &'a Path) -> Self {
+        Firmware { program: Program::Reporting, bundle: Some(bundle), ..Firmware::bare(target, &[]) }
+    }
+
+    /// The bare one, without a bundle.
+    pub(crate) fn bare(target: &'a str, features: &'a [&'a str]) -> Self {
+        Firmware {
+            program: Program::Bare,
+            target,
+            machine: "mps2",
+            bundle: None,
+            features,
+            rustc: &[],
+            profile: &[],
+        }
+    }
+
+    /// Builds it; the ELF's path.
+    pub(crate) fn build(&self) -> Result<PathBuf> {
+        let name = match self.program {
+            Program::Reporting => "samara-cortex-m",
+            Program::Bare => "bare",
+        };
+        let mut build = cargo::cargo();
+        build.args(["rustc", "--quiet", "--locked", "-p", "samara-cortex-m", "--profile", "firmware"]);
+        build.args(["--bin", name, "--target", self.target]);
+        if !self.features.is_empty() {
+            build.args(["--features", &self.features.join(",")]);
+        }
+        for setting in self.profile {
+            build.args(["--config", &format!("profile.firmware.{setting}")]);
+        }
+        build.env("SAMARA_MACHINE", self.machine);
+        match self.bundle {
+            Some(path) => build.env("SAMARA_BUNDLE", path),
+            None => build.env_remove("SAMARA_BUNDLE"),
+        };
+        // Cargo's own arguments end where rustc's begin.
+        build.arg(cargo::MESSAGES);
+        if !self.rustc.is_empty() {
+            build.arg("--").args(self.rustc);
+        }
+        cargo::executable(&mut build, name)
+    }
+}

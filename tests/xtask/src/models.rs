@@ -1,0 +1,159 @@
+//! The models that devices are tried with: the project's own, and MLPerf Tiny's where a machine has them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use npyz::npz::NpzArchive;
+use samara_runtime::{Bundle, Dtype, Session, ops};
+
+use crate::cargo::{self, MESSAGES};
+use crate::command;
+
+/// Samples that the project's own model is tried with.
+const SAMPLES: usize = 32;
+
+/// A bundle with inputs, and outputs where they are known from elsewhere.
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
+    pub(crate) bundle: PathBuf,
+    /// Raw little-endian samples.
+    pub(crate) input: Vec<u8>,
+    pub(crate) expected: Option<Expected>,
+}
+
+/// Another runtime's bytes.
+pub(crate) struct Expected {
+    /// Of every sample.
+    pub(crate) output: Vec<u8>,
+    /// Operator and output of every layer, first sample.
+    pub(crate) layers: Vec<(String, Vec<u8>)>,
+}
+
+const SHARED: [(&str, &str); 4] = [
+    ("ic", "ic_resnet8_int8"),
+    ("kws", "kws_dscnn_int8"),
+    ("vww", "vww_mobilenet_int8"),
+    ("ad", "ad_autoencoder_int8"),
+];
+
+/// The `samara` command.
+pub(crate) fn samara() -> Result<PathBuf> {
+    let mut build = cargo::cargo();
+    build.args(["build", "--quiet", "--locked", "-p", "samara-packager", "--bin", "samara", MESSAGES]);
+    cargo::executable(&mut build, "samara")
+}
+
+/// The project's own model as int8, packed into `dir`.
+pub(crate) fn vibration(samara: &Path, dir: &Path) -> Result<Model> {
+    let folder = command::root().join("models/vibration");
+    let bundle = dir.join("vibration.samara");
+    command::read(
+        Command::new(samara)
+            .arg("pack")
+            .arg(folder.join("model.onnx"))
+            .args(["--name", "vibration", "--quantize", "int8", "--calibrate"])
+            .arg(folder.join("calibrate.npz"))
+            .arg("-o")
+            .arg(&bundle),
+    )?;
+    let mut archive = NpzArchive::open(folder.join("evaluate.npz"))?;
+    let array = archive.by_name("spectrograms")?.context("evaluate.npz has no spectrograms")?;
+    let each: usize = array.shape().iter().skip(1).product::<u64>() as usize;
+    let reals: Vec<f32> = array.into_vec()?;
+    let bytes = aligned(&bundle)?;
+    let session = load(&bytes)?;
+    let desc = session.plan().tensor(session.plan().input(0)?)?.desc;
+    ensure!(desc.dtype == Dtype::I8, "the vibration model's input is not int8");
+    let input = reals
+        .iter()
+        .take(SAMPLES * each)
+        .map(|x| (x / desc.scale).round_ties_even() as i32 + desc.zero_point)
+        .map(|q| q.clamp(-128, 127) as i8 as u8)
+        .collect();
+    Ok(Model { name: "vibration", bundle, input, expected: None })
+}
+
+/// MLPerf Tiny's int8 models, packed into `dir`, with what TensorFlow Lite Micro computes.
+pub(crate) fn mlperf_tiny(samara: &Path, shared: &Path, dir: &Path) -> Result<Vec<Model>> {
+    SHARED.iter().map(|&(name, file)| one(samara, shared, dir, name, file)).collect()
+}
+
+/// MLPerf Tiny's keyword spotter alone.
+pub(crate) fn kws(samara: &Path, shared: &Path, dir: &Path) -> Result<Model> {
+    one(samara, shared, dir, "kws", "kws_dscnn_int8")
+}
+
+fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str) -> Result<Model> {
+    let bundle = dir.join(format!("{name}.samara"));
+    let model = shared.join("models/mlperf-tiny").join(format!("{file}.tflite"));
+    command::read(Command::new(samara).arg("pack").arg(model).args(["--name", name, "-o"]).arg(&bundle))?;
+    let mut archive = NpzArchive::open(shared.join("golden").join(format!("{file}.npz")))?;
+    let mut layers = Vec::new();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort();
+    for array in names.iter().filter(|n| n.starts_with("layer")) {
+        let (_, operator) = array.split_once('_').context("a layer without an operator")?;
+        layers.push((operator.to_owned(), int8(&mut archive, array)?));
+    }
+    let expected = Expected { output: int8(&mut archive, "output")?, layers };
+    Ok(Model { name, bundle, input: int8(&mut archive, "input")?, expected: Some(expected) })
+}
+
+fn int8<R: std::io::Read + std::io::Seek>(archive: &mut NpzArchive<R>, name: &str) -> Result<Vec<u8>> {
+    let array = archive.by_name(name)?.with_context(|| format!("no array {name}"))?;
+    Ok(array.into_vec::<i8>()?.into_iter().map(|v| v as u8).collect())
+}
+
+/// A bundle's bytes where sessions want them.
+pub(crate) struct Aligned {
+    words: Vec<u128>,
+    len: usize,
+}
+
+/// Reads a bundle.
+pub(crate) fn aligned(path: &Path) -> Result<Aligned> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    let words = bytes
+        .chunks(16)
+        .map(|chunk| {
+            let mut word = [0u8; 16];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u128::from_ne_bytes(word)
+        })
+        .collect();
+    Ok(Aligned { words, len: bytes.len() })
+}
+
+impl Aligned {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+}
+
+/// Loads with every operator.
+pub(crate) fn load(bytes: &Aligned) -> Result<Session<'_>> {
+    let bundle = Bundle::parse(bytes.bytes())?;
+    Ok(Session::load_with(&bundle, ops::ALL, true)?)
+}
+
+/// Operator and output bytes of every step, in order.
+pub(crate) fn steps(bundle: &Path) -> Result<Vec<(&'static str, usize)>> {
+    let bytes = aligned(bundle)?;
+    let session = load(&bytes)?;
+    let plan = session.plan();
+    let mut steps = Vec::new();
+    for i in 0..session.steps() {
+        let record = plan.step(i)?;
+        let def = ops::ALL.iter().find(|d| d.code == record.op).context("an unknown operator")?;
+        let first = record.operands as usize + usize::from(record.inputs);
+        let mut bytes = 0;
+        for operand in first..first + usize::from(record.outputs) {
+            bytes += plan.tensor(plan.operand(operand)?.context("an absent output")?)?.desc.bytes();
+        }
+        steps.push((def.name, bytes));
+    }
+    Ok(steps)
+}
