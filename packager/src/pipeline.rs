@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::bundle::{self, Identity, Parts, Vector};
 use crate::error::{About, Error, Result};
 use crate::interpret::Interpreter;
-use crate::ir::{Graph, Numeric, Tensor};
+use crate::ir::{Graph, Node, Numeric, Op, Tensor};
 use crate::plan::{self, Plan};
 use crate::target::Profile;
 use crate::{files, import, passes, quantize};
@@ -58,6 +58,18 @@ pub struct Packed {
     pub plan: Plan,
     /// Calibration samples used.
     pub samples: usize,
+}
+
+impl Packed {
+    /// Nodes that compute in floats; in a quantized model these are the ones it leaves between its own
+    /// Dequantize and Quantize, and an integer-only target would refuse them.
+    pub fn float_operators(&self) -> Vec<String> {
+        let float = |n: &&Node| {
+            let reads = self.graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32);
+            reads && !matches!(n.op, Op::Quantize)
+        };
+        self.graph.nodes.iter().filter(float).map(|n| format!("{} ({})", n.name, n.op.name())).collect()
+    }
 }
 
 /// Imports a model and runs the passes: what every later stage starts from.

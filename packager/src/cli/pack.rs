@@ -124,7 +124,8 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     {
         files::write_atomic(path, &packed.bytes)?;
     }
-    let report = inspect::describe(&files::AlignedBytes::new(&packed.bytes))?;
+    let mut report = inspect::describe(&files::AlignedBytes::new(&packed.bytes))?;
+    report["float_operators"] = json!(packed.float_operators());
     output.result(&report, || {
         text(&report, args.output.as_deref().filter(|_| !args.dry_run), args.calibrate.is_some())
     });
@@ -140,6 +141,12 @@ fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> String {
         bytes(&report["memory"]["arena_bytes"]),
         report["macs"]
     );
+    let floats = report["float_operators"].as_array().map_or(0, Vec::len);
+    if floats > 0 && report["numeric"] != json!("none") {
+        let names: Vec<&str> =
+            report["float_operators"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        text += &format!("{floats} operators compute in f32, as the model has them: {}\n", names.join(", "));
+    }
     if report["numeric"] == json!("none") && !calibrated {
         text += "packed as f32; give --calibrate DATA to get int8: about a quarter of the size, and integer-only targets\n";
     }
