@@ -2,66 +2,36 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
-use crate::kernels::float::{Fma, Soft};
+use crate::kernels::reference::dot::{Dot, Float, Int8};
 use crate::kernels::reference::rows::by_rows;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// int8 input and output, int32 accumulation that wraps.
+/// int8, in the rounding `R`.
 pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let zero = io.input_desc(0)?.zero_point;
-    let output_zero = io.output_desc(0)?.zero_point;
-    let weights = io.input::<i8>(1)?;
-    let bias = io.optional::<i32>(2)?;
-    let scales = io.input::<R::Scale>(3)?;
-    let clamp = Conv2d::parse(attributes)?.clamp;
-    walk::<i8, i32>(
-        attributes,
-        io,
-        weights,
-        |o| bias.and_then(|b| b.get(o).copied()).unwrap_or(0),
-        |acc, x, w| acc.wrapping_add((x as i32).wrapping_sub(zero).wrapping_mul(w as i32)),
-        |acc, o| {
-            let scale = *scales.get(o).ok_or(Error::Internal)?;
-            Ok(clamp.limit_i32(R::apply(acc, scale).wrapping_add(output_zero)) as i8)
-        },
-    )
+    let op = Conv2d::parse(attributes)?;
+    let dot = Int8::<R>::new(io, op.clamp)?;
+    walk(&op, io, &dot)
 }
 
-/// Floats in canonical order with fused multiply-add.
+/// Floats.
 pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let weights = io.input::<f32>(1)?;
-    let bias = io.optional::<f32>(2)?;
-    let clamp = Conv2d::parse(attributes)?.clamp;
-    walk::<f32, f32>(
-        attributes,
-        io,
-        weights,
-        |o| bias.and_then(|b| b.get(o).copied()).unwrap_or(0.0),
-        |acc, x, w| Soft::fma(x, w, acc),
-        |acc, _| Ok(clamp.limit_f32(acc)),
-    )
+    let op = Conv2d::parse(attributes)?;
+    let dot = Float::new(io, op.clamp)?;
+    walk(&op, io, &dot)
 }
 
 #[inline(always)]
-fn walk<T: bytemuck::Pod, A: Copy>(
-    attributes: &[u8],
-    io: &mut Io<'_>,
-    weights: &[T],
-    start: impl Fn(usize) -> A,
-    mac: impl Fn(A, T, T) -> A,
-    finish: impl Fn(A, usize) -> Result<T>,
-) -> Result<()> {
-    let op = Conv2d::parse(attributes)?;
+fn walk<D: Dot>(op: &Conv2d, io: &mut Io<'_>, dot: &D) -> Result<()> {
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [outputs, kh, kw, per_group] = io.input_desc(1)?.shape.dims4()?;
     let per_output_group = outputs.checked_div(op.groups as usize).ok_or(Error::Attribute)?;
-    by_rows::<T>(io, &op.window, kh, |row| {
+    by_rows::<D::Element>(io, &op.window, kh, |row| {
         for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
             for (o, slot) in pixel.iter_mut().enumerate() {
                 let group = o.checked_div(per_output_group).unwrap_or(0);
-                let mut acc = start(o);
+                let mut sum = dot.start(o);
                 for ky in 0..kh {
                     let Some(iy) = op.window.tap(0, row.y, ky, height) else { continue };
                     for kx in 0..kw {
@@ -69,13 +39,13 @@ fn walk<T: bytemuck::Pod, A: Copy>(
                         let i = ((iy - row.first) * width + ix) * channels + group * per_group;
                         let k = ((o * kh + ky) * kw + kx) * per_group;
                         let xs = row.input.get(i..i + per_group).ok_or(Error::Internal)?;
-                        let ws = weights.get(k..k + per_group).ok_or(Error::Internal)?;
+                        let ws = dot.weights().get(k..k + per_group).ok_or(Error::Internal)?;
                         for (&x, &w) in xs.iter().zip(ws) {
-                            acc = mac(acc, x, w);
+                            sum = dot.add(sum, x, w);
                         }
                     }
                 }
-                *slot = finish(acc, o)?;
+                *slot = dot.finish(sum, o)?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ pub mod clamp;
 pub mod concatenation;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
+pub mod dot;
 pub mod elementwise;
 pub mod extremum;
 pub mod fully_connected;
