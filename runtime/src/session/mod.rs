@@ -13,7 +13,7 @@ use crate::bundle::{Bundle, Golden, Plan};
 use crate::error::{Error, Result};
 use crate::ops::op::{Entry, OpDef};
 use crate::tensor::{Desc, Dtype, Place};
-use step::Step;
+use step::{Operands, Step};
 
 /// A Rust type that a tensor's elements can be given as.
 pub trait Element: Pod {
@@ -70,8 +70,9 @@ impl<'b> Session<'b> {
             self.public(self.plan.output(i)?)?;
         }
         let mut macs = 0u64;
+        let mut operands = Operands::NONE;
         for i in 0..header.steps as usize {
-            let step = Step::resolve(&self.plan, i, self.ops, self.reference_only)?;
+            let step = Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?;
             macs = macs.checked_add(step.check(self.weights, header.numeric)?).ok_or(Error::Limit)?;
         }
         if macs == header.macs { Ok(()) } else { Err(Error::Totals) }
@@ -104,12 +105,14 @@ impl<'b> Session<'b> {
 
     /// The kernel that step `i` runs.
     pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
-        Ok(Step::resolve(&self.plan, i, self.ops, self.reference_only)?.entry)
+        let mut operands = Operands::NONE;
+        Ok(Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?.entry)
     }
 
     /// Multiply-accumulates of step `i`.
     pub fn step_macs(&self, i: usize) -> Result<u64> {
-        Step::resolve(&self.plan, i, self.ops, self.reference_only)?
+        let mut operands = Operands::NONE;
+        Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?
             .check(self.weights, self.plan.header.numeric)
     }
 
@@ -149,7 +152,8 @@ impl Run<'_, '_> {
     /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
-        Step::resolve(&s.plan, i, s.ops, s.reference_only)?.run(self.arena, s.weights)
+        let mut operands = Operands::NONE;
+        Step::resolve(&s.plan, i, s.ops, s.reference_only, &mut operands)?.run(self.arena, s.weights)
     }
 
     /// Graph output `i`, valid after [`Run::run`] until an input is written.

@@ -13,12 +13,10 @@ const NOTHING: Range<usize> = 0..0;
 /// Outputs and scratch.
 const MAX_SPANS: usize = MAX_OUTPUTS + 1;
 
+/// A step's operands. Apart from [`Step`], so that each is written once, in its caller's frame: together they
+/// are most of the stack that load and run use.
 #[derive(Debug)]
-pub(crate) struct Step<'a> {
-    pub(crate) record: StepRecord,
-    pub(crate) attributes: &'a [u8],
-    pub(crate) def: &'static OpDef,
-    pub(crate) entry: &'static Entry,
+pub(crate) struct Operands {
     inputs: [Option<Desc>; MAX_INPUTS],
     input_ranges: [Range<usize>; MAX_INPUTS],
     outputs: [Desc; MAX_OUTPUTS],
@@ -26,45 +24,44 @@ pub(crate) struct Step<'a> {
     scratch: Range<usize>,
 }
 
-impl<'a> Step<'a> {
-    /// Looks step `i` up: operands, operator, kernel. Checks counts and places only.
-    pub(crate) fn resolve(
-        plan: &Plan<'a>,
-        i: usize,
-        ops: &'static [OpDef],
-        reference_only: bool,
-    ) -> Result<Self> {
-        let record = plan.step(i)?;
-        let (inputs, outputs) = (record.inputs as usize, record.outputs as usize);
-        if inputs == 0 || inputs > MAX_INPUTS || outputs == 0 || outputs > MAX_OUTPUTS {
-            return Err(Error::Operand);
-        }
-        let def = ops.iter().find(|d| d.code == record.op).ok_or(Error::UnknownOperator)?;
-        let unset = Desc::new(Dtype::F32, Shape::SCALAR);
+impl Operands {
+    /// Room for any step's.
+    pub(crate) const NONE: Operands = Operands {
+        inputs: [None; MAX_INPUTS],
+        input_ranges: [NOTHING; MAX_INPUTS],
+        outputs: [Desc::new(Dtype::F32, Shape::SCALAR); MAX_OUTPUTS],
+        output_ranges: [NOTHING; MAX_OUTPUTS],
+        scratch: NOTHING,
+    };
+
+    /// Looks a step's operands up. Checks places only.
+    fn fill(&mut self, plan: &Plan<'_>, record: &StepRecord) -> Result<()> {
         let mut at = record.operands as usize;
         let mut next = || {
             let operand = plan.operand(at);
             at = at.wrapping_add(1);
             operand
         };
-        let mut input_descs = [None; MAX_INPUTS];
-        let mut input_ranges = [NOTHING; MAX_INPUTS];
-        for (desc, range) in input_descs.iter_mut().zip(&mut input_ranges).take(inputs) {
+        let inputs = record.inputs as usize;
+        for (i, (desc, range)) in self.inputs.iter_mut().zip(&mut self.input_ranges).enumerate() {
+            (*desc, *range) = (None, NOTHING);
+            if i >= inputs {
+                continue;
+            }
             if let Some(id) = next()? {
                 let tensor = plan.tensor(id)?;
                 (*desc, *range) = (Some(tensor.desc), tensor.range());
             }
         }
-        let mut output_descs = [unset; MAX_OUTPUTS];
-        let mut output_ranges = [NOTHING; MAX_OUTPUTS];
-        for (desc, range) in output_descs.iter_mut().zip(&mut output_ranges).take(outputs) {
+        let outputs = self.outputs.iter_mut().zip(&mut self.output_ranges);
+        for (desc, range) in outputs.take(record.outputs as usize) {
             let tensor = plan.tensor(next()?.ok_or(Error::Operand)?)?;
             if tensor.desc.place != Place::Arena {
                 return Err(Error::Operand);
             }
             (*desc, *range) = (tensor.desc, tensor.range());
         }
-        let scratch = match next()? {
+        self.scratch = match next()? {
             Some(id) => {
                 let tensor = plan.tensor(id)?;
                 if tensor.desc.place != Place::Arena || tensor.offset & 15 != 0 {
@@ -74,27 +71,46 @@ impl<'a> Step<'a> {
             }
             None => NOTHING,
         };
-        let first = input_descs.first().copied().flatten().ok_or(Error::Operand)?;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Step<'a, 'o> {
+    pub(crate) record: StepRecord,
+    pub(crate) attributes: &'a [u8],
+    pub(crate) def: &'static OpDef,
+    pub(crate) entry: &'static Entry,
+    operands: &'o Operands,
+}
+
+impl<'a, 'o> Step<'a, 'o> {
+    /// Looks step `i` up: operands, operator, kernel. Checks counts and places only.
+    pub(crate) fn resolve(
+        plan: &Plan<'a>,
+        i: usize,
+        ops: &'static [OpDef],
+        reference_only: bool,
+        operands: &'o mut Operands,
+    ) -> Result<Self> {
+        let record = plan.step(i)?;
+        let (inputs, outputs) = (record.inputs as usize, record.outputs as usize);
+        if inputs == 0 || inputs > MAX_INPUTS || outputs == 0 || outputs > MAX_OUTPUTS {
+            return Err(Error::Operand);
+        }
+        let def = ops.iter().find(|d| d.code == record.op).ok_or(Error::UnknownOperator)?;
+        operands.fill(plan, &record)?;
+        let first = operands.inputs.first().and_then(Option::as_ref).ok_or(Error::Operand)?;
         let entry = def.select(record.kernel, first.dtype, record.rounding, reference_only)?;
-        Ok(Step {
-            record,
-            attributes: plan.attributes(&record)?,
-            def,
-            entry,
-            inputs: input_descs,
-            input_ranges,
-            outputs: output_descs,
-            output_ranges,
-            scratch,
-        })
+        Ok(Step { record, attributes: plan.attributes(&record)?, def, entry, operands })
     }
 
     fn inputs(&self) -> &[Option<Desc>] {
-        self.inputs.get(..self.record.inputs as usize).unwrap_or(&[])
+        self.operands.inputs.get(..self.record.inputs as usize).unwrap_or(&[])
     }
 
     fn outputs(&self) -> &[Desc] {
-        self.outputs.get(..self.record.outputs as usize).unwrap_or(&[])
+        self.operands.outputs.get(..self.record.outputs as usize).unwrap_or(&[])
     }
 
     /// Everything that must hold before the step may ever run; returns its multiply-accumulates.
@@ -103,11 +119,26 @@ impl<'a> Step<'a> {
             return Err(Error::Attribute);
         }
         let inputs = Inputs(self.inputs());
-        let inferred = self.def.infer(self.attributes, &inputs)?;
-        if inferred.outputs().len() != self.outputs().len() {
+        self.check_inferred(&inputs)?;
+        self.check_constants(&inputs, weights)?;
+        let scratch = self.def.scratch(self.attributes, &inputs, self.outputs(), self.record.kernel)?;
+        if scratch > self.operands.scratch.len() {
+            return Err(Error::Totals);
+        }
+        self.check_overlaps()?;
+        self.def.macs(self.attributes, &inputs, self.outputs())
+    }
+
+    /// Types and shapes of the outputs against inference. In a frame of its own, as [`Step::check_constants`]:
+    /// what they need on the stack is never needed at once.
+    #[inline(never)]
+    fn check_inferred(&self, inputs: &Inputs<'_>) -> Result<()> {
+        let inferred = self.def.infer(self.attributes, inputs);
+        let inferred = inferred.as_ref().map_err(|&e| e)?.outputs();
+        if inferred.len() != self.outputs().len() {
             return Err(Error::Operand);
         }
-        for (inferred, planned) in inferred.outputs().iter().zip(self.outputs()) {
+        for (inferred, planned) in inferred.iter().zip(self.outputs()) {
             if inferred.shape != planned.shape {
                 return Err(Error::Shape);
             }
@@ -115,43 +146,42 @@ impl<'a> Step<'a> {
                 return Err(Error::Dtype);
             }
         }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn check_constants(&self, inputs: &Inputs<'_>, weights: &[u8]) -> Result<()> {
         let mut constants = [None; MAX_INPUTS];
-        for ((slot, desc), range) in constants.iter_mut().zip(self.inputs()).zip(&self.input_ranges) {
+        for ((slot, desc), range) in constants.iter_mut().zip(self.inputs()).zip(&self.operands.input_ranges)
+        {
             if desc.is_some_and(|d| d.place == Place::Weights) {
                 *slot = Some(weights.get(range.clone()).ok_or(Error::Tensor)?);
             }
         }
-        self.def.check(
-            self.attributes,
-            &inputs,
-            self.outputs(),
-            &Constants::new(constants, self.record.rounding),
-        )?;
-        let scratch = self.def.scratch(self.attributes, &inputs, self.outputs(), self.record.kernel)?;
-        if scratch > self.scratch.len() {
-            return Err(Error::Totals);
-        }
-        self.check_overlaps()?;
-        self.def.macs(self.attributes, &inputs, self.outputs())
+        let constants = Constants::new(constants, self.record.rounding);
+        self.def.check(self.attributes, inputs, self.outputs(), &constants)
     }
 
     fn is_in_arena(&self, input: usize) -> bool {
-        self.inputs.get(input).copied().flatten().is_some_and(|d| d.place == Place::Arena)
+        self.operands.inputs.get(input).and_then(Option::as_ref).is_some_and(|d| d.place == Place::Arena)
     }
 
     fn check_overlaps(&self) -> Result<()> {
         let outputs = self.outputs().len();
-        let written = || self.output_ranges.iter().take(outputs).chain(core::iter::once(&self.scratch));
+        let written = || {
+            self.operands.output_ranges.iter().take(outputs).chain(core::iter::once(&self.operands.scratch))
+        };
         for (k, a) in written().enumerate() {
             if written().take(k).any(|b| intersect(a, b)) {
                 return Err(Error::Overlap);
             }
         }
-        for (i, input) in self.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i)) {
-            if intersect(input, &self.scratch) {
+        for (i, input) in self.operands.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i))
+        {
+            if intersect(input, &self.operands.scratch) {
                 return Err(Error::Overlap);
             }
-            for (o, output) in self.output_ranges.iter().enumerate().take(outputs) {
+            for (o, output) in self.operands.output_ranges.iter().enumerate().take(outputs) {
                 if !intersect(input, output) {
                     continue;
                 }
@@ -160,8 +190,12 @@ impl<'a> Step<'a> {
                 }
                 // The shared span is exclusive: nobody else may be in it.
                 let span = union(input, output);
-                let others =
-                    self.input_ranges.iter().enumerate().filter(|&(j, _)| j != i && self.is_in_arena(j));
+                let others = self
+                    .operands
+                    .input_ranges
+                    .iter()
+                    .enumerate()
+                    .filter(|&(j, _)| j != i && self.is_in_arena(j));
                 let crowded = others.map(|(_, r)| r).any(|r| intersect(r, &span));
                 let written_twice = written().enumerate().any(|(k, r)| k != o && intersect(r, &span));
                 if crowded || written_twice {
@@ -187,14 +221,31 @@ impl<'a> Step<'a> {
     /// Carves the arena and runs the kernel. Only for steps that [`Step::check`] has passed; anything else
     /// returns an error.
     pub(crate) fn run(&self, arena: &mut [u8], weights: &[u8]) -> Result<()> {
+        let mut io = Io {
+            inputs: self.inputs(),
+            outputs: self.outputs(),
+            sources: [Source::Absent; MAX_INPUTS],
+            sinks: Default::default(),
+            scratch: None,
+        };
+        self.carve(arena, weights, &mut io)?;
+        (self.entry.run)(self.attributes, &mut io, &Context { rounding: self.record.rounding })
+    }
+
+    /// Splits the arena into exclusive spans and what lies between them. Its tables leave the stack before the
+    /// kernel needs it.
+    #[inline(never)]
+    fn carve<'s>(&self, arena: &'s mut [u8], weights: &'s [u8], io: &mut Io<'s>) -> Result<()> {
         let outputs = self.outputs().len();
         // Exclusive spans, each with the output it belongs to; scratch is number MAX_OUTPUTS.
         let mut spans: [(Range<usize>, usize); MAX_SPANS] = [const { (NOTHING, usize::MAX) }; MAX_SPANS];
         let mut inside = [usize::MAX; MAX_INPUTS];
         let mut count = 0usize;
-        for (o, output) in self.output_ranges.iter().enumerate().take(outputs) {
+        for (o, output) in self.operands.output_ranges.iter().enumerate().take(outputs) {
             let mut span = output.clone();
-            for (i, input) in self.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i)) {
+            for (i, input) in
+                self.operands.input_ranges.iter().enumerate().filter(|&(i, _)| self.is_in_arena(i))
+            {
                 if intersect(input, output) {
                     span = union(&span, input);
                     if let Some(slot) = inside.get_mut(i) {
@@ -204,17 +255,10 @@ impl<'a> Step<'a> {
             }
             insert(&mut spans, &mut count, (span, o));
         }
-        if !self.scratch.is_empty() {
-            insert(&mut spans, &mut count, (self.scratch.clone(), MAX_OUTPUTS));
+        if !self.operands.scratch.is_empty() {
+            insert(&mut spans, &mut count, (self.operands.scratch.clone(), MAX_OUTPUTS));
         }
 
-        let mut io = Io {
-            inputs: self.inputs(),
-            outputs: self.outputs(),
-            sources: [Source::Absent; MAX_INPUTS],
-            sinks: Default::default(),
-            scratch: None,
-        };
         let mut gaps: [(usize, &[u8]); MAX_SPANS + 1] = [(0, &[]); MAX_SPANS + 1];
         let mut starts = [0usize; MAX_OUTPUTS];
         let (mut rest, mut base) = (arena, 0usize);
@@ -224,7 +268,7 @@ impl<'a> Step<'a> {
             let (bytes, tail) = tail.split_at_mut_checked(span.len()).ok_or(Error::TooSmall)?;
             *gap = (base, before);
             if let (Some(sink), Some(range), Some(start)) =
-                (io.sinks.get_mut(*owner), self.output_ranges.get(*owner), starts.get_mut(*owner))
+                (io.sinks.get_mut(*owner), self.operands.output_ranges.get(*owner), starts.get_mut(*owner))
             {
                 *start = span.start;
                 let first = range.start.wrapping_sub(span.start);
@@ -239,7 +283,7 @@ impl<'a> Step<'a> {
         }
 
         for (((source, desc), range), &output) in
-            io.sources.iter_mut().zip(self.inputs()).zip(&self.input_ranges).zip(&inside)
+            io.sources.iter_mut().zip(self.inputs()).zip(&self.operands.input_ranges).zip(&inside)
         {
             *source = match (desc, starts.get(output)) {
                 (None, _) => Source::Absent,
@@ -254,7 +298,7 @@ impl<'a> Step<'a> {
                 (Some(_), None) => Source::Shared(find(&gaps, range).ok_or(Error::Internal)?),
             };
         }
-        (self.entry.run)(self.attributes, &mut io, &Context { rounding: self.record.rounding })
+        Ok(())
     }
 }
 

@@ -51,8 +51,10 @@ impl fmt::Display for Fault {
 /// Load and one run on the first golden vector's inputs, or on zeros.
 #[inline(never)]
 fn measure(arena: &mut [u8]) -> Result<(), Error> {
-    let bundle = Bundle::parse(flash::bundle())?;
-    let session = Session::load(&bundle, flash::OPS)?;
+    // By reference: `?` would leave a second copy of the bundle's tables on the stack.
+    let parsed = Bundle::parse(flash::bundle());
+    let bundle = parsed.as_ref().map_err(|&e| e)?;
+    let session = Session::load(bundle, flash::OPS)?;
     let mut run = session.bind(arena)?;
     if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
         for i in 0..usize::from(bundle.plan.header.inputs) {
