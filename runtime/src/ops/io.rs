@@ -13,8 +13,8 @@ use crate::tensor::Desc;
 
 /// Most inputs of one step.
 pub const MAX_INPUTS: usize = 8;
-/// Most outputs of one step.
-pub const MAX_OUTPUTS: usize = 4;
+/// Most outputs of one step: no operator has more. Tables of this length are on the stack of load and run.
+pub const MAX_OUTPUTS: usize = 1;
 
 /// One input's bytes.
 #[derive(Clone, Copy, Debug, Default)]
