@@ -17,7 +17,7 @@ const TARGETS: [&str; 5] = [
     "armv7-unknown-linux-gnueabihf",
 ];
 
-/// What shows that a Debian package is there: a program on the path, or a file.
+/// What shows that a Debian package is there: a program on the path, a file, or a Python module.
 const PACKAGES: [(&str, &str); 9] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-user", "qemu-aarch64"),
@@ -27,7 +27,7 @@ const PACKAGES: [(&str, &str); 9] = [
     ("libc6-dev-arm64-cross", "/usr/aarch64-linux-gnu/include/stdio.h"),
     ("libc6-dev-armhf-cross", "/usr/arm-linux-gnueabihf/include/stdio.h"),
     ("python3", "python3"),
-    ("python3-venv", "/usr/lib/python3/dist-packages/distutils"),
+    ("python3-venv", "python:ensurepip"),
 ];
 
 /// PyPI packages and the module that shows each.
@@ -73,7 +73,11 @@ fn rustup(arguments: &[&str]) {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    let there = |sign: &str| if sign.starts_with('/') { Path::new(sign).exists() } else { exists(sign) };
+    let there = |sign: &str| match sign.strip_prefix("python:") {
+        Some(module) => imports(Path::new("python3"), module),
+        None if sign.starts_with('/') => Path::new(sign).exists(),
+        None => exists(sign),
+    };
     let mut packages: Vec<_> =
         PACKAGES.into_iter().filter(|(_, sign)| !there(sign)).map(|(p, _)| p).collect();
     packages.dedup();
@@ -114,10 +118,12 @@ pub(crate) fn python_path() -> PathBuf {
     if own.is_file() { own } else { PathBuf::from("python3") }
 }
 
+fn imports(python: &Path, module: &str) -> bool {
+    command::read(Command::new(python).args(["-c", &format!("import {module}")])).is_ok()
+}
+
 fn missing_modules(python: &Path) -> Vec<&'static str> {
-    let there =
-        |module: &str| command::read(Command::new(python).args(["-c", &format!("import {module}")])).is_ok();
-    PYTHON.into_iter().filter(|(_, module)| !there(module)).map(|(package, _)| package).collect()
+    PYTHON.into_iter().filter(|(_, module)| !imports(python, module)).map(|(package, _)| package).collect()
 }
 
 /// Into an environment of their own: distributions forbid `pip` in theirs.
