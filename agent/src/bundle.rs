@@ -6,7 +6,7 @@ use crate::{
     types::{Digest, Version},
 };
 use samara_runtime::{
-    Bundle, Session,
+    AlignedBytes, Bundle, Session,
     bundle::{Tag, Trust, verify},
     ops,
 };
@@ -38,7 +38,7 @@ impl BundleModel {
         }
     }
 
-    /// Verifies the bytes and hands out the parsed bundle. They must be [`Aligned`] to be loaded afterwards.
+    /// Verifies the bytes and hands out the parsed bundle. They must be [`AlignedBytes`] to be loaded afterwards.
     ///
     /// # Errors
     /// Why the bundle is not acceptable.
@@ -90,61 +90,20 @@ impl Model for BundleModel {
     }
 
     fn self_test(&self, bytes: &[u8]) -> Result<(), String> {
-        let bytes = Aligned::new(bytes);
-        let bundle = self.open(bytes.bytes())?;
+        let bytes = AlignedBytes::new(bytes);
+        let bundle = self.open(&bytes)?;
         let session = self.load(&bundle)?;
         // Without vectors nobody can tell whether this device computes what the packager measured.
         let golden = bundle.golden.filter(|golden| golden.vectors() > 0).ok_or("it has no golden vectors")?;
-        let mut arena = Aligned::zeroed(session.arena_bytes());
-        let mut run = session.bind(arena.bytes_mut()).map_err(|error| error.to_string())?;
+        let mut arena = AlignedBytes::zeros(session.arena_bytes());
+        let mut run = session.bind(&mut arena).map_err(|error| error.to_string())?;
         run.self_test(&golden).map_err(|error| error.to_string())
-    }
-}
-
-/// Bytes at an address that the runtime accepts for bundles and arenas: a multiple of 16.
-#[derive(Clone, Debug)]
-pub struct Aligned {
-    words: Vec<u128>,
-    length: usize,
-}
-
-impl Aligned {
-    /// A private copy.
-    pub fn new(bytes: &[u8]) -> Self {
-        let mut aligned = Self::zeroed(bytes.len());
-        aligned.bytes_mut().copy_from_slice(bytes);
-        aligned
-    }
-
-    /// `length` zeros.
-    pub fn zeroed(length: usize) -> Self {
-        Self { words: vec![0; length.div_ceil(size_of::<u128>())], length }
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.length]
-    }
-
-    /// The bytes, to write.
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.length]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn aligned_bytes_are_aligned_whatever_their_length() {
-        for length in [0, 1, 15, 16, 17, 1000] {
-            let data: Vec<u8> = (0..length).map(|n| n as u8).collect();
-            let aligned = Aligned::new(&data);
-            assert_eq!(aligned.bytes(), data);
-            assert_eq!(aligned.bytes().as_ptr().align_offset(16), 0);
-        }
-    }
 
     #[test]
     fn bytes_that_are_no_bundle_are_refused_in_words() {

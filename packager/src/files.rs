@@ -3,45 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
+pub use samara_runtime::AlignedBytes;
+
 use crate::error::{About, Error, Result};
 
 /// Largest file that is read: a bundle's greatest size with room for its head.
 const MAX_FILE: u64 = (1 << 31) + (1 << 24);
-
-/// A file's bytes at an address that suits every tensor.
-#[derive(Clone, Debug)]
-pub struct AlignedBytes {
-    words: Vec<u128>,
-    len: usize,
-}
-
-impl AlignedBytes {
-    /// A copy of bytes.
-    pub fn new(bytes: &[u8]) -> Self {
-        let mut words = vec![0u128; bytes.len().div_ceil(16)];
-        bytemuck::cast_slice_mut::<u128, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        AlignedBytes { words, len: bytes.len() }
-    }
-
-    /// Zeros: an arena.
-    pub fn zeros(len: usize) -> Self {
-        AlignedBytes { words: vec![0; len.div_ceil(16)], len }
-    }
-}
-
-impl std::ops::Deref for AlignedBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
-    }
-}
-
-impl std::ops::DerefMut for AlignedBytes {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
-    }
-}
 
 /// Reads a whole file; errors name it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {

@@ -14,6 +14,8 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "std")]
+mod aligned;
 pub mod bundle;
 pub mod error;
 pub mod kernels;
@@ -21,6 +23,8 @@ pub mod ops;
 pub mod session;
 pub mod tensor;
 
+#[cfg(feature = "std")]
+pub use aligned::AlignedBytes;
 pub use bundle::Bundle;
 pub use error::{Error, Result};
 pub use session::{Run, Session};

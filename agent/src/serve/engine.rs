@@ -4,10 +4,10 @@
 //! the thread ends and everything is freed. That is what makes a hot swap safe without leaking or unsafe code.
 
 use crate::{
-    bundle::{Aligned, BundleModel, identity},
+    bundle::{BundleModel, identity},
     model::Identity,
 };
-use samara_runtime::{Bundle, Desc, Error, Session, bundle::Tag};
+use samara_runtime::{AlignedBytes, Bundle, Desc, Error, Session, bundle::Tag};
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -55,11 +55,11 @@ impl Engine {
     /// # Errors
     /// Why it does not verify or load.
     pub fn start(model: &BundleModel, bytes: &[u8]) -> Result<Self, String> {
-        let (model, bytes) = (model.clone(), Aligned::new(bytes));
+        let (model, bytes) = (model.clone(), AlignedBytes::new(bytes));
         let (ready, started) = channel();
         let (jobs, queue) = channel();
         let body = move || {
-            let bundle = match model.open(bytes.bytes()) {
+            let bundle = match model.open(&bytes) {
                 Ok(bundle) => bundle,
                 Err(cause) => return drop(ready.send(Err(cause))),
             };
@@ -96,10 +96,10 @@ impl Engine {
 }
 
 fn work(session: &Session<'_>, queue: &Receiver<Job>) {
-    let mut arena = Aligned::zeroed(session.arena_bytes());
+    let mut arena = AlignedBytes::zeros(session.arena_bytes());
     while let Ok(job) = queue.recv() {
         let started = Instant::now();
-        let outputs = run(session, arena.bytes_mut(), &job.inputs);
+        let outputs = run(session, &mut arena, &job.inputs);
         let seconds = started.elapsed().as_secs_f64();
         // A client that went away has no use for its answer.
         drop(job.reply.send(outputs.map(|outputs| Answer { outputs, seconds })));

@@ -85,13 +85,13 @@ pub fn eval(
     let first = descs.first().copied().flatten().ok_or(Error::Operand)?;
     let entry = def.select(id, first.dtype, rounding, false)?;
     let scratch = def.scratch(attributes, &Inputs(&descs), &outputs, id)?;
-    let mut scratch: Vec<u128> = std::vec![0; scratch.div_ceil(16)];
+    let mut scratch = crate::AlignedBytes::zeros(scratch);
     let mut values: Vec<Value> = outputs.iter().map(|&d| Value::zeros(d)).collect();
     let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
     let sinks = values.iter_mut().map(|v| v.bytes_mut());
     (entry.run)(
         attributes,
-        &mut Io::apart(&descs, &sources, &outputs, sinks, bytemuck::cast_slice_mut(&mut scratch))?,
+        &mut Io::apart(&descs, &sources, &outputs, sinks, &mut scratch)?,
         &Context { rounding },
     )?;
     Ok(values)

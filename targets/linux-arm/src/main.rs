@@ -9,9 +9,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use samara_runtime::bundle::Tag;
-use samara_runtime::{Bundle, Error, Run, Session, ops};
-
-const ALIGN: usize = 64;
+use samara_runtime::{AlignedBytes, Bundle, Error, Run, Session, ops};
 
 const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE]]
 Without --input: the self-test, checksums of every step, the outputs of every golden vector.
@@ -79,13 +77,11 @@ fn run() -> Result<String, Failure> {
     let arguments = arguments()?;
     let about = |e: &dyn std::fmt::Display| invalid(format!("{}: {e}", arguments.bundle));
     let bytes = fs::read(&arguments.bundle).map_err(|e| about(&e))?;
-    let mut room = Vec::new();
-    let aligned = aligned(&mut room, bytes.len());
-    aligned.copy_from_slice(&bytes);
-    let bundle = Bundle::parse(aligned).map_err(|e| about(&e))?;
+    let bytes = AlignedBytes::new(&bytes);
+    let bundle = Bundle::parse(&bytes).map_err(|e| about(&e))?;
     let session = Session::load_with(&bundle, ops::ALL, arguments.reference).map_err(|e| about(&e))?;
-    let mut arena = Vec::new();
-    let mut run = session.bind(self::aligned(&mut arena, session.arena_bytes()))?;
+    let mut arena = AlignedBytes::zeros(session.arena_bytes());
+    let mut run = session.bind(&mut arena)?;
     let mut text = format!(
         "{} {}: {} steps, {} MACs, arena {} bytes\n",
         bundle.manifest.string(Tag::Name).unwrap_or("model"),
@@ -105,14 +101,6 @@ fn run() -> Result<String, Failure> {
         _ => text += &vectors(&bundle, &session, &mut run)?,
     }
     Ok(text)
-}
-
-/// `len` zero bytes where the widest loads are aligned: weights are read in place, and no integer type promises
-/// 16 bytes on every target (u128 has 8 on 32-bit Arm).
-fn aligned(room: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    room.resize(len + ALIGN - 1, 0);
-    let start = room.as_ptr().align_offset(ALIGN);
-    &mut room[start..start + len]
 }
 
 /// The outputs of every golden vector, and each step's checksum of the first.
