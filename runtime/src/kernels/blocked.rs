@@ -1,8 +1,8 @@
 //! Float kernels that advance several outputs at once, for processors with a fused multiply-add of their own.
 //!
-//! Each output still adds its products in canonical order, so the bits are the reference kernels'; only the
-//! latency of one chain of additions is hidden behind the others. Everything is inlined into the callers,
-//! which enable the instruction.
+//! Each output still adds its products in canonical order, then its bias, so the bits are the reference
+//! kernels'; only the latency of one chain of additions is hidden behind the others. Everything is inlined into
+//! the callers, which enable the instruction.
 
 use crate::error::{Error, Result};
 use crate::kernels::float::Fma;
@@ -27,9 +27,13 @@ pub struct Layer<'a> {
 }
 
 impl Layer<'_> {
+    /// Outputs `first..` from their sums of products.
     #[inline(always)]
-    fn start(&self, o: usize) -> f32 {
-        self.bias.and_then(|b| b.get(o).copied()).unwrap_or(0.0)
+    fn finish(&self, first: usize, sums: &[f32], slots: &mut [f32]) {
+        for ((o, slot), &sum) in (first..).zip(slots).zip(sums) {
+            let bias = self.bias.and_then(|b| b.get(o));
+            *slot = self.clamp.limit_f32(bias.map_or(sum, |b| sum + b));
+        }
     }
 }
 
@@ -80,7 +84,7 @@ fn conv_2d_block<F: Fma, const N: usize>(
     let [height, width, channels] = g.input;
     let [kh, kw] = g.taps;
     let depth = channels.checked_div(g.groups).ok_or(Error::Attribute)?;
-    let mut sums = started::<N>(layer, first);
+    let mut sums = [0.0; N];
     for ky in 0..kh {
         let Some(iy) = g.window.tap(0, y, ky, height) else { continue };
         for kx in 0..kw {
@@ -91,9 +95,7 @@ fn conv_2d_block<F: Fma, const N: usize>(
             accumulate::<F, N>(&mut sums, slots.len(), xs, layer.weights, k, kh * kw * depth)?;
         }
     }
-    for (slot, sum) in slots.iter_mut().zip(sums) {
-        *slot = layer.clamp.limit_f32(sum);
-    }
+    layer.finish(first, &sums, slots);
     Ok(())
 }
 
@@ -102,22 +104,11 @@ fn conv_2d_block<F: Fma, const N: usize>(
 pub fn fully_connected_row<F: Fma>(layer: &Layer<'_>, xs: &[f32], ys: &mut [f32]) -> Result<()> {
     for (block, slots) in ys.chunks_mut(BLOCK).enumerate() {
         let first = block * BLOCK;
-        let mut sums = started::<BLOCK>(layer, first);
+        let mut sums = [0.0; BLOCK];
         accumulate::<F, BLOCK>(&mut sums, slots.len(), xs, layer.weights, first * xs.len(), xs.len())?;
-        for (slot, sum) in slots.iter_mut().zip(sums) {
-            *slot = layer.clamp.limit_f32(sum);
-        }
+        layer.finish(first, &sums, slots);
     }
     Ok(())
-}
-
-#[inline(always)]
-fn started<const N: usize>(layer: &Layer<'_>, first: usize) -> [f32; N] {
-    let mut sums = [0.0; N];
-    for (o, sum) in (first..).zip(&mut sums) {
-        *sum = layer.start(o);
-    }
-    sums
 }
 
 /// Adds `xs` times each of `count` weight rows, which start at `first` and lie `stride` apart, to the sums. Sums
@@ -154,7 +145,7 @@ pub fn depthwise_conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'
     for (x, pixel) in row.output.chunks_exact_mut(g.outputs.max(1)).enumerate() {
         for (block, slots) in pixel.chunks_mut(LANES).enumerate() {
             let first = block * LANES;
-            let mut sums = started::<LANES>(layer, first);
+            let mut sums = [0.0; LANES];
             for ky in 0..kh {
                 let Some(iy) = g.window.tap(0, row.y, ky, height) else { continue };
                 for kx in 0..kw {
@@ -174,9 +165,7 @@ pub fn depthwise_conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'
                     }
                 }
             }
-            for (slot, sum) in slots.iter_mut().zip(sums) {
-                *slot = layer.clamp.limit_f32(sum);
-            }
+            layer.finish(first, &sums, slots);
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! What convolutions and fully connected layers do with one output: start at the bias, add products, scale and
-//! clamp. Operands: 1 weights, 2 bias (optional), 3 requantization constants (integers only).
+//! What convolutions and fully connected layers do with one output: add products and the bias, scale and clamp.
+//! Operands: 1 weights, 2 bias (optional), 3 requantization constants (integers only).
 
 use bytemuck::Pod;
 
@@ -18,7 +18,7 @@ pub trait Dot {
 
     /// In the reference layout.
     fn weights(&self) -> &[Self::Element];
-    /// Where output channel `o` starts.
+    /// What the products of output channel `o` are added to.
     fn start(&self, o: usize) -> Self::Sum;
     /// `sum + x * w`.
     fn add(&self, sum: Self::Sum, x: Self::Element, w: Self::Element) -> Self::Sum;
@@ -78,7 +78,8 @@ impl<R: Requant> Dot for Int8<'_, R> {
     }
 }
 
-/// Floats in canonical order with fused multiply-add.
+/// Floats in canonical order with fused multiply-add. The bias comes last, as ONNX and TFLite have it: products
+/// that nearly cancel it would otherwise be rounded to its precision.
 #[derive(Clone, Copy, Debug)]
 pub struct Float<'a> {
     weights: &'a [f32],
@@ -103,8 +104,8 @@ impl Dot for Float<'_> {
     }
 
     #[inline(always)]
-    fn start(&self, o: usize) -> f32 {
-        self.bias.and_then(|b| b.get(o).copied()).unwrap_or(0.0)
+    fn start(&self, _: usize) -> f32 {
+        0.0
     }
 
     #[inline(always)]
@@ -113,7 +114,8 @@ impl Dot for Float<'_> {
     }
 
     #[inline(always)]
-    fn finish(&self, sum: f32, _: usize) -> Result<f32> {
-        Ok(self.clamp.limit_f32(sum))
+    fn finish(&self, sum: f32, o: usize) -> Result<f32> {
+        let bias = self.bias.and_then(|b| b.get(o));
+        Ok(self.clamp.limit_f32(bias.map_or(sum, |b| sum + b)))
     }
 }
