@@ -10,6 +10,7 @@ mod firmware;
 mod models;
 mod proofs;
 mod qemu;
+mod reference;
 mod setup;
 mod size;
 mod tally;
@@ -52,6 +53,8 @@ enum Command {
     PanicFree,
     /// A two-operator firmware holds no other operator's kernels.
     Symbols,
+    /// Float models against tract, which takes minutes to build.
+    Reference,
 }
 
 fn main() -> ExitCode {
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<bool> {
         Command::BenchMcu { json } => bench::run(json),
         Command::Size { top } => size::run(top).map(|t| t.print()),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
+        Command::Reference => reference::run(),
         Command::Symbols => proofs::symbols().map(|t| t.print()),
     }
 }
