@@ -8,11 +8,13 @@ mod calibrate;
 mod groups;
 mod parameters;
 mod prepare;
+mod recipe;
 mod weights;
 
 pub use calibrate::{Range, Ranges, calibrate};
 pub use parameters::from_range;
 pub use prepare::prepare;
+pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
 
 use samara_runtime::Dtype;
 

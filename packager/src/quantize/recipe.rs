@@ -1,0 +1,84 @@
+//! What a float model's numbers become: the choices of one quantization, apart from the data that informs them.
+
+use std::collections::BTreeMap;
+
+/// Number format of activations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Activations {
+    /// Floats; only weights are stored smaller.
+    F32,
+    /// int8 with one scale and zero point per tensor.
+    #[default]
+    Int8,
+    /// int16 with one scale per tensor and zero point 0.
+    Int16,
+}
+
+/// Number format of the weights of a convolution or fully connected layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Weights {
+    /// Floats; with float activations only.
+    F32,
+    /// IEEE 754 binary16; with float activations only.
+    F16,
+    /// int8 per output channel in [-127, 127].
+    #[default]
+    Int8,
+    /// int4 in [-7, 7] per output channel; with groups, each has an int8 multiplier of its own.
+    Int4 {
+        /// Consecutive weights of one output channel that share a multiplier; `None` for the whole channel.
+        group: Option<u32>,
+    },
+    /// 4-bit indices into a table of 16 int8 levels, scaled per output channel.
+    Palette,
+}
+
+/// How an activation's range follows from what calibration saw.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub enum RangeMethod {
+    /// Least and greatest value.
+    #[default]
+    MinMax,
+    /// Leaves out this share of the values at each end, in percent: 99.99 keeps all but one in ten thousand.
+    Percentile(f32),
+    /// The range whose rounding and clipping add the least squared error.
+    Mse,
+    /// The range whose levels lose the least information (Kullback-Leibler divergence).
+    Entropy,
+}
+
+/// How weights are rounded to levels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WeightRounding {
+    /// Each to the nearest level.
+    #[default]
+    Nearest,
+    /// Together, so that each layer's output on calibration data keeps closest to the float layer's.
+    Optimized,
+}
+
+/// One way of quantizing a model.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Recipe {
+    /// Format of all activations.
+    pub activations: Activations,
+    /// Format of all weights,
+    pub weights: Weights,
+    /// except those of these nodes, by name.
+    pub layers: BTreeMap<String, Weights>,
+    /// Ranges of activations.
+    pub range: RangeMethod,
+    /// Whether channels of neighbouring layers are scaled to like ranges first.
+    pub equalize: bool,
+    /// Whether biases take up the mean error of their layer.
+    pub correct_bias: bool,
+    /// Rounding of weights.
+    pub rounding: WeightRounding,
+}
+
+impl Recipe {
+    /// Weight format of a node.
+    pub fn weights_of(&self, node: &str) -> Weights {
+        self.layers.get(node).copied().unwrap_or(self.weights)
+    }
+}
