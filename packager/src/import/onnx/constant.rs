@@ -205,7 +205,17 @@ impl Constant {
             Dtype::I8 => narrow::<i8>(name, self.dtype, dims, ints),
             Dtype::U8 | Dtype::Bool => narrow::<u8>(name, self.dtype, dims, ints),
             Dtype::I16 => narrow::<i16>(name, self.dtype, dims, ints),
-            Dtype::I32 | Dtype::F32 => narrow::<i32>(name, Dtype::I32, dims, ints),
+            Dtype::I32 | Dtype::F32 | Dtype::F16 => narrow::<i32>(name, Dtype::I32, dims, ints),
+            Dtype::I64 => narrow::<i64>(name, self.dtype, dims, ints),
+            Dtype::I4 | Dtype::U4 => {
+                let legal = if self.dtype == Dtype::I4 { -8..=7 } else { 0..=15 };
+                if let Some(i) = ints.iter().find(|i| !legal.contains(*i)) {
+                    let cause = format!("constant '{name}' holds {i}, outside of {}", self.dtype.name());
+                    return Err(Error::invalid(cause));
+                }
+                let levels: Vec<i8> = ints.iter().map(|&i| i as i8).collect();
+                Ok(Tensor::packed4(name, self.dtype, dims, &levels))
+            }
         }
     }
 }

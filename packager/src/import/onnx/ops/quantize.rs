@@ -52,7 +52,7 @@ fn target(call: &Call<'_>) -> Result<Dtype> {
     };
     match dtype {
         Dtype::I8 | Dtype::U8 | Dtype::I16 => Ok(dtype),
-        Dtype::F32 | Dtype::I32 | Dtype::Bool => {
+        Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
             Err(Error::invalid(format!("quantizing to {} is not supported", dtype.name())))
         }
     }
