@@ -5,14 +5,14 @@
 //! is the graph's [`Numeric`].
 
 mod calibrate;
-mod groups;
 mod parameters;
 mod prepare;
 mod recipe;
+pub mod solve;
 mod weights;
 
 pub use calibrate::{Range, Ranges, calibrate};
-pub use parameters::from_range;
+pub use parameters::{cover, from_range, symmetric};
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
 
@@ -24,13 +24,13 @@ use crate::ir::{Graph, Node, Numeric, Op, Quant, Tensor, TensorId};
 /// Converts a prepared, calibrated float graph to int8 weights (per channel) and activations.
 pub fn int8(graph: &Graph, ranges: &Ranges, numeric: Numeric) -> Result<Graph> {
     let mut graph = Graph { numeric, ..graph.clone() };
-    // Looked for before `assign`, which puts Requantize nodes in.
+    // Looked for before `solve`, which puts Requantize nodes in.
     if let Some(node) = graph.nodes.iter().find(|n| matches!(n.op, Op::Quantize | Op::Dequantize)) {
         let subject = format!("node '{}' ({})", node.name, node.op.name());
         let error = Error::invalid("the model is partly quantized already");
         return Err(error.remedy("give the float model").about(subject));
     }
-    let activations = groups::assign(&mut graph, ranges)?;
+    let activations = solve::solve(&mut graph, ranges, Activations::Int8)?.activations;
     let nodes = std::mem::take(&mut graph.nodes);
     let mut converted = Vec::with_capacity(nodes.len());
     for node in nodes {
@@ -45,7 +45,7 @@ pub fn int8(graph: &Graph, ranges: &Ranges, numeric: Numeric) -> Result<Graph> {
     Ok(graph)
 }
 
-fn convert(graph: &mut Graph, activations: &groups::Assigned, mut node: Node) -> Result<Node> {
+fn convert(graph: &mut Graph, activations: &solve::Assigned, mut node: Node) -> Result<Node> {
     match node.op {
         Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => {
             return weights::convert(graph, activations, node);
@@ -71,7 +71,7 @@ fn convert(graph: &mut Graph, activations: &groups::Assigned, mut node: Node) ->
         | Op::Gather { .. }
         | Op::Cast { .. } => {}
     }
-    let shared = groups::shares_parameters(&node.op);
+    let shared = solve::shares_parameters(&node.op);
     for i in 0..node.inputs.len() {
         let Some(t) = node.inputs[i] else { continue };
         let Some(values) = graph.tensors[t].f32s() else { continue };

@@ -2,7 +2,7 @@
 
 use samara_runtime::Dtype;
 
-use super::groups::Assigned;
+use super::solve::Assigned;
 use crate::error::{Error, Result};
 use crate::ir::{Graph, Node, Op, Quant, Tensor};
 
