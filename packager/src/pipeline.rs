@@ -150,8 +150,7 @@ const GOLDEN_VECTORS: usize = 4;
 /// Pseudo-random inputs and what the reference kernels make of them.
 fn golden(graph: &Graph) -> Result<Vec<Vector>> {
     let interpreter = Interpreter::new(graph)?;
-    let size: usize =
-        graph.inputs.iter().map(|&t| graph.tensors[t].elements() * graph.tensors[t].dtype.size()).sum();
+    let size: usize = graph.inputs.iter().map(|&t| graph.tensors[t].bytes().unwrap_or(usize::MAX)).sum();
     let vectors = (GOLDEN_BUDGET / size.max(1)).clamp(1, GOLDEN_VECTORS);
     (0..vectors)
         .map(|v| {
@@ -186,7 +185,7 @@ fn noise(tensor: &Tensor, seed: u64) -> Result<Value> {
                 b.copy_from_slice(&(next() as f32 / (1u64 << 31) as f32 - 1.0).to_le_bytes());
             }
         }
-        Dtype::I32 | Dtype::Bool => {}
+        Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {}
     }
     Ok(value)
 }

@@ -21,11 +21,33 @@ pub enum Dtype {
     I32 = 4,
     /// One byte, 0 or 1.
     Bool = 5,
+    /// IEEE 754 binary16: weights only.
+    F16 = 6,
+    /// Signed 4 bits, two per byte, the element with the even index in the low nibble: weights only.
+    I4 = 7,
+    /// Unsigned 4 bits, packed as [`Dtype::I4`]: weights that are indices into a table.
+    U4 = 8,
+    /// Signed 64 bits: biases of layers with int16 activations only.
+    I64 = 9,
 }
 
 impl Dtype {
     /// All element types, in the order of their numbers.
-    pub const ALL: [Dtype; 6] = [Dtype::F32, Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::Bool];
+    pub const ALL: [Dtype; 10] = [
+        Dtype::F32,
+        Dtype::I8,
+        Dtype::U8,
+        Dtype::I16,
+        Dtype::I32,
+        Dtype::Bool,
+        Dtype::F16,
+        Dtype::I4,
+        Dtype::U4,
+        Dtype::I64,
+    ];
+
+    /// Those that operators compute and the arena holds; the others are [constants only](Dtype::is_constant_only).
+    pub const COMPUTED: [Dtype; 6] = [Dtype::F32, Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::Bool];
 
     /// From the wire's number.
     pub const fn from_wire(n: u8) -> Result<Self> {
@@ -36,17 +58,40 @@ impl Dtype {
             3 => Ok(Dtype::I16),
             4 => Ok(Dtype::I32),
             5 => Ok(Dtype::Bool),
+            6 => Ok(Dtype::F16),
+            7 => Ok(Dtype::I4),
+            8 => Ok(Dtype::U4),
+            9 => Ok(Dtype::I64),
             _ => Err(Error::Dtype),
         }
     }
 
-    /// Bytes of one element.
+    /// Bytes of one element, or of the unit that packed elements share; also its alignment. How many bytes
+    /// several elements take is [`Dtype::bytes`]' to say.
     pub const fn size(self) -> usize {
         match self {
+            Dtype::I64 => 8,
             Dtype::F32 | Dtype::I32 => 4,
-            Dtype::I16 => 2,
-            Dtype::I8 | Dtype::U8 | Dtype::Bool => 1,
+            Dtype::I16 | Dtype::F16 => 2,
+            Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::I4 | Dtype::U4 => 1,
         }
+    }
+
+    /// Bytes of `elements` elements, `None` where they overflow. The last high nibble of an odd count of packed
+    /// elements is unused and counts.
+    pub const fn bytes(self, elements: usize) -> Option<usize> {
+        if self.is_packed() { Some(elements.div_ceil(2)) } else { elements.checked_mul(self.size()) }
+    }
+
+    /// Whether a byte holds two elements.
+    pub const fn is_packed(self) -> bool {
+        matches!(self, Dtype::I4 | Dtype::U4)
+    }
+
+    /// Whether only constants have it: no operator computes such elements, no input or output of a model is made
+    /// of them.
+    pub const fn is_constant_only(self) -> bool {
+        matches!(self, Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64)
     }
 
     /// NumPy's name of the type.
@@ -58,6 +103,10 @@ impl Dtype {
             Dtype::I16 => "int16",
             Dtype::I32 => "int32",
             Dtype::Bool => "bool",
+            Dtype::F16 => "float16",
+            Dtype::I4 => "int4",
+            Dtype::U4 => "uint4",
+            Dtype::I64 => "int64",
         }
     }
 }
@@ -87,7 +136,7 @@ impl Shape {
         if count == 0 {
             return Err(Error::Tensor);
         }
-        // Keeps every byte count below 2^30, so that 32-bit targets never wrap.
+        // Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
         if count > 1 << 28 {
             return Err(Error::Limit);
         }
@@ -177,9 +226,10 @@ impl Desc {
         Desc { dtype, shape, zero_point: 0, scale: 0.0, place: Place::Arena }
     }
 
-    /// Bytes of the dense tensor.
+    /// Bytes of the dense tensor, packed elements two by two.
     pub fn bytes(&self) -> usize {
-        self.shape.elements().wrapping_mul(self.dtype.size())
+        // Shapes are bounded so that this does not overflow; if it did, no memory would be large enough.
+        self.dtype.bytes(self.shape.elements()).unwrap_or(usize::MAX)
     }
 }
 
@@ -196,5 +246,22 @@ mod tests {
         let s = Shape::new(&[2, 3, 4]).unwrap();
         assert_eq!((s.elements(), s.outer(1), s.inner(1), s.inner(2)), (24, 2, 4, 1));
         assert_eq!(s.aligned(), [1, 1, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn types_know_their_numbers_and_sizes() {
+        for (n, &dtype) in Dtype::ALL.iter().enumerate() {
+            assert_eq!((dtype as usize, Dtype::from_wire(n as u8)), (n, Ok(dtype)));
+            assert_eq!(dtype.is_constant_only(), !Dtype::COMPUTED.contains(&dtype));
+            assert_eq!(dtype.bytes(2), Some(if dtype.is_packed() { 1 } else { 2 * dtype.size() }));
+        }
+        assert_eq!(Dtype::from_wire(Dtype::ALL.len() as u8), Err(Error::Dtype));
+        assert_eq!(
+            (Dtype::I4.bytes(0), Dtype::U4.bytes(7), Dtype::I64.bytes(3)),
+            (Some(0), Some(4), Some(24))
+        );
+        assert_eq!(Dtype::F32.bytes(usize::MAX / 2), None);
+        let d = Desc::new(Dtype::I4, Shape::new(&[3, 5]).unwrap());
+        assert_eq!(d.bytes(), 8);
     }
 }

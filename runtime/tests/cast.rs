@@ -2,7 +2,7 @@
 
 use samara_runtime::ops::eval::{Value, eval};
 use samara_runtime::ops::{Cast, Inputs, Op, OpDef, Rounding};
-use samara_runtime::{Desc, Dtype, Error, Shape};
+use samara_runtime::{Desc, Dtype, Error, Place, Shape};
 
 fn tensor<T: bytemuck::Pod>(dtype: Dtype, elements: &[T]) -> Value {
     Value::new(Desc::new(dtype, Shape::new(&[elements.len() as u32]).unwrap()), elements).unwrap()
@@ -19,7 +19,7 @@ fn attributes_round_trip() {
     for to in Dtype::ALL {
         assert_eq!(Cast::parse(Cast { to }.emit().bytes()).unwrap(), Cast { to });
     }
-    assert_eq!(Cast::parse(&[6]), Err(Error::Attribute));
+    assert_eq!(Cast::parse(&[10]), Err(Error::Attribute));
     assert_eq!(Cast::parse(&[]), Err(Error::Attribute));
     assert_eq!(Cast::parse(&[0, 0]), Err(Error::Attribute));
 }
@@ -68,6 +68,19 @@ fn a_narrower_output_may_take_the_input_s_place() {
     let x = [Some(Desc::new(Dtype::I16, Shape::new(&[5]).unwrap()))];
     let at = |to| Cast { to }.overlap(&Inputs(&x), &[], 0, 0);
     assert_eq!((at(Dtype::I8), at(Dtype::I16), at(Dtype::F32)), (Some(0), Some(0), Some(8)));
+}
+
+#[test]
+fn types_of_constants_are_refused() {
+    let refused = |x: &Value, to| {
+        let attributes = Cast { to }.emit();
+        eval(&OpDef::of::<Cast>(), attributes.bytes(), Rounding::None, 0, &[Some(x)], &[]).unwrap_err()
+    };
+    for dtype in Dtype::ALL.into_iter().filter(|d| d.is_constant_only()) {
+        let x = Value::zeros(Desc { place: Place::Weights, ..Desc::new(dtype, Shape::new(&[4]).unwrap()) });
+        assert_eq!(refused(&x, Dtype::F32), Error::Dtype);
+        assert_eq!(refused(&tensor(Dtype::F32, &[1f32]), dtype), Error::Dtype);
+    }
 }
 
 #[test]

@@ -49,6 +49,11 @@ pub fn datatype(dtype: Dtype) -> &'static str {
         Dtype::I16 => "INT16",
         Dtype::I32 => "INT32",
         Dtype::Bool => "BOOL",
+        // Constants only, so never an input or an output.
+        Dtype::F16 => "FP16",
+        Dtype::I4 => "INT4",
+        Dtype::U4 => "UINT4",
+        Dtype::I64 => "INT64",
     }
 }
 
@@ -191,6 +196,9 @@ fn range(dtype: Dtype) -> (i64, i64) {
         Dtype::I16 => (i16::MIN.into(), i16::MAX.into()),
         Dtype::I32 | Dtype::F32 => (i32::MIN.into(), i32::MAX.into()),
         Dtype::Bool => (0, 1),
+        Dtype::I4 => (-8, 7),
+        Dtype::U4 => (0, 15),
+        Dtype::I64 | Dtype::F16 => (i64::MIN, i64::MAX),
     }
 }
 

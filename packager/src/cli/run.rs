@@ -85,7 +85,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 /// Real values as float32.
 fn dequantize(array: Array, scale: f32, zero_point: i32) -> Array {
     let wide: Vec<i32> = match array.dtype {
-        Dtype::F32 | Dtype::Bool => return array,
+        Dtype::F32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => return array,
         Dtype::I8 => array.bytes.iter().map(|&b| b as i8 as i32).collect(),
         Dtype::U8 => array.bytes.iter().map(|&b| b as i32).collect(),
         Dtype::I16 => array.bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as i32).collect(),

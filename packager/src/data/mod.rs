@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_type_survives_both_formats() {
         let dir = tempfile::tempdir().unwrap();
-        let arrays: Vec<Array> = Dtype::ALL.iter().map(|&d| array(d.name(), d, &[3, 2])).collect();
+        let arrays: Vec<Array> = Dtype::COMPUTED.iter().map(|&d| array(d.name(), d, &[3, 2])).collect();
         let path = dir.path().join("x.npz");
         write(&path, &arrays).unwrap();
         assert_eq!(read(&path).unwrap(), arrays);

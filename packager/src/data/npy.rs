@@ -36,6 +36,9 @@ pub(super) fn emit(array: &Array) -> Result<Vec<u8>> {
         Dtype::I16 => "<i2",
         Dtype::I32 => "<i4",
         Dtype::Bool => "|b1",
+        Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+            return Err(Error::invalid(format!("{} arrays are not written", array.dtype.name())));
+        }
     };
     let shape: String = array.shape.iter().map(|d| format!("{d}, ")).collect();
     let mut header =

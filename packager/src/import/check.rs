@@ -102,7 +102,7 @@ fn check_result(graph: &Graph, node: &Node) -> Result<()> {
 fn check_tensor(tensor: &Tensor) -> Result<()> {
     let shape = tensor.runtime_shape()?;
     if let Some(data) = &tensor.data {
-        let wanted = shape.elements() * tensor.dtype.size();
+        let wanted = tensor.dtype.bytes(shape.elements()).unwrap_or(usize::MAX);
         if data.len() != wanted {
             return Err(Error::invalid(format!(
                 "its data has {} bytes, its shape needs {wanted}",
@@ -110,10 +110,13 @@ fn check_tensor(tensor: &Tensor) -> Result<()> {
             )));
         }
     }
+    if tensor.dtype.is_constant_only() && !tensor.is_constant() {
+        return Err(Error::invalid(format!("{} is for constants only", tensor.dtype.name())));
+    }
     let Some(quant) = &tensor.quant else { return Ok(()) };
     // A float constant may say which grid its values lie on.
     let grid = tensor.dtype == Dtype::F32 && tensor.is_constant();
-    if matches!(tensor.dtype, Dtype::F32 | Dtype::Bool) && !grid {
+    if matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::Bool) && !grid {
         return Err(Error::invalid(format!("{} values have quantization parameters", tensor.dtype.name())));
     }
     let (scales, zero_points) = (quant.scale.len(), quant.zero_point.len());
@@ -212,6 +215,8 @@ mod tests {
             "3 scales and 3 zero points do not fit axis 1",
         );
         refused(|g| g.tensors[0].dtype = Dtype::F32, "float32 values have quantization parameters");
+        refused(|g| g.tensors[0].dtype = Dtype::F16, "tensor 'x': float16 is for constants only");
+        refused(|g| g.tensors[1].dtype = Dtype::I4, "tensor 'y': int4 is for constants only");
         refused(|g| g.tensors[1].shape = vec![1, 0], "tensor 'y'");
         refused(|g| g.tensors[1].shape = vec![1 << 20; 2], "tensor 'y'");
         refused(|g| g.tensors[1].shape = vec![1; 7], "tensor 'y'");

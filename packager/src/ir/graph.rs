@@ -1,6 +1,7 @@
 //! Tensors, nodes and the graph that owns them.
 
 use bytemuck::Pod;
+use half::f16;
 use samara_runtime::ops::Rounding;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::{Desc, Dtype, Place, Shape};
@@ -72,8 +73,18 @@ impl Tensor {
         elements: &[T],
     ) -> Self {
         let data: Vec<u8> = bytemuck::cast_slice(elements).to_vec();
-        assert_eq!(data.len(), shape.iter().product::<usize>() * dtype.size(), "constant's size");
-        Tensor { data: Some(data), ..Tensor::new(name, dtype, shape) }
+        let tensor = Tensor { data: Some(data), ..Tensor::new(name, dtype, shape) };
+        assert_eq!(tensor.data.as_ref().map(Vec::len), tensor.bytes(), "constant's size");
+        tensor
+    }
+
+    /// A constant of [`Dtype::I4`] or [`Dtype::U4`] from one level per element, in `-8..=7` or `0..=15`.
+    pub fn packed4(name: impl Into<String>, dtype: Dtype, shape: Vec<usize>, levels: &[i8]) -> Self {
+        let legal = if dtype == Dtype::I4 { -8..=7 } else { 0..=15 };
+        assert!(dtype.is_packed() && levels.iter().all(|l| legal.contains(l)), "levels of four bits");
+        assert_eq!(levels.len(), shape.iter().product::<usize>(), "constant's size");
+        let byte = |pair: &[i8]| (pair[0] as u8 & 15) | pair.get(1).map_or(0, |&high| (high as u8) << 4);
+        Tensor::constant(name, dtype, shape, &levels.chunks(2).map(byte).collect::<Vec<u8>>())
     }
 
     /// With quantization parameters.
@@ -87,31 +98,65 @@ impl Tensor {
         self.shape.iter().product()
     }
 
+    /// Bytes of its elements, packed ones two by two; `None` where they overflow.
+    pub fn bytes(&self) -> Option<usize> {
+        self.dtype.bytes(self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?)
+    }
+
     /// Whether it is a constant.
     pub fn is_constant(&self) -> bool {
         self.data.is_some()
     }
 
-    /// A constant's elements; `None` where it is computed or `T` has another size.
+    /// A constant's elements; `None` where it is computed, packed or `T` has another size.
     pub fn values<T: Pod>(&self) -> Option<Vec<T>> {
-        let data = self.data.as_ref()?;
+        let data = self.data.as_ref().filter(|_| !self.dtype.is_packed())?;
         (size_of::<T>() == self.dtype.size()).then(|| bytemuck::pod_collect_to_vec(data))
     }
 
-    /// A float constant's elements.
+    /// A float constant's elements, widened.
     pub fn f32s(&self) -> Option<Vec<f32>> {
-        if self.dtype == Dtype::F32 { self.values() } else { None }
+        match self.dtype {
+            Dtype::F32 => self.values(),
+            Dtype::F16 => {
+                Some(self.values::<u16>()?.into_iter().map(|b| f16::from_bits(b).to_f32()).collect())
+            }
+            Dtype::I8
+            | Dtype::U8
+            | Dtype::I16
+            | Dtype::I32
+            | Dtype::Bool
+            | Dtype::I4
+            | Dtype::U4
+            | Dtype::I64 => None,
+        }
     }
 
-    /// An integer constant's elements, widened (bool as 0 and 1).
+    /// An integer constant's elements of at most 32 bits, widened (bool as 0 and 1) and unpacked.
     pub fn ints(&self) -> Option<Vec<i32>> {
         match self.dtype {
             Dtype::I32 => self.values::<i32>(),
             Dtype::I16 => Some(self.values::<i16>()?.into_iter().map(i32::from).collect()),
             Dtype::I8 => Some(self.values::<i8>()?.into_iter().map(i32::from).collect()),
             Dtype::U8 | Dtype::Bool => Some(self.values::<u8>()?.into_iter().map(i32::from).collect()),
-            Dtype::F32 => None,
+            Dtype::I4 => Some(self.nibbles()?.map(|n| i32::from((n << 4) as i8 >> 4)).collect()),
+            Dtype::U4 => Some(self.nibbles()?.map(i32::from).collect()),
+            Dtype::F32 | Dtype::F16 | Dtype::I64 => None,
         }
+    }
+
+    /// An integer constant's elements of any width, as [`Tensor::ints`].
+    pub fn int64s(&self) -> Option<Vec<i64>> {
+        match self.dtype {
+            Dtype::I64 => self.values(),
+            _ => Some(self.ints()?.into_iter().map(i64::from).collect()),
+        }
+    }
+
+    /// A packed constant's elements, each in the low half of a byte.
+    fn nibbles(&self) -> Option<impl Iterator<Item = u8>> {
+        let data = self.data.as_ref()?;
+        Some(data.iter().flat_map(|b| [b & 15, b >> 4]).take(self.elements()))
     }
 
     /// The runtime's shape; fails past the runtime's rank or size.
@@ -225,5 +270,31 @@ impl Graph {
     /// Input tensor `i` of a node, where present.
     pub fn input(&self, node: &Node, i: usize) -> Option<&Tensor> {
         node.inputs.get(i).copied().flatten().map(|t| &self.tensors[t])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_levels_come_back() {
+        let t = Tensor::packed4("w", Dtype::I4, vec![3, 1], &[-8, 7, -1]);
+        assert_eq!((t.data.as_deref(), t.bytes()), (Some(&[0x78, 0x0f][..]), Some(2)));
+        assert_eq!((t.ints(), t.int64s()), (Some(vec![-8, 7, -1]), Some(vec![-8, 7, -1])));
+        assert_eq!((t.values::<u8>(), t.f32s()), (None, None));
+        assert_eq!(t.value().unwrap().bytes(), [0x78, 0x0f]);
+        let t = Tensor::packed4("w", Dtype::U4, vec![4], &[0, 15, 8, 1]);
+        assert_eq!((t.data.as_deref(), t.ints()), (Some(&[0xf0, 0x18][..]), Some(vec![0, 15, 8, 1])));
+        assert!(Tensor::new("w", Dtype::I4, vec![4]).ints().is_none());
+    }
+
+    #[test]
+    fn wide_and_half_constants_are_read_as_what_they_are() {
+        let t = Tensor::constant("b", Dtype::I64, vec![2], &[1i64 << 40, -1]);
+        assert_eq!((t.ints(), t.int64s()), (None, Some(vec![1 << 40, -1])));
+        let t = Tensor::constant("w", Dtype::F16, vec![2], &[0x3c00u16, 0xc100]);
+        assert_eq!((t.f32s(), t.ints()), (Some(vec![1.0, -2.5]), None));
+        assert_eq!(Tensor::new("x", Dtype::F32, vec![usize::MAX, 2]).bytes(), None);
     }
 }

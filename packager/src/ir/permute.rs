@@ -48,11 +48,18 @@ pub fn apply<T: Copy>(values: &[T], permutation: &[usize]) -> Vec<T> {
 /// A constant with its axes permuted, its bytes moved and its quantization axis with them.
 pub fn constant(t: &Tensor, permutation: &[usize]) -> Option<Tensor> {
     let data = t.data.as_ref()?;
-    let size = t.dtype.size();
-    let mut moved = Vec::with_capacity(data.len());
-    for at in order(&t.shape, permutation) {
-        moved.extend_from_slice(data.get(at * size..(at + 1) * size)?);
-    }
+    let order = order(&t.shape, permutation);
+    let moved = if t.dtype.is_packed() {
+        let levels: Vec<i8> = t.ints()?.into_iter().map(|l| l as i8).collect();
+        Tensor::packed4("", t.dtype, vec![levels.len()], &apply(&levels, &order)).data?
+    } else {
+        let size = t.dtype.size();
+        let mut moved = Vec::with_capacity(data.len());
+        for at in order {
+            moved.extend_from_slice(data.get(at * size..(at + 1) * size)?);
+        }
+        moved
+    };
     let mut quant = t.quant.clone();
     if let Some(q) = quant.as_mut().filter(|q| q.scale.len() > 1) {
         q.axis = permutation.iter().position(|&axis| axis == q.axis)?;
@@ -87,5 +94,9 @@ mod tests {
         let moved = constant(&t, &[1, 0]).unwrap();
         assert_eq!((moved.shape, moved.quant.unwrap().axis), (vec![3, 2], 1));
         assert_eq!(moved.data.unwrap(), [1, 4, 2, 5, 3, 6]);
+        let t = Tensor::packed4("w", Dtype::I4, vec![3, 1, 1], &[1, -2, 3]);
+        assert_eq!(constant(&t, &[1, 2, 0]).unwrap().ints().unwrap(), [1, -2, 3]);
+        let t = Tensor::packed4("w", Dtype::U4, vec![2, 3], &[1, 2, 3, 4, 5, 15]);
+        assert_eq!(constant(&t, &[1, 0]).unwrap().ints().unwrap(), [1, 4, 2, 5, 3, 15]);
     }
 }

@@ -62,8 +62,11 @@ pub fn levels(dtype: Dtype) -> Result<(i32, i32)> {
         Dtype::I8 => Ok((-128, 127)),
         Dtype::U8 => Ok((0, 255)),
         Dtype::I16 => Ok((-32768, 32767)),
-        Dtype::I32 => Ok((i32::MIN, i32::MAX)),
-        Dtype::F32 | Dtype::Bool => {
+        // Those of int64 are no numbers that an int32 can hold; its only use, biases, has its own limit.
+        Dtype::I32 | Dtype::I64 => Ok((i32::MIN, i32::MAX)),
+        Dtype::I4 => Ok((-8, 7)),
+        Dtype::U4 => Ok((0, 15)),
+        Dtype::F32 | Dtype::F16 | Dtype::Bool => {
             Err(Error::invalid(format!("{} has no quantization levels", dtype.name())))
         }
     }

@@ -138,7 +138,8 @@ fn follow(
 /// A constant whose column `map[j]` is what column `j` was.
 fn permuted(t: &Tensor, map: &[usize]) -> Option<Tensor> {
     let data = t.data.as_ref()?;
-    if t.shape.last() != Some(&map.len())
+    if t.dtype.is_packed()
+        || t.shape.last() != Some(&map.len())
         || t.quant.as_ref().is_some_and(|q| q.scale.len() > 1 && q.axis + 1 == t.shape.len())
     {
         return None;

@@ -19,7 +19,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         if waits || !node.inputs.iter().all(constant) || graph.outputs.contains(&output) {
             continue;
         }
-        let bytes = |t: usize| graph.tensors[t].elements() * graph.tensors[t].dtype.size();
+        let bytes = |t: usize| graph.tensors[t].bytes().unwrap_or(usize::MAX);
         let read = node.inputs.iter().flatten().map(|&t| bytes(t)).sum::<usize>();
         if bytes(output) > read.max(MAX_GROWTH) {
             continue;

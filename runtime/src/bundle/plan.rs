@@ -128,6 +128,9 @@ impl TensorRecord {
             1 => Place::Weights,
             _ => return Err(Error::Tensor),
         };
+        if place == Place::Arena && dtype.is_constant_only() {
+            return Err(Error::Dtype);
+        }
         wire::zero(wire::slice(bytes, 3, 1)?)?;
         wire::zero(wire::slice(bytes, 40, 8)?)?;
         let mut dims = [1u32; MAX_RANK];
@@ -301,5 +304,25 @@ impl<'a> Plan<'a> {
     pub fn attributes(&self, step: &StepRecord) -> Result<&'a [u8]> {
         wire::slice(self.attributes, step.attributes as usize, step.attribute_len as usize)
             .map_err(|_| Error::Attribute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constant_only_types_in_the_arena() {
+        for dtype in Dtype::ALL {
+            let desc = Desc::new(dtype, Shape::new(&[3, 5]).unwrap());
+            let read = |place| {
+                let record = TensorRecord { desc: Desc { place, ..desc }, offset: 16 };
+                TensorRecord::parse(&record.emit()).map(|r| (r, record))
+            };
+            let (parsed, record) = read(Place::Weights).unwrap();
+            assert_eq!(parsed, record);
+            assert_eq!(parsed.range(), 16..16 + desc.bytes());
+            assert_eq!(read(Place::Arena).err(), dtype.is_constant_only().then_some(Error::Dtype));
+        }
     }
 }

@@ -174,7 +174,7 @@ impl Clamp {
             Dtype::U8 => 0 <= lo && lo <= hi && hi <= 255,
             Dtype::I16 => -32768 <= lo && lo <= hi && hi <= 32767,
             Dtype::I32 => lo <= hi,
-            Dtype::Bool => false,
+            Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => false,
         };
         if ok { Ok(()) } else { Err(Error::Attribute) }
     }

@@ -20,7 +20,7 @@ pub struct Cast {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_cast_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,
@@ -45,7 +45,9 @@ impl Op for Cast {
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(1, 1)?;
-        Ok(Inferred::one(self.to, inputs.get(0)?.shape))
+        let x = inputs.get(0)?;
+        let computed = !x.dtype.is_constant_only() && !self.to.is_constant_only();
+        if computed { Ok(Inferred::one(self.to, x.shape)) } else { Err(Error::Dtype) }
     }
 
     /// Levels of a quantized tensor are not its numbers: those need quantize or dequantize.

@@ -20,7 +20,7 @@ pub struct Concatenation {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_concatenation_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -42,7 +42,7 @@ impl Op for Dequantize {
         let x = inputs.get(0)?;
         match x.dtype {
             Dtype::I8 | Dtype::U8 | Dtype::I16 | Dtype::I32 => Ok(Inferred::one(Dtype::F32, x.shape)),
-            Dtype::F32 | Dtype::Bool => Err(Error::Dtype),
+            Dtype::F32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => Err(Error::Dtype),
         }
     }
 

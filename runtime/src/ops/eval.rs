@@ -74,6 +74,11 @@ pub fn eval(
     let descs: Vec<Option<Desc>> = inputs.iter().map(|v| v.map(|v| v.desc)).collect();
     let inferred = def.infer(attributes, &Inputs(&descs))?;
     let mut outputs: Vec<Desc> = inferred.outputs().to_vec();
+    // As the plan's records have it.
+    let computed = descs.iter().flatten().filter(|d| d.place == Place::Arena).chain(&outputs);
+    if computed.into_iter().any(|d| d.dtype.is_constant_only()) {
+        return Err(Error::Dtype);
+    }
     for (d, &(scale, zero_point)) in outputs.iter_mut().zip(parameters) {
         (d.scale, d.zero_point) = (scale, zero_point);
     }

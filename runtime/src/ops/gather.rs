@@ -22,7 +22,7 @@ pub struct Gather {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_gather_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,

@@ -21,7 +21,7 @@ pub struct Pad {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_pad_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -45,7 +45,9 @@ impl Op for Quantize {
         r.end()?;
         match dtype {
             Dtype::I8 | Dtype::U8 | Dtype::I16 => Ok(Quantize { dtype }),
-            Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Attribute),
+            Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+                Err(Error::Attribute)
+            }
         }
     }
 

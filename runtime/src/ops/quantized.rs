@@ -121,7 +121,9 @@ pub fn check_zero_point(d: &Desc) -> Result<()> {
         Dtype::I8 => (-128..=127).contains(&d.zero_point),
         Dtype::U8 => (0..=255).contains(&d.zero_point),
         Dtype::I16 => (-32768..=32767).contains(&d.zero_point),
-        Dtype::F32 | Dtype::I32 | Dtype::Bool => d.zero_point == 0,
+        Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+            d.zero_point == 0
+        }
     };
     if ok { Ok(()) } else { Err(Error::Quantization) }
 }

@@ -51,7 +51,9 @@ impl Op for Requantize {
         r.end()?;
         match op.dtype {
             Dtype::I8 | Dtype::U8 | Dtype::I16 => Ok(op),
-            Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Attribute),
+            Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+                Err(Error::Attribute)
+            }
         }
     }
 
@@ -65,7 +67,9 @@ impl Op for Requantize {
         let x = inputs.get(0)?;
         match x.dtype {
             Dtype::I8 | Dtype::U8 | Dtype::I16 => Ok(Inferred::one(self.dtype, x.shape)),
-            Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Dtype),
+            Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+                Err(Error::Dtype)
+            }
         }
     }
 

@@ -72,7 +72,14 @@ impl Op for ResizeBilinear {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         match inputs.get(0)?.dtype {
             Dtype::F32 | Dtype::I8 => self.sampling.infer(inputs),
-            Dtype::U8 | Dtype::I16 | Dtype::I32 | Dtype::Bool => Err(Error::Dtype),
+            Dtype::U8
+            | Dtype::I16
+            | Dtype::I32
+            | Dtype::Bool
+            | Dtype::F16
+            | Dtype::I4
+            | Dtype::U4
+            | Dtype::I64 => Err(Error::Dtype),
         }
     }
 

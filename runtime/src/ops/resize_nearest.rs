@@ -60,7 +60,7 @@ pub struct ResizeNearest {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_resize_nearest_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,

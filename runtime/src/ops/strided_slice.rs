@@ -23,7 +23,7 @@ pub struct StridedSlice {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_strided_slice_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

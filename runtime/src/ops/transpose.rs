@@ -18,7 +18,7 @@ pub struct Transpose {
 pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_transpose_any",
-    dtypes: &Dtype::ALL,
+    dtypes: &Dtype::COMPUTED,
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -213,7 +213,17 @@ impl Constant {
             Dtype::I8 => narrow::<i8>(name, self.dtype, dims, ints),
             Dtype::U8 | Dtype::Bool => narrow::<u8>(name, self.dtype, dims, ints),
             Dtype::I16 => narrow::<i16>(name, self.dtype, dims, ints),
-            Dtype::I32 | Dtype::F32 => narrow::<i32>(name, Dtype::I32, dims, ints),
+            Dtype::I32 | Dtype::F32 | Dtype::F16 => narrow::<i32>(name, Dtype::I32, dims, ints),
+            Dtype::I64 => narrow::<i64>(name, self.dtype, dims, ints),
+            Dtype::I4 | Dtype::U4 => {
+                let legal = if self.dtype == Dtype::I4 { -8..=7 } else { 0..=15 };
+                if let Some(i) = ints.iter().find(|i| !legal.contains(*i)) {
+                    let cause = format!("constant '{name}' holds {i}, outside of {}", self.dtype.name());
+                    return Err(Error::invalid(cause));
+                }
+                let levels: Vec<i8> = ints.iter().map(|&i| i as i8).collect();
+                Ok(Tensor::packed4(name, self.dtype, dims, &levels))
+            }
         }
     }
 }
@@ -281,10 +291,13 @@ fn schema_type(dtype: Dtype) -> i32 {
     use data_type::*;
     match dtype {
         Dtype::F32 => FLOAT,
+        Dtype::F16 => FLOAT16,
+        Dtype::I4 => INT4,
+        Dtype::U4 => UINT4,
         Dtype::I8 => INT8,
         Dtype::U8 => UINT8,
         Dtype::I16 => INT16,
-        Dtype::I32 => INT64,
+        Dtype::I32 | Dtype::I64 => INT64,
         Dtype::Bool => BOOL,
     }
 }

@@ -96,7 +96,7 @@ impl<'m, 'f, 'a> Importer<'m, 'f, 'a> {
         let elements = elements.ok_or_else(|| Error::invalid("its shape overflows"))?;
         tensor.data = match file.data {
             Some(bytes) => {
-                let left = self.budget.checked_sub((elements as u64).saturating_mul(dtype.size() as u64));
+                let left = self.budget.checked_sub(dtype.bytes(elements).unwrap_or(usize::MAX) as u64);
                 self.budget =
                     left.ok_or_else(|| Error::invalid("its constants share buffers far too often"))?;
                 Some(constant(bytes, file.kind, elements)?)
@@ -335,8 +335,7 @@ impl<'c, 'm, 'f, 'a> Context<'c, 'm, 'f, 'a> {
     /// Makes a result a constant instead of computing it.
     pub fn fold(&mut self, output: TensorId, data: Vec<u8>) -> Result<()> {
         let t = &mut self.importer.graph.tensors[output];
-        let size = t.shape.iter().try_fold(t.dtype.size(), |n, &d| n.checked_mul(d));
-        if size != Some(data.len()) {
+        if t.bytes() != Some(data.len()) {
             return Err(Error::invalid(format!("its result's shape {:?} does not fit its values", t.shape)));
         }
         t.data = Some(data);

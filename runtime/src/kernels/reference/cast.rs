@@ -1,6 +1,6 @@
 //! Cast, element by element in ascending order.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::cast::Cast;
 use crate::ops::io::{Io, Pair};
 use crate::ops::op::{Context, Op};
@@ -33,6 +33,7 @@ fn load(pair: &Pair<'_>, dtype: Dtype, k: usize) -> Result<Number> {
         Dtype::U8 | Dtype::Bool => Number::Integer(pair.read::<u8>(k)? as i32),
         Dtype::I16 => Number::Integer(pair.read::<i16>(k)? as i32),
         Dtype::I32 => Number::Integer(pair.read::<i32>(k)?),
+        Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => return Err(Error::Dtype),
     })
 }
 
@@ -50,5 +51,6 @@ fn store(pair: &mut Pair<'_>, dtype: Dtype, k: usize, number: Number) -> Result<
         (Dtype::I32, Number::Float(x)) => pair.write(k, x as i32),
         (Dtype::Bool, Number::Integer(n)) => pair.write(k, u8::from(n != 0)),
         (Dtype::Bool, Number::Float(x)) => pair.write(k, u8::from(x != 0.0)),
+        (Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64, _) => Err(Error::Dtype),
     }
 }

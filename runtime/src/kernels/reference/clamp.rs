@@ -18,7 +18,7 @@ pub fn any(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
         Dtype::I16 => levels::<i16>(io, n, |x| range.limit_i32(x)),
         Dtype::I32 => io.pair::<i32, i32>(0, 0)?.map(n, |x| range.limit_i32(x)),
         Dtype::F32 => io.pair::<f32, f32>(0, 0)?.map(n, |x| range.limit_f32(x)),
-        Dtype::Bool => Err(Error::Dtype),
+        Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => Err(Error::Dtype),
     }
 }
 

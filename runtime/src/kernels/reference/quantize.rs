@@ -24,7 +24,9 @@ fn quantize(io: &mut Io<'_>, level: impl Fn(Affine, f32) -> i32) -> Result<()> {
         Dtype::I8 => io.pair::<f32, i8>(0, 0)?.map(n, |x: f32| i8::narrow(level(affine, x))),
         Dtype::U8 => io.pair::<f32, u8>(0, 0)?.map(n, |x: f32| u8::narrow(level(affine, x))),
         Dtype::I16 => io.pair::<f32, i16>(0, 0)?.map(n, |x: f32| i16::narrow(level(affine, x))),
-        Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Dtype),
+        Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+            Err(Error::Dtype)
+        }
     }
 }
 
@@ -37,6 +39,6 @@ pub fn dequantize(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<
         Dtype::U8 => io.pair::<u8, f32>(0, 0)?.map(n, |x: u8| affine.real(x.widen())),
         Dtype::I16 => io.pair::<i16, f32>(0, 0)?.map(n, |x: i16| affine.real(x.widen())),
         Dtype::I32 => io.pair::<i32, f32>(0, 0)?.map(n, |x: i32| affine.real(x)),
-        Dtype::F32 | Dtype::Bool => Err(Error::Dtype),
+        Dtype::F32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => Err(Error::Dtype),
     }
 }

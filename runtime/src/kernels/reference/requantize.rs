@@ -26,7 +26,9 @@ fn each(io: &mut Io<'_>, f: impl Fn(i32) -> i32) -> Result<()> {
         Dtype::I8 => from::<i8>(io, f),
         Dtype::U8 => from::<u8>(io, f),
         Dtype::I16 => from::<i16>(io, f),
-        Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Dtype),
+        Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+            Err(Error::Dtype)
+        }
     }
 }
 
@@ -37,6 +39,8 @@ fn from<I: Level>(io: &mut Io<'_>, f: impl Fn(i32) -> i32) -> Result<()> {
         Dtype::I8 => io.pair::<I, i8>(0, 0)?.map(n, |x: I| i8::narrow(f(x.widen()))),
         Dtype::U8 => io.pair::<I, u8>(0, 0)?.map(n, |x: I| u8::narrow(f(x.widen()))),
         Dtype::I16 => io.pair::<I, i16>(0, 0)?.map(n, |x: I| i16::narrow(f(x.widen()))),
-        Dtype::F32 | Dtype::I32 | Dtype::Bool => Err(Error::Dtype),
+        Dtype::F32 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+            Err(Error::Dtype)
+        }
     }
 }
