@@ -142,6 +142,37 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it only moves or selects elements of its first operand, so that it works on levels as on reals.
+    pub fn keeps_levels(&self) -> bool {
+        match self {
+            Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::StridedSlice { .. }
+            | Op::ResizeNearest { .. }
+            | Op::Gather { .. }
+            | Op::Pool2d { kind: PoolKind::Max, .. }
+            | Op::Reduce { kind: ReduceKind::Max, .. } => true,
+            Op::Pad { value, .. } => *value == 0.0,
+            Op::Conv2d { .. }
+            | Op::DepthwiseConv2d { .. }
+            | Op::FullyConnected { .. }
+            | Op::Binary { .. }
+            | Op::Pool2d { kind: PoolKind::Average { .. }, .. }
+            | Op::Reduce { kind: ReduceKind::Mean | ReduceKind::Sum, .. }
+            | Op::Softmax { .. }
+            | Op::Concatenation { .. }
+            | Op::Clamp { .. }
+            | Op::Unary { .. }
+            | Op::PRelu
+            | Op::Quantize
+            | Op::Dequantize
+            | Op::ResizeBilinear { .. }
+            | Op::ArgMax { .. }
+            | Op::BatchMatMul { .. }
+            | Op::Cast { .. } => false,
+        }
+    }
+
     /// The name that messages use.
     pub fn name(&self) -> &'static str {
         match self {

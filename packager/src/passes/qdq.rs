@@ -5,12 +5,13 @@
 //! Quantize, as the model has it.
 
 mod absorb;
+mod layer;
 
 use samara_runtime::Dtype;
 
 use super::rewrite::{insert, only_reader, same_meaning, substitute};
 use crate::error::Result;
-use crate::ir::{Graph, Op, PoolKind, Quant, Tensor, TensorId};
+use crate::ir::{Graph, Op, Quant, Tensor, TensorId};
 
 /// Shifts uint8 to int8, moves pairs next to operators, absorbs them.
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
@@ -110,40 +111,14 @@ fn requantize(graph: &mut Graph, n: usize) -> Option<()> {
     Some(())
 }
 
-/// Whether the operator only moves or selects elements of its first operand, so that it works on levels as on
-/// reals.
-fn moves(op: &Op) -> bool {
-    match op {
-        Op::Reshape { .. }
-        | Op::Transpose { .. }
-        | Op::StridedSlice { .. }
-        | Op::ResizeNearest { .. }
-        | Op::Pool2d { kind: PoolKind::Max, .. } => true,
-        Op::Pad { value, .. } => *value == 0.0,
-        Op::Conv2d { .. }
-        | Op::DepthwiseConv2d { .. }
-        | Op::FullyConnected { .. }
-        | Op::Binary { .. }
-        | Op::Pool2d { kind: PoolKind::Average { .. }, .. }
-        | Op::Reduce { .. }
-        | Op::Softmax { .. }
-        | Op::Concatenation { .. }
-        | Op::Clamp { .. }
-        | Op::Unary { .. }
-        | Op::PRelu
-        | Op::Quantize
-        | Op::Dequantize
-        | Op::ResizeBilinear { .. }
-        | Op::ArgMax { .. }
-        | Op::BatchMatMul { .. }
-        | Op::Gather { .. }
-        | Op::Cast { .. } => false,
-    }
+/// Whether the node only moves elements of its one operand.
+fn moves(graph: &Graph, n: usize) -> bool {
+    graph.nodes[n].op.keeps_levels() && graph.nodes[n].inputs.len() == 1
 }
 
 /// `Dequantize -> move` becomes `move -> Dequantize`.
 fn sink_dequantize(graph: &mut Graph, n: usize) -> Option<()> {
-    if !moves(&graph.nodes[n].op) {
+    if !moves(graph, n) {
         return None;
     }
     let q = dequantized(graph, graph.nodes[n].inputs[0]?)?;
@@ -173,7 +148,10 @@ fn lift_quantize(graph: &mut Graph, n: usize) -> Option<()> {
         return None;
     }
     let (x, y) = (graph.nodes[n].inputs[0]?, graph.nodes[n].outputs[0]);
-    let mover = graph.nodes.iter().position(|m| m.outputs.contains(&x) && moves(&m.op))?;
+    let mover = graph.nodes.iter().position(|m| m.outputs.contains(&x))?;
+    if !moves(graph, mover) {
+        return None;
+    }
     only_reader(graph, &graph.uses(), x)?;
     let source = graph.nodes[mover].inputs[0]?;
     if graph.tensors[source].dtype != Dtype::F32 || graph.tensors[source].is_constant() {

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use samara_runtime::Dtype;
+
 use super::constant::Constant;
 use super::proto::{AttributeProto, NodeProto, attribute_type};
 use crate::error::{Error, Result};
-use crate::ir::{Graph, Node, Op, Tensor, TensorId};
+use crate::ir::{Graph, Node, Op, Quant, Tensor, TensorId};
 
 /// What a name of the model stands for.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ impl From<Constant> for Value {
 pub(super) struct Builder {
     /// What has been built.
     pub(super) graph: Graph,
+    /// Whether some int16 tensors are the model's uint16 ones less 32768.
+    pub(super) unsigned16: bool,
 }
 
 impl Builder {
@@ -51,8 +55,24 @@ impl Builder {
         inputs: &[Option<TensorId>],
     ) -> Result<TensorId> {
         let tensors = inputs.iter().map(|i| i.map(|i| &self.graph.tensors[i])).collect();
-        let output = crate::lower::infer(&op, tensors)?;
+        let mut output = crate::lower::infer(&op, tensors)?;
+        output.quant = self.inherited(&op, inputs, &output);
         Ok(self.push_as(name, op, inputs, output))
+    }
+
+    /// What the output's levels mean where the operator only moves those of its inputs.
+    fn inherited(&self, op: &Op, inputs: &[Option<TensorId>], output: &Tensor) -> Option<Quant> {
+        if !matches!(output.dtype, Dtype::I8 | Dtype::U8 | Dtype::I16) {
+            return None;
+        }
+        let quant = |t: &Option<TensorId>| self.graph.tensors[(*t)?].quant.as_ref();
+        let first = inputs.first().and_then(quant)?;
+        let same = match op {
+            Op::Concatenation { .. } => inputs.iter().all(|t| quant(t) == Some(first)),
+            Op::Pad { .. } => true,
+            op => op.keeps_levels(),
+        };
+        same.then(|| first.clone())
     }
 
     /// Appends a node whose output's type is known.
@@ -71,7 +91,7 @@ impl Builder {
 
     /// A float constant.
     pub(super) fn floats(&mut self, name: &str, dims: Vec<usize>, values: &[f32]) -> TensorId {
-        self.graph.add(Tensor::constant(name, samara_runtime::Dtype::F32, dims, values))
+        self.graph.add(Tensor::constant(name, Dtype::F32, dims, values))
     }
 
     /// Same elements in another shape; no node where the shape is already that.

@@ -15,6 +15,8 @@ pub(super) struct Constant {
     pub(super) dims: Vec<usize>,
     /// Elements in row-major order.
     pub(super) data: Data,
+    /// The schema's element type, which says more than the graph's: uint16, int4.
+    pub(super) kind: i32,
     /// Parameters of the integers that a float constant was dequantized from.
     pub(super) grid: Option<Quant>,
 }
@@ -29,14 +31,19 @@ pub(super) enum Data {
 }
 
 impl Constant {
+    /// As many elements as the dimensions ask for, on no grid.
+    pub(super) fn new(dtype: Dtype, dims: Vec<usize>, data: Data) -> Self {
+        Constant { dtype, dims, data, kind: schema_type(dtype), grid: None }
+    }
+
     /// An int64 vector, as shape arithmetic has them.
     pub(super) fn ints(dims: Vec<usize>, values: Vec<i64>) -> Self {
-        Constant { dtype: Dtype::I32, dims, data: Data::Int(values), grid: None }
+        Constant::new(Dtype::I32, dims, Data::Int(values))
     }
 
     /// Floats.
     pub(super) fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
-        Constant { dtype: Dtype::F32, dims, data: Data::Float(values), grid: None }
+        Constant::new(Dtype::F32, dims, Data::Float(values))
     }
 
     /// Reads an initializer or a tensor attribute.
@@ -86,9 +93,14 @@ impl Constant {
             INT8 => (Dtype::I8, integers(t, |b| i8::from_le_bytes(b).into())?),
             UINT8 => (Dtype::U8, integers(t, |b| u8::from_le_bytes(b).into())?),
             BOOL => (Dtype::Bool, integers(t, |[b]: [u8; 1]| (b != 0).into())?),
+            // Wider types hold the levels of narrower ones.
+            INT4 => (Dtype::I8, packed::<4>(t, count, true)?),
+            UINT4 => (Dtype::U8, packed::<4>(t, count, false)?),
+            INT2 => (Dtype::I8, packed::<2>(t, count, true)?),
+            UINT2 => (Dtype::U8, packed::<2>(t, count, false)?),
             other => return Err(Error::invalid(format!("element type {} is not supported", name(other)))),
         };
-        let constant = Constant { dtype, dims, data, grid: None };
+        let constant = Constant { dtype, dims, data, kind: t.data_type, grid: None };
         let got = constant.len();
         if got != count {
             let dims = &constant.dims;
@@ -143,11 +155,7 @@ impl Constant {
             Data::Float(v) => Data::Float(source.map(|i| v[i]).collect()),
             Data::Int(v) => Data::Int(source.map(|i| v[i]).collect()),
         };
-        Constant { dims, data, ..self.clone_header() }
-    }
-
-    fn clone_header(&self) -> Constant {
-        Constant { dtype: self.dtype, dims: Vec::new(), data: Data::Int(Vec::new()), grid: self.grid.clone() }
+        Constant { dims, data, grid: self.grid.clone(), ..*self }
     }
 
     /// Output axis `k` is axis `permutation[k]`.
@@ -166,7 +174,7 @@ impl Constant {
     /// Same elements in another shape; only a per-tensor grid survives.
     pub(super) fn reshape(&self, dims: Vec<usize>) -> Constant {
         let grid = self.grid.clone().filter(|g| g.scale.len() == 1);
-        Constant { dtype: self.dtype, dims, data: self.data.clone(), grid }
+        Constant { dims, data: self.data.clone(), grid, ..*self }
     }
 
     /// As a tensor of the graph; refuses integers outside the graph's type, and empty constants.
@@ -235,7 +243,63 @@ fn raw<T: Copy, const N: usize>(t: &TensorProto, typed: &[T], read: impl Fn([u8;
 /// Integers of up to 32 bits, which share one typed field.
 fn integers<const N: usize>(t: &TensorProto, read: impl Fn([u8; N]) -> i64) -> Result<Data> {
     let typed: Vec<i64> = t.int32_data.iter().map(|&v| v.into()).collect();
+    if let (Some((lo, hi)), true) = (bounds(t.data_type), t.raw_data.is_empty())
+        && let Some(v) = typed.iter().find(|v| !(lo..=hi).contains(v))
+    {
+        let cause = format!("it holds {v}, outside of {}", data_type::name(t.data_type));
+        return Err(Error::invalid(cause));
+    }
     Ok(Data::Int(raw(t, &typed, read)?))
+}
+
+/// Integers of `BITS` bits, the first of a byte in its lowest bits; each value of the typed field is one byte.
+fn packed<const BITS: u32>(t: &TensorProto, count: usize, signed: bool) -> Result<Data> {
+    let typed: Vec<u8> = t.int32_data.iter().map(|&v| v as u8).collect();
+    let bytes = raw(t, &typed, |[b]: [u8; 1]| b)?;
+    let per_byte = (8 / BITS) as usize;
+    if bytes.len() != count.div_ceil(per_byte) {
+        let (got, name) = (bytes.len(), data_type::name(t.data_type));
+        return Err(Error::invalid(format!("{got} bytes do not hold {count} elements of {name}")));
+    }
+    let element = |k: usize| {
+        let bits = i64::from(bytes[k / per_byte] >> (k % per_byte) as u32 * BITS) & ((1 << BITS) - 1);
+        if signed && bits >> (BITS - 1) == 1 { bits - (1 << BITS) } else { bits }
+    };
+    Ok(Data::Int((0..count).map(element).collect()))
+}
+
+/// Least and greatest value of the schema's integer types of up to 16 bits, as quantization uses them; `None`
+/// for other types.
+pub(super) fn bounds(kind: i32) -> Option<(i64, i64)> {
+    use data_type::*;
+    let (bits, signed) = match kind {
+        INT2 => (2, true),
+        UINT2 => (2, false),
+        INT4 => (4, true),
+        UINT4 => (4, false),
+        INT8 => (8, true),
+        UINT8 => (8, false),
+        INT16 => (16, true),
+        UINT16 => (16, false),
+        _ => return None,
+    };
+    Some(if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) })
+}
+
+/// The schema's name for a type of the graph.
+fn schema_type(dtype: Dtype) -> i32 {
+    use data_type::*;
+    match dtype {
+        Dtype::F32 => FLOAT,
+        Dtype::F16 => FLOAT16,
+        Dtype::I4 => INT4,
+        Dtype::U4 => UINT4,
+        Dtype::I8 => INT8,
+        Dtype::U8 => UINT8,
+        Dtype::I16 => INT16,
+        Dtype::I32 | Dtype::I64 => INT64,
+        Dtype::Bool => BOOL,
+    }
 }
 
 /// Half floats in the typed field: the low 16 bits of each value.

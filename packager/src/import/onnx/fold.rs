@@ -8,7 +8,6 @@ use super::builder::{Builder, Call, Value, axis};
 use super::constant::{Constant, Data};
 use super::ops::shape::{self, Ranges};
 use crate::error::{Error, Result};
-use crate::ir::Quant;
 
 /// Most elements of a folded arithmetic result.
 const MAX_ELEMENTS: usize = 1 << 16;
@@ -136,7 +135,7 @@ pub(super) fn concat(_: &Builder, call: &Call<'_>) -> Folded {
             Data::Int(interleave(&parts.ok_or_else(|| Error::invalid("its inputs differ in type"))?, outer))
         }
     };
-    one(Constant { dtype: first.dtype, dims, data, grid: None })
+    one(Constant::new(first.dtype, dims, data))
 }
 
 fn interleave<T: Copy>(parts: &[(Vec<T>, usize)], outer: usize) -> Vec<T> {
@@ -193,7 +192,7 @@ pub(super) fn where_(_: &Builder, call: &Call<'_>) -> Folded {
         }
         _ => return Err(Error::invalid("its inputs differ in type")),
     };
-    one(Constant { dtype: x.dtype, dims, data, grid: None })
+    one(Constant::new(x.dtype, dims, data))
 }
 
 /// Range.
@@ -249,7 +248,7 @@ pub(super) fn cast(_: &Builder, call: &Call<'_>) -> Folded {
         (Data::Float(v), _) => Data::Int(v.iter().map(|&f| f as i64).collect()),
         (Data::Int(v), _) => Data::Int(v.clone()),
     };
-    one(Constant { dtype: to, dims: x.dims.clone(), data, grid: None })
+    one(Constant::new(to, x.dims.clone(), data))
 }
 
 /// Unary arithmetic on small constants.
@@ -278,7 +277,7 @@ pub(super) fn unary(_: &Builder, call: &Call<'_>) -> Folded {
             Data::Int(v.iter().map(|&x| f(x)).collect::<Option<_>>().ok_or_else(overflow)?)
         }
     };
-    one(Constant { dtype: x.dtype, dims: x.dims.clone(), data, grid: None })
+    one(Constant::new(x.dtype, x.dims.clone(), data))
 }
 
 /// Binary arithmetic and comparisons on small constants, with broadcasting.
@@ -338,23 +337,11 @@ pub(super) fn binary(_: &Builder, call: &Call<'_>) -> Folded {
         }
         _ => return Err(Error::invalid("its inputs differ in type")),
     };
-    one(Constant { dtype, dims, data, grid: None })
+    one(Constant::new(dtype, dims, data))
 }
 
 fn compares(op: &str) -> bool {
     matches!(op, "Equal" | "Greater" | "Less")
-}
-
-/// DequantizeLinear of a constant: floats that remember the integers' grid.
-pub(super) fn dequantize(_: &Builder, call: &Call<'_>) -> Folded {
-    let Some(x) = call.constant(0) else { return Ok(None) };
-    let Some(v) = x.as_ints() else { return Err(Error::invalid("its input is not an integer tensor")) };
-    let grid = super::ops::quantize::parameters(call, &x.dims)?;
-    let Quant { scale, zero_point, axis } = &grid;
-    let inner: usize = x.dims.get(axis + 1..).unwrap_or(&[]).iter().product();
-    let at = |k: usize| if scale.len() == 1 { 0 } else { k / inner % scale.len() };
-    let floats = v.iter().enumerate().map(|(k, &q)| (q - i64::from(zero_point[at(k)])) as f32 * scale[at(k)]);
-    one(Constant { grid: Some(grid.clone()), ..Constant::floats(x.dims.clone(), floats.collect()) })
 }
 
 /// Dimensions from int64 values.

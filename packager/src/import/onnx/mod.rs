@@ -9,6 +9,7 @@ mod constant;
 mod fold;
 mod ops;
 mod proto;
+mod qlinear;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use samara_runtime::Dtype;
 use self::builder::{Builder, Call, Value, node_name};
 use self::constant::{Constant, graph_dtype};
 use self::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use self::qlinear::Step;
 use super::Options;
 use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Numeric, Op, Tensor};
@@ -32,6 +34,8 @@ const OLDEST: i64 = 7;
 const NEWEST: i64 = 28;
 /// Most nodes of a model.
 const MAX_NODES: usize = 1 << 16;
+/// The domain of ONNX Runtime's own operators.
+const MICROSOFT: &str = "com.microsoft";
 
 /// Reads a model and calls the graph `name`. Errors list every node that cannot be imported.
 pub fn load(bytes: &[u8], name: &str, options: &Options) -> Result<Graph> {
@@ -50,8 +54,9 @@ pub fn load(bytes: &[u8], name: &str, options: &Options) -> Result<Graph> {
     if graph.node.len() > MAX_NODES {
         return Err(Error::invalid(format!("the model has more than {MAX_NODES} nodes")));
     }
-    refuse_unknown(graph)?;
-    Import::new(graph, opset, name, options)?.run()
+    let steps = qlinear::expand(&graph.node)?;
+    refuse_unknown(&steps)?;
+    Import::new(graph, &steps, opset, name, options)?.run()
 }
 
 fn is_default(domain: &str) -> bool {
@@ -59,36 +64,46 @@ fn is_default(domain: &str) -> bool {
 }
 
 /// One message with every operator that has no entry, before anything else is looked at.
-fn refuse_unknown(graph: &GraphProto) -> Result<()> {
-    let unknown = |n: &&NodeProto| !is_default(&n.domain) || registry::find(&n.op_type).is_none();
-    let list: Vec<String> = graph
-        .node
-        .iter()
-        .filter(unknown)
-        .map(|n| {
-            let domain = if is_default(&n.domain) { String::new() } else { format!("{}.", n.domain) };
-            format!("{domain}{} at '{}'", n.op_type, node_name(n))
-        })
-        .collect();
+fn refuse_unknown(steps: &[Step]) -> Result<()> {
+    let unknown = |n: &&NodeProto| registry::find(&n.op_type, &n.domain).is_none();
+    let list: Vec<&NodeProto> = steps.iter().map(|(n, _)| n).filter(unknown).collect();
     if list.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid(format!("{} unsupported operators: {}", list.len(), list.join(", "))))
+    let place = |n: &&NodeProto| {
+        let domain = if is_default(&n.domain) { String::new() } else { format!("{}.", n.domain) };
+        format!("{domain}{} at '{}'", n.op_type, node_name(n))
+    };
+    let places: Vec<String> = list.iter().map(place).collect();
+    let error = Error::invalid(format!("{} unsupported operators: {}", list.len(), places.join(", ")));
+    // Scales that a run chooses, or sums that have none, leave nothing to keep.
+    let dynamic = ["DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"];
+    if list.iter().any(|n| dynamic.contains(&&n.op_type[..])) {
+        return Err(error.remedy("quantize the model statically, with scales in the file"));
+    }
+    Err(error)
 }
 
 struct Import<'m> {
     source: &'m GraphProto,
+    steps: &'m [Step],
     opset: i64,
     builder: Builder,
     values: HashMap<&'m str, Value>,
 }
 
 impl<'m> Import<'m> {
-    fn new(source: &'m GraphProto, opset: i64, name: &str, options: &Options) -> Result<Self> {
-        let quantized = source.node.iter().any(|n| n.op_type == "QuantizeLinear");
+    fn new(
+        source: &'m GraphProto,
+        steps: &'m [Step],
+        opset: i64,
+        name: &str,
+        options: &Options,
+    ) -> Result<Self> {
+        let quantized = steps.iter().any(|(n, _)| n.op_type == "QuantizeLinear");
         let numeric = if quantized { Numeric::Onnx } else { Numeric::Single };
-        let builder = Builder { graph: Graph::new(name, numeric) };
-        let mut import = Import { source, opset, builder, values: HashMap::new() };
+        let builder = Builder { graph: Graph::new(name, numeric), unsigned16: false };
+        let mut import = Import { source, steps, opset, builder, values: HashMap::new() };
         for t in &source.initializer {
             let constant = Constant::read(t).about(format_args!("initializer '{}'", t.name))?;
             import.values.insert(&t.name, Value::Constant(Rc::new(constant)));
@@ -114,7 +129,7 @@ impl<'m> Import<'m> {
 
     fn run(mut self) -> Result<Graph> {
         let mut errors: Vec<String> = Vec::new();
-        for node in &self.source.node {
+        for (node, opset) in self.steps {
             // A node behind a failed one is not an error of its own.
             let operand = |name: &String| match name.as_str() {
                 "" => Some(None),
@@ -132,7 +147,7 @@ impl<'m> Import<'m> {
                 continue;
             };
             let before = (self.builder.graph.tensors.len(), self.builder.graph.nodes.len());
-            match self.node(node, values) {
+            match self.node(node, opset.unwrap_or(self.opset), values) {
                 Ok(outputs) => self.name_outputs(node, outputs, before),
                 Err(e) => errors
                     .push(e.about(format_args!("node '{}' ({})", node_name(node), node.op_type)).to_string()),
@@ -147,10 +162,10 @@ impl<'m> Import<'m> {
         }
     }
 
-    fn node(&mut self, node: &'m NodeProto, values: Vec<Option<Value>>) -> Result<Vec<Value>> {
-        let entry =
-            registry::find(&node.op_type).ok_or_else(|| Error::invalid("the operator is not supported"))?;
-        let call = Call::new(node, self.opset, values);
+    fn node(&mut self, node: &'m NodeProto, opset: i64, values: Vec<Option<Value>>) -> Result<Vec<Value>> {
+        let entry = registry::find(&node.op_type, &node.domain);
+        let entry = entry.ok_or_else(|| Error::invalid("the operator is not supported"))?;
+        let call = Call::new(node, opset, values);
         if let Some(fold) = entry.fold
             && let Some(outputs) = fold(&self.builder, &call)?
         {

@@ -125,6 +125,10 @@ pub(super) mod data_type {
     pub(in crate::import::onnx) const UINT32: i32 = 12;
     pub(in crate::import::onnx) const UINT64: i32 = 13;
     pub(in crate::import::onnx) const BFLOAT16: i32 = 16;
+    pub(in crate::import::onnx) const UINT4: i32 = 21;
+    pub(in crate::import::onnx) const INT4: i32 = 22;
+    pub(in crate::import::onnx) const UINT2: i32 = 25;
+    pub(in crate::import::onnx) const INT2: i32 = 26;
 
     /// The schema's name of a type.
     pub(in crate::import::onnx) fn name(t: i32) -> String {
@@ -146,6 +150,16 @@ pub(super) mod data_type {
             "complex64",
             "complex128",
             "bfloat16",
+            "float8e4m3fn",
+            "float8e4m3fnuz",
+            "float8e5m2",
+            "float8e5m2fnuz",
+            "uint4",
+            "int4",
+            "float4e2m1",
+            "float8e8m0",
+            "uint2",
+            "int2",
         ];
         let known = usize::try_from(t).ok().and_then(|t| names.get(t));
         known.map_or_else(|| format!("type {t}"), |n| (*n).to_owned())

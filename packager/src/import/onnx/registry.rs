@@ -4,6 +4,7 @@ use super::builder::{Builder, Call, Value};
 use super::constant::Constant;
 use super::fold;
 use super::ops::{conv, elementwise, linear, normalize, quantize, reduce, resize, shape, window};
+use super::{MICROSOFT, is_default};
 use crate::error::Result;
 
 /// Builds the node's part of the graph; returns its outputs.
@@ -45,7 +46,7 @@ pub(super) const TABLE: &[Entry] = &[
     fold("ConstantOfShape", fold::constant_of_shape),
     emit("Conv", conv::conv),
     emit("Cos", elementwise::function),
-    both("DequantizeLinear", quantize::dequantize, fold::dequantize),
+    both("DequantizeLinear", quantize::dequantize, quantize::fold_dequantize),
     both("Div", elementwise::binary, fold::binary),
     emit("Dropout", elementwise::dropout),
     emit("Elu", elementwise::function),
@@ -81,7 +82,7 @@ pub(super) const TABLE: &[Entry] = &[
     emit("PRelu", elementwise::prelu),
     emit("Pad", shape::pad),
     emit("Pow", elementwise::pow),
-    both("QuantizeLinear", quantize::quantize, quantize::fold),
+    both("QuantizeLinear", quantize::quantize, quantize::fold_quantize),
     fold("Range", fold::range),
     emit("Reciprocal", elementwise::function),
     emit("ReduceMax", reduce::reduce),
@@ -111,9 +112,14 @@ pub(super) const TABLE: &[Entry] = &[
     both("Where", shape::where_, fold::where_),
 ];
 
-/// The entry of an operator of the default domain.
-pub(super) fn find(name: &str) -> Option<&'static Entry> {
-    TABLE.iter().find(|e| e.name == name)
+/// Operators that ONNX Runtime has under the same name, for types that the default domain lacked before
+/// operator set 21.
+const ALSO_MICROSOFT: &[&str] = &["DequantizeLinear", "QuantizeLinear"];
+
+/// The entry of an operator.
+pub(super) fn find(name: &str, domain: &str) -> Option<&'static Entry> {
+    let known = is_default(domain) || domain == MICROSOFT && ALSO_MICROSOFT.contains(&name);
+    TABLE.iter().find(|e| known && e.name == name)
 }
 
 #[cfg(test)]

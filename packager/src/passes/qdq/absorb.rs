@@ -1,9 +1,12 @@
 //! One `Dequantize -> op -> Quantize` at a time.
 
 use samara_runtime::Dtype;
+use samara_runtime::ops::io::MAX_INPUTS;
 
-use super::{dequantized, moves};
-use crate::ir::{Binary, Graph, Op, Quant, ReduceKind, Tensor, TensorId};
+use super::dequantized;
+use super::layer::{Layer, Wide};
+use crate::ir::{Binary, Graph, Node, Op, Quant, ReduceKind, Tensor, TensorId};
+use crate::lower::{self, View};
 use crate::passes::rewrite::{insert, only_reader, same_meaning};
 
 /// What an operator asks of its operands' parameters.
@@ -15,6 +18,8 @@ enum Rule {
     Any,
     /// Equal parameters of inputs and output; an input with others is requantized first.
     Equal,
+    /// As `Equal` for operand 0; the others are no levels.
+    First,
     /// As `Equal`, but requantizing first would round twice.
     EqualOrFloat,
     /// Reads levels, makes indices.
@@ -28,33 +33,33 @@ fn rule(op: &Op) -> Rule {
         Op::Conv2d { .. } | Op::FullyConnected { .. } => Rule::Weights { axis: 0 },
         Op::DepthwiseConv2d { .. } => Rule::Weights { axis: 3 },
         Op::Binary { kind: Binary::Add | Binary::Sub | Binary::Mul, .. } => Rule::Any,
-        Op::Binary { kind: Binary::Minimum | Binary::Maximum, .. } => Rule::EqualOrFloat,
+        // The least of rounded numbers is the least number, rounded.
+        Op::Binary { kind: Binary::Minimum | Binary::Maximum, .. } => Rule::Equal,
         Op::Binary { kind: Binary::Div, .. } => Rule::Float,
         Op::Reduce { kind: ReduceKind::Max, .. } => Rule::Equal,
         Op::Reduce { kind: ReduceKind::Mean | ReduceKind::Sum, .. } => Rule::Any,
         Op::Softmax { .. } | Op::Clamp { .. } | Op::Unary { .. } | Op::PRelu | Op::BatchMatMul { .. } => {
             Rule::Any
         }
-        Op::Concatenation { .. } => Rule::Equal,
+        Op::Concatenation { .. } | Op::Pad { .. } => Rule::Equal,
         Op::ResizeBilinear { .. } => Rule::EqualOrFloat,
+        // An average pool rescales; the others only move.
+        Op::Pool2d { .. } if !op.keeps_levels() => Rule::Any,
         Op::Pool2d { .. }
         | Op::Reshape { .. }
-        | Op::Pad { .. }
         | Op::Transpose { .. }
         | Op::StridedSlice { .. }
-        | Op::ResizeNearest { .. } => {
-            // An average pool rescales; the others only move.
-            if moves(op) {
-                Rule::Equal
-            } else if matches!(op, Op::Pool2d { .. }) {
-                Rule::Any
-            } else {
-                Rule::Float
-            }
-        }
+        | Op::ResizeNearest { .. } => Rule::Equal,
+        Op::Gather { .. } => Rule::First,
         Op::ArgMax { .. } => Rule::Indices,
-        Op::Quantize | Op::Dequantize | Op::Gather { .. } | Op::Cast { .. } => Rule::Float,
+        Op::Quantize | Op::Dequantize | Op::Cast { .. } => Rule::Float,
     }
+}
+
+/// What becomes of a node: its operator on its operands.
+struct Plan {
+    op: Op,
+    operands: Vec<Operand>,
 }
 
 /// Makes the node an integer operator where its operands and readers allow.
@@ -78,52 +83,34 @@ pub(super) fn node(graph: &mut Graph, n: usize) -> Option<()> {
     if output.dtype != Dtype::I8 {
         return None;
     }
-    let mut operands = Vec::with_capacity(node.inputs.len());
-    for (i, &input) in node.inputs.iter().enumerate() {
-        operands.push(match (input, rule) {
-            (None, _) => Operand::Absent,
-            (Some(t), Rule::Weights { axis }) if i == 1 => Operand::New(weights(&graph.tensors[t], axis)?),
-            (Some(t), Rule::Weights { .. }) if i == 2 => {
-                let Operand::New(w) = &operands[1] else { return None };
-                let (x, _) = graph.tensors[dequantized(graph, node.inputs[0]?)?].quant.as_ref()?.single()?;
-                Operand::New(bias(&graph.tensors[t], x, w.quant.as_ref()?)?)
-            }
-            (Some(t), _) => match dequantized(graph, t) {
-                Some(q) if graph.tensors[q].dtype == Dtype::I8 => Operand::Is(q),
-                Some(_) => return None,
-                None => Operand::New(constant(&graph.tensors[t], &output, rule)?),
-            },
-        });
-    }
-    if matches!(rule, Rule::Equal | Rule::EqualOrFloat) {
-        for operand in &mut operands {
-            let other = match operand {
-                Operand::Is(q) if !same_meaning(&graph.tensors[*q], &output) => *q,
-                Operand::New(t) if !same_meaning(t, &output) => return None,
-                _ => continue,
-            };
-            if rule == Rule::EqualOrFloat {
-                return None;
-            }
-            *operand = Operand::Requantized(other);
-        }
+    let plan = match rule {
+        Rule::Weights { axis } => layer(graph, &node, axis, &output)?,
+        _ => Plan { op: node.op.clone(), operands: operands(graph, &node, rule, &output)? },
+    };
+    if !accepted(graph, &plan, &output) {
+        return None;
     }
     let mut at = n;
-    let mut inputs = Vec::with_capacity(operands.len());
-    for operand in operands {
+    let mut inputs = Vec::with_capacity(plan.operands.len());
+    for operand in plan.operands {
         inputs.push(match operand {
             Operand::Absent => None,
             Operand::Is(q) => Some(q),
             Operand::New(t) => Some(graph.add(t)),
-            Operand::Requantized(q) => {
+            Operand::Requantized(q, like) => {
                 let name = format!("{}/requantized", graph.tensors[q].name);
-                let like = Tensor { shape: graph.tensors[q].shape.clone(), ..output.clone() };
                 at += 1;
                 Some(insert(graph, at - 1, name, Op::Quantize, vec![Some(q)], like))
+            }
+            Operand::Repeated(q, wide) => {
+                let (repeated, made) = wide.repeat(graph, at, q);
+                at += made;
+                Some(repeated)
             }
         });
     }
     let reader = reader + (at - n);
+    graph.nodes[at].op = plan.op;
     (graph.nodes[at].inputs, graph.nodes[at].outputs) = (inputs, vec![result]);
     graph.nodes.remove(reader);
     Some(())
@@ -133,58 +120,114 @@ enum Operand {
     Absent,
     Is(TensorId),
     New(Tensor),
-    Requantized(TensorId),
+    /// The tensor with other parameters.
+    Requantized(TensorId, Tensor),
+    /// The tensor repeated along its channels.
+    Repeated(TensorId, Box<Wide>),
 }
 
-/// Weights on a grid as int8 with zero point 0; whatever zero point and type they had, it is their reals that
-/// must fit.
-fn weights(t: &Tensor, axis: usize) -> Option<Tensor> {
-    let (values, grid) = (t.f32s()?, t.quant.as_ref()?);
-    if grid.scale.len() > 1 && grid.axis != axis {
+/// Input, weights and bias of a layer.
+fn layer(graph: &Graph, node: &Node, axis: usize, output: &Tensor) -> Option<Plan> {
+    let q = dequantized(graph, node.inputs[0]?)?;
+    let x = &graph.tensors[q];
+    if x.dtype != output.dtype {
         return None;
     }
-    let inner: usize = t.shape.get(axis + 1..)?.iter().product();
-    let channels = *t.shape.get(axis)?;
-    let level = |(k, &v): (usize, &f32)| {
-        let q = libm::rint(v as f64 / grid.scale_at(k / inner % channels) as f64);
-        (-128.0..=127.0).contains(&q).then_some(q as i8)
-    };
-    let levels: Vec<i8> = values.iter().enumerate().map(level).collect::<Option<_>>()?;
-    let quant = Quant { scale: grid.scale.clone(), zero_point: vec![0; grid.scale.len()], axis };
-    Some(Tensor::constant(t.name.clone(), Dtype::I8, t.shape.clone(), &levels).quantized(quant))
+    let layer = Layer::new(x, graph.input(node, 1)?, graph.input(node, 2), axis, output)?;
+    let bias = || layer.bias.clone().map_or(Operand::Absent, Operand::New);
+    if layer.parts() == 1 {
+        let operands = vec![Operand::Is(q), Operand::New(layer.weights()), bias()];
+        return Some(Plan { op: node.op.clone(), operands });
+    }
+    let wide = layer.widened(&node.op, x)?;
+    let (op, weights) = (wide.op.clone(), wide.weights.clone());
+    Some(Plan { op, operands: vec![Operand::Repeated(q, Box::new(wide)), Operand::New(weights), bias()] })
 }
 
-/// A bias on the grid of the products: input scale times weight scale.
-fn bias(t: &Tensor, input_scale: f32, weights: &Quant) -> Option<Tensor> {
-    let values = t.f32s()?;
-    let scale: Vec<f32> = (0..values.len()).map(|c| input_scale * weights.scale_at(c)).collect();
-    let level = |(c, &v): (usize, &f32)| {
-        let q = libm::rint(v as f64 / (input_scale as f64 * weights.scale_at(c) as f64));
-        (q.abs() < (1u32 << 31) as f64).then_some(q as i32)
+/// The operands of an operator without weights.
+fn operands(graph: &Graph, node: &Node, rule: Rule, output: &Tensor) -> Option<Vec<Operand>> {
+    let equal = matches!(rule, Rule::Equal | Rule::EqualOrFloat | Rule::First);
+    let mut operands = Vec::with_capacity(node.inputs.len());
+    for (i, &input) in node.inputs.iter().enumerate() {
+        let Some(t) = input else {
+            operands.push(Operand::Absent);
+            continue;
+        };
+        if rule == Rule::First && i > 0 {
+            operands.push(Operand::Is(t));
+            continue;
+        }
+        let Some(q) = dequantized(graph, t) else {
+            let made = constant(&graph.tensors[t], output, equal)?;
+            operands.push(Operand::New(made));
+            continue;
+        };
+        let source = &graph.tensors[q];
+        let fits = source.dtype == output.dtype && (!equal || same_meaning(source, output));
+        operands.push(match rule {
+            _ if fits => Operand::Is(q),
+            Rule::Equal | Rule::First => {
+                Operand::Requantized(q, Tensor { shape: source.shape.clone(), ..output.clone() })
+            }
+            _ => return None,
+        });
+    }
+    Some(operands)
+}
+
+/// Whether the runtime has the integer operator. Only what [`crate::passes::LEGALIZE`] changes is forgiven.
+fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
+    let op = match plan.op {
+        Op::Softmax { beta, .. } => Op::Softmax { axis: output.shape.len().saturating_sub(1), beta },
+        ref op => op.clone(),
     };
-    let levels: Vec<i32> = values.iter().enumerate().map(level).collect::<Option<_>>()?;
-    let quant = Quant { zero_point: vec![0; scale.len()], scale, axis: 0 };
-    Some(Tensor::constant(t.name.clone(), Dtype::I32, t.shape.clone(), &levels).quantized(quant))
+    let stand_in = |operand: &Operand| match operand {
+        Operand::Absent => None,
+        Operand::Is(q) => Some(graph.tensors[*q].clone()),
+        Operand::New(t) | Operand::Requantized(_, t) => Some(t.clone()),
+        Operand::Repeated(q, wide) => {
+            let mut t = graph.tensors[*q].clone();
+            *t.shape.last_mut()? *= wide.parts();
+            Some(t)
+        }
+    };
+    let tensors: Vec<Option<Tensor>> = plan.operands.iter().take(MAX_INPUTS).map(stand_in).collect();
+    let inputs: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
+    let Ok(inferred) = lower::infer(&op, inputs.clone()) else { return false };
+    let Ok(step) = lower::lower(&View { op: &op, inputs: &inputs, output, numeric: graph.numeric }) else {
+        return false;
+    };
+    let kernel = |dtype| {
+        lower::definition(step.code).is_ok_and(|d| d.select(step.kernel, dtype, step.rounding, true).is_ok())
+    };
+    inferred.dtype == output.dtype && inputs[0].is_some_and(|x| kernel(x.dtype))
 }
 
 /// A constant operand on its own grid as int8; where parameters must be equal, on the output's.
-fn constant(t: &Tensor, output: &Tensor, rule: Rule) -> Option<Tensor> {
+fn constant(t: &Tensor, output: &Tensor, equal: bool) -> Option<Tensor> {
     let values = t.f32s()?;
-    let (scale, zero_point) = t.quant.as_ref()?.single()?;
-    let quant = match rule {
-        Rule::Equal | Rule::EqualOrFloat => output.quant.clone()?,
+    let quant = match t.quant.as_ref().map(Quant::single) {
+        _ if equal => output.quant.clone()?,
         // int8 levels of the same reals: a uint8 zero point moves with its levels.
-        _ if (-128..=127).contains(&zero_point) && fits(&values, scale, zero_point) => {
-            Quant::per_tensor(scale, zero_point)
+        Some(Some((scale, zero_point))) => {
+            let whole = (-128..=127).contains(&zero_point) && fits(&values, scale, zero_point);
+            Quant::per_tensor(scale, if whole { zero_point } else { zero_point - 128 })
         }
-        _ => Quant::per_tensor(scale, zero_point - 128),
+        Some(None) => return None,
+        // One number is level 1 or -1 of its own scale.
+        None => {
+            let scale = libm::fabsf(*values.first()?);
+            let uniform = values.iter().all(|&v| libm::fabsf(v) == scale);
+            Quant::per_tensor(Some(scale).filter(|s| uniform && s.is_normal())?, 0)
+        }
     };
     let (s, z) = quant.single()?;
     let level = |&v: &f32| {
         let q = libm::rint(v as f64 / s as f64) + z as f64;
-        let exact = (q - z as f64) * s as f64;
-        ((-128.0..=127.0).contains(&q) && (exact - v as f64).abs() <= 1e-6 * (1.0 + v.abs() as f64))
-            .then_some(q as i8)
+        let on_grid = libm::fabs((q - z as f64) * s as f64 - v as f64) <= 1e-3 * s as f64;
+        let exact = on_grid && (-128.0..=127.0).contains(&q);
+        // Where the result is requantized element by element, so are constants in it.
+        (exact || equal).then_some(q.clamp(-128.0, 127.0) as i8)
     };
     let levels: Vec<i8> = values.iter().map(level).collect::<Option<_>>()?;
     Some(Tensor::constant(t.name.clone(), Dtype::I8, t.shape.clone(), &levels).quantized(quant))

@@ -6,7 +6,8 @@ use super::one;
 use super::shape::join;
 use crate::error::{Error, Result};
 use crate::import::onnx::builder::{Builder, Call, Value, axes, axis};
-use crate::ir::{Op, TensorId};
+use crate::import::onnx::proto::data_type;
+use crate::ir::{Op, Quant, Tensor, TensorId};
 
 /// What Slice takes: `begin + k * stride` for `k < size`, per axis.
 #[derive(Clone, Debug)]
@@ -208,9 +209,24 @@ pub(crate) fn pad(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     if before.iter().chain(&after).all(|&n| n == 0) {
         return one(x);
     }
-    let dtype = b.graph.tensors[x].dtype;
-    if dtype != Dtype::F32 && value != 0.0 {
-        return Err(Error::invalid(format!("padding {} with {value} is not supported", dtype.name())));
-    }
+    let Tensor { dtype, quant, .. } = &b.graph.tensors[x];
+    let value = match quant.as_ref().and_then(Quant::single) {
+        // The model pads with a level, the graph with a real.
+        Some((scale, zero_point)) if *dtype != Dtype::F32 => {
+            let shift = match call.constant(2).map(|c| c.kind) {
+                Some(data_type::UINT16) => 32768.0,
+                None if *dtype == Dtype::I16 && b.unsigned16 => {
+                    return Err(Error::invalid("whether its input is int16 or uint16 is not known")
+                        .remedy("give it a value, whose type says so"));
+                }
+                _ => 0.0,
+            };
+            (value - shift - zero_point as f32) * scale
+        }
+        _ if *dtype != Dtype::F32 && value != 0.0 => {
+            return Err(Error::invalid(format!("padding {} with {value} is not supported", dtype.name())));
+        }
+        _ => value,
+    };
     one(b.push(&call.name, Op::Pad { before, after, value }, &[x])?)
 }
