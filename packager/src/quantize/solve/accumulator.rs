@@ -35,6 +35,11 @@ impl Accumulator {
         Ok(Accumulator { input_scale: scale as f64, reach, limit, bias_limit: limit / 2 })
     }
 
+    /// The greatest magnitude of a bias level.
+    pub fn bias_limit(&self) -> i64 {
+        self.bias_limit
+    }
+
     /// A bias as a level at input scale times weight scale, to nearest; beyond [`i64`] it saturates.
     pub fn bias_level(&self, bias: f32, scale: f32) -> i64 {
         libm::rint(bias as f64 / (self.input_scale * scale as f64)) as i64
