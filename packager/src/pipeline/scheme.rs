@@ -1,7 +1,7 @@
 //! From what the user asked for to number formats, and from formats and data to an integer graph.
 
 use super::auto::{self, Auto};
-use super::tune::{self, Trial, Tuned, Tuning};
+use super::tune::{self, Trial, Tuned};
 use super::{Base, Evaluator, Options};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};

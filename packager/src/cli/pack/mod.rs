@@ -39,7 +39,8 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     };
     let scoring = Scoring::new(&args, &source)?;
     let progress = output.progress("calibrating", 0);
-    let watched = samples.as_ref().map(|data| Watched { data, tick: &|| progress.inc(1) });
+    let tick = || progress.inc(1);
+    let watched = samples.as_ref().map(|data| Watched { data, tick: &tick });
     let digest = samples.as_ref().map(Samples::digest).transpose()?;
     let options = Options {
         calibration: watched.as_ref().map(|w| w as &dyn Dataset),
@@ -114,7 +115,6 @@ fn summary(packed: &Packed, evaluation: Option<&crate::evaluate::Evaluation>) ->
     report["float_operators"] = json!(packed.float_operators());
     if let Some(recipe) = &packed.account.recipe {
         report["recipe"] = recipe.json();
-        report["bits_per_weight"] = json!(crate::quantize::bits_per_weight(&packed.graph));
     }
     if !packed.account.trials.is_empty() {
         let trial = |t: &pipeline::Trial| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::Args;
 use crate::compare::compare;
 use crate::data::samples::Samples;
-use crate::data::{self};
+use crate::data;
 use crate::error::{About, Error, Result};
 use crate::evaluate::{self, Evaluation, Metric, Truth};
 use crate::files::{self, AlignedBytes};
@@ -53,7 +53,7 @@ impl Scoring {
         let bundle = AlignedBytes::new(&packed.bytes);
         if let Some(command) = &self.command {
             let (outcome, samples) =
-                evaluate::evaluate_with(&packed.source, &bundle, samples.iter(), command)?;
+                evaluate::external::evaluate_with(&packed.source, &bundle, samples.iter(), command)?;
             return Ok(Some(Evaluation { samples, outcomes: vec![outcome], classes: None }));
         }
         evaluate::evaluate(&packed.source, &bundle, samples.iter(), truth, &[self.metric]).map(Some)
