@@ -11,7 +11,7 @@ mod prepare;
 mod recipe;
 mod weights;
 
-pub use calibrate::{Range, Ranges, calibrate};
+pub use calibrate::{Bin, Levels, Observations, Observe, Observer, Range, Ranges, calibrate, observe};
 pub use parameters::from_range;
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
