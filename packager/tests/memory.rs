@@ -136,7 +136,7 @@ fn memory_does_not_follow_the_size_of_the_file() {
         }
         let bytes = std::fs::metadata(&path).unwrap().len();
         assert!(count < large || method == Some(CompressionMethod::Deflated) || bytes > 100 << 20);
-        let unpacked = count * WIDE * 4 >> 10;
+        let unpacked = (count * WIDE * 4) >> 10;
         let what = format!("{name} of {} KiB, {unpacked} KiB unpacked", bytes >> 10);
         peaks.push((what, peak(&model, &path)));
         std::fs::remove_file(path).unwrap();
