@@ -75,8 +75,6 @@ pub enum RangeMethod {
     Percentile(f32),
     /// The range whose rounding and clipping add the least squared error.
     Mse,
-    /// The range whose levels lose the least information (Kullback-Leibler divergence).
-    Entropy,
 }
 
 impl RangeMethod {
@@ -86,7 +84,6 @@ impl RangeMethod {
             RangeMethod::MinMax => "min-max".into(),
             RangeMethod::Percentile(percent) => format!("percentile={percent}"),
             RangeMethod::Mse => "mse".into(),
-            RangeMethod::Entropy => "entropy".into(),
         }
     }
 }

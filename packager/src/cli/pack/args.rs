@@ -62,8 +62,8 @@ pub(super) struct Quantization {
     /// How integer steps of a model quantized here round.
     #[arg(long, value_enum, default_value = "single")]
     pub(super) numeric: Rounding,
-    /// How ranges follow from the calibration data: min-max, percentile=99.99, mse, entropy, or auto: what
-    /// loses least on that data.
+    /// How ranges follow from the calibration data: min-max, percentile=99.99, mse, or auto: what loses
+    /// least on that data.
     #[arg(long, value_name = "METHOD", default_value = "auto", value_parser = units::range)]
     pub(super) range: Choice<RangeMethod>,
     /// Scale channels of neighbouring layers to like ranges first.

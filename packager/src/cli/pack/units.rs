@@ -63,14 +63,13 @@ pub(super) fn drop(text: &str) -> Parsed<f64> {
     number.ok_or_else(|| "must be points of the metric, 0 or more".into())
 }
 
-/// `min-max`, `percentile=99.99`, `mse`, `entropy`, `auto`.
+/// `min-max`, `percentile=99.99`, `mse`, `auto`.
 pub(super) fn range(text: &str) -> Parsed<Choice<RangeMethod>> {
     let method = match text.split_once('=') {
         None if text == "auto" => return Ok(Choice::Auto),
         None if text == "min-max" => Some(RangeMethod::MinMax),
         None if text == "percentile" => Some(RangeMethod::Percentile(99.99)),
         None if text == "mse" => Some(RangeMethod::Mse),
-        None if text == "entropy" => Some(RangeMethod::Entropy),
         Some(("percentile", percent)) => {
             let percent = percent.parse::<f32>().ok().filter(|p| (50.0..=100.0).contains(p));
             percent.map(RangeMethod::Percentile)
@@ -78,7 +77,7 @@ pub(super) fn range(text: &str) -> Parsed<Choice<RangeMethod>> {
         _ => None,
     };
     let method = method.map(Choice::Is);
-    method.ok_or_else(|| "is min-max, percentile=P with P from 50 to 100, mse, entropy or auto".into())
+    method.ok_or_else(|| "is min-max, percentile=P with P from 50 to 100, mse or auto".into())
 }
 
 /// `nearest`, `optimized`, `auto`.

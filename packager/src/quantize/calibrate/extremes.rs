@@ -32,19 +32,27 @@ impl Extremes {
             for ((lo, hi), &x) in self.lo.iter_mut().zip(&mut self.hi).zip(block) {
                 *lo = if x < *lo { x } else { *lo };
                 *hi = if x > *hi { x } else { *hi };
-                // False for NaN, too.
-                strange |= u32::from(!(x.abs() <= f32::MAX));
+                strange |= u32::from(!x.is_finite());
             }
         }
         let mut whole = Range::EMPTY;
         let rows = self.lo.chunks_exact(self.channels.len()).zip(self.hi.chunks_exact(self.channels.len()));
         for (lo, hi) in rows {
             for (channel, (&lo, &hi)) in self.channels.iter_mut().zip(lo.iter().zip(hi)) {
-                *channel = channel.with(Range { lo, hi });
-                whole = whole.with(Range { lo, hi });
+                // Without a sign of zero, which of two zeros came first would show.
+                let range = Range { lo: lo + 0.0, hi: hi + 0.0 };
+                *channel = channel.with(range);
+                whole = whole.with(range);
             }
         }
         (strange == 0, whole)
+    }
+
+    /// Covers what another of as many channels has seen, too.
+    pub(super) fn merge(&mut self, other: &Extremes) {
+        for (channel, &more) in self.channels.iter_mut().zip(&other.channels) {
+            *channel = channel.with(more);
+        }
     }
 
     pub(super) fn channels(&self) -> &[Range] {
@@ -75,6 +83,16 @@ mod tests {
                     assert_eq!(range, Range::of(&own), "channel {c} of {channels}, {rows} rows");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn zeros_have_no_sign() {
+        for values in [[0.0, -0.0], [-0.0, 0.0], [-0.0, -0.0]] {
+            let mut extremes = Extremes::new(2);
+            let (_, Range { lo, hi }) = extremes.add(&values);
+            let all = extremes.channels().iter().flat_map(|r| [r.lo, r.hi]).chain([lo, hi]);
+            assert!(all.into_iter().all(f32::is_sign_positive));
         }
     }
 

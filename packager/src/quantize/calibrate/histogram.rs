@@ -53,6 +53,16 @@ impl Histogram {
         }
     }
 
+    /// Adds all that another holds.
+    pub(super) fn merge(&mut self, other: &Histogram) {
+        self.cover(self.range.with(other.range));
+        self.zeros += other.zeros;
+        if let (Some(wide), Some(narrow)) = (self.exponent, other.exponent) {
+            // The least width for both ranges is no less than that for one.
+            pour(&other.counts, span(other.range, narrow), &mut self.counts, wide - narrow);
+        }
+    }
+
     /// Values that are zero.
     pub(super) fn zeros(&self) -> u64 {
         self.zeros
@@ -95,35 +105,19 @@ impl Histogram {
         }
         if let Some(old) = self.exponent.filter(|&old| old < e) {
             let mut merged = vec![0; BINS];
-            let (first, last) = span(before, old);
-            for i in first..=last {
-                if let (Some(into), Some(count)) =
-                    (merged.get_mut(slot(i >> (e - old).min(63))), self.counts.get(slot(i)))
-                {
-                    *into += count;
-                }
-            }
+            pour(&self.counts, span(before, old), &mut merged, e - old);
             self.counts = merged;
         }
         self.exponent = Some(e);
     }
+}
 
-    /// Counts of magnitudes from zero on, zeros included, and the width of their bins; empty without values.
-    pub(super) fn magnitudes(&self) -> (f64, Vec<u64>) {
-        let Some(e) = self.exponent else { return (0.0, Vec::new()) };
-        let (first, last) = span(self.range, e);
-        let mut folded = vec![0; (last + 1).max(-first) as usize];
-        for i in first..=last {
-            // Bin -1 ends where bin 0 begins.
-            let magnitude = if i < 0 { -1 - i } else { i } as usize;
-            if let (Some(into), Some(count)) = (folded.get_mut(magnitude), self.counts.get(slot(i))) {
-                *into += count;
-            }
+/// Adds bins from first to last to ones that are `2^doublings` times as wide.
+fn pour(from: &[u64], (first, last): (i64, i64), into: &mut [u64], doublings: i32) {
+    for i in first..=last {
+        if let (Some(into), Some(count)) = (into.get_mut(slot(i >> doublings.min(63))), from.get(slot(i))) {
+            *into += count;
         }
-        if let Some(first) = folded.first_mut() {
-            *first += self.zeros;
-        }
-        (libm::exp2(f64::from(e)), folded)
     }
 }
 
@@ -193,6 +187,14 @@ mod tests {
                 assert_eq!((other.exponent, &other.counts), (whole.exponent, &whole.counts));
                 assert_eq!(other.bins(), whole.bins());
             }
+            // Nor where it was counted.
+            for at in [0, 1, 1_000, 5_000] {
+                let (a, b) = mixed.split_at(at);
+                let mut merged = of(&[a]);
+                merged.merge(&of(&[b]));
+                assert_eq!((merged.exponent, &merged.counts), (whole.exponent, &whole.counts));
+                assert_eq!(merged.bins(), whole.bins());
+            }
         }
     }
 
@@ -230,16 +232,5 @@ mod tests {
         let histogram = of(&[&[0.0, -0.0, 0.0]]);
         assert_eq!(histogram.bins(), [Bin { lo: 0.0, hi: 0.0, count: 3 }]);
         assert_eq!(of(&[]).bins(), []);
-    }
-
-    #[test]
-    fn magnitudes_fold_both_sides() {
-        let histogram = of(&[&[0.0, 1.0, -1.5, 1.5, -2.0]]);
-        let (width, folded) = histogram.magnitudes();
-        assert_eq!(folded.iter().sum::<u64>(), 5);
-        let at = |x: f64| folded[(x / width) as usize];
-        assert_eq!((folded[0], at(1.0), at(1.5)), (1, 1, 1));
-        // A negative value on an edge counts to the bin below it.
-        assert_eq!(folded[(1.5 / width) as usize - 1] + folded[(2.0 / width) as usize - 1], 2);
     }
 }

@@ -3,13 +3,13 @@
 mod extremes;
 mod histogram;
 mod observer;
+mod parallel;
 mod search;
 
 pub use histogram::Bin;
 pub use observer::Observer;
 pub use search::Levels;
 
-use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
 
 use super::RangeMethod;
@@ -70,7 +70,7 @@ impl Observe {
     pub fn for_method(method: RangeMethod) -> Self {
         match method {
             RangeMethod::MinMax => Observe::Ranges,
-            RangeMethod::Percentile(_) | RangeMethod::Mse | RangeMethod::Entropy => Observe::Histograms,
+            RangeMethod::Percentile(_) | RangeMethod::Mse => Observe::Histograms,
         }
     }
 }
@@ -85,6 +85,32 @@ pub struct Observations {
 }
 
 impl Observations {
+    fn none(graph: &Graph) -> Self {
+        Observations { observers: vec![None; graph.tensors.len()], samples: 0 }
+    }
+
+    /// Adds a value of tensor `t`; whether it is finite.
+    fn add(&mut self, graph: &Graph, t: usize, value: &Value, what: Observe) -> bool {
+        let tensor = &graph.tensors[t];
+        let (_, observer) = self.observers[t].get_or_insert_with(|| {
+            let channels = tensor.shape.last().copied().filter(|_| tensor.shape.len() >= 2);
+            (tensor.name.clone(), Observer::new(channels, what))
+        });
+        observer.add(value.elements::<f32>())
+    }
+
+    /// Adds all that was seen of the same graph elsewhere.
+    fn merge(&mut self, other: Observations) {
+        for (own, more) in self.observers.iter_mut().zip(other.observers) {
+            match (own, more) {
+                (Some((_, own)), Some((_, more))) => own.merge(&more),
+                (own @ None, more) => *own = more,
+                (Some(_), None) => {}
+            }
+        }
+        self.samples += other.samples;
+    }
+
     /// What was seen of tensor `t`; `None` for constants and integers.
     pub fn get(&self, t: usize) -> Option<&Observer> {
         self.observers.get(t)?.as_ref().map(|o| &o.1)
@@ -112,32 +138,13 @@ impl Observations {
 }
 
 /// Runs the float graph over samples (each the graph's inputs in order) and observes every tensor. A value that
-/// is not finite names its tensor.
+/// is not finite names its tensor, on the first sample that has one.
 pub fn observe(
     graph: &Graph,
     samples: impl Iterator<Item = Result<Vec<Value>>>,
     what: Observe,
 ) -> Result<Observations> {
-    let interpreter = Interpreter::new(graph)?;
-    let mut all = Observations { observers: vec![None; graph.tensors.len()], samples: 0 };
-    for sample in samples {
-        interpreter.run(sample?, |t, value| {
-            if value.desc.dtype != Dtype::F32 {
-                return Ok(());
-            }
-            let tensor = &graph.tensors[t];
-            let (name, observer) = all.observers[t].get_or_insert_with(|| {
-                let channels = tensor.shape.last().copied().filter(|_| tensor.shape.len() >= 2);
-                (tensor.name.clone(), Observer::new(channels, what))
-            });
-            if !observer.add(value.elements::<f32>()) {
-                let cause = format!("tensor '{name}' is not finite on calibration sample {}", all.samples);
-                return Err(Error::invalid(cause));
-            }
-            Ok(())
-        })?;
-        all.samples += 1;
-    }
+    let all = parallel::observe(&Interpreter::new(graph)?, graph, samples, what)?;
     if all.samples == 0 {
         return Err(Error::invalid("the calibration data holds no sample"));
     }

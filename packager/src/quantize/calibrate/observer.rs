@@ -42,6 +42,16 @@ impl Observer {
         finite
     }
 
+    /// Adds all that another observer of the same tensor has seen.
+    pub(super) fn merge(&mut self, other: &Observer) {
+        self.extremes.merge(&other.extremes);
+        self.range = self.range.with(other.range);
+        self.count += other.count;
+        if let (Some(own), Some(more)) = (&mut self.histogram, &other.histogram) {
+            own.merge(more);
+        }
+    }
+
     /// How many values were seen.
     pub fn count(&self) -> u64 {
         self.count
@@ -69,8 +79,7 @@ impl Observer {
     }
 
     /// The range that activations with these levels should cover, never beyond the extremes. Refuses a
-    /// percentile that is not above 50 and at most 100, entropy for int16, and a method whose histograms were not
-    /// observed.
+    /// percentile that is not above 50 and at most 100, and a method whose histograms were not observed.
     pub fn range(&self, method: RangeMethod, levels: Levels) -> Result<Range> {
         let histogram = || {
             self.histogram.as_ref().ok_or_else(|| Error::invalid("no histogram was observed for this method"))
@@ -79,7 +88,6 @@ impl Observer {
             RangeMethod::MinMax => Ok(self.range),
             RangeMethod::Percentile(kept) => search::percentile(&histogram()?.bins(), kept, self.range),
             RangeMethod::Mse => Ok(search::least_error(&histogram()?.bins(), self.range, levels)),
-            RangeMethod::Entropy => search::entropy(histogram()?, self.range, levels),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ranges from histograms.
 
 use super::Range;
-use super::histogram::{Bin, Histogram};
+use super::histogram::Bin;
 use crate::error::{Error, Result};
 use crate::quantize::from_range;
 
@@ -136,50 +136,4 @@ pub(super) fn least_error(bins: &[Bin], extremes: Range, levels: Levels) -> Rang
     }
     let found = range(best);
     Range { lo: found.lo.max(extremes.lo), hi: found.hi.min(extremes.hi) }
-}
-
-/// The threshold of magnitudes whose levels lose the least information: Kullback-Leibler divergence between the
-/// clipped histogram and itself at the resolution of the levels, as TensorRT's calibrator has it (Migacz, 8-bit
-/// inference with TensorRT, GTC 2017).
-pub(super) fn entropy(histogram: &Histogram, extremes: Range, levels: Levels) -> Result<Range> {
-    if levels == Levels::Int16 {
-        return Err(Error::invalid("entropy calibration is for int8 activations")
-            .remedy("use minmax, percentile or mse for int16"));
-    }
-    let (width, counts) = histogram.magnitudes();
-    let two_sided = extremes.lo < 0.0 && extremes.hi > 0.0;
-    let steps = if two_sided { 128 } else { 256 };
-    let mut best = (f64::INFINITY, counts.len());
-    for kept in (steps..=counts.len()).rev().step_by(8) {
-        let divergence = divergence(&counts, kept, steps);
-        if divergence < best.0 {
-            best = (divergence, kept);
-        }
-    }
-    let threshold = (best.1 as f64 * width) as f32;
-    Ok(Range { lo: extremes.lo.max(-threshold), hi: extremes.hi.min(threshold) })
-}
-
-/// Divergence of the first `kept` bins, the rest added to the last of them, from their own means over `steps`
-/// groups.
-fn divergence(counts: &[u64], kept: usize, steps: usize) -> f64 {
-    let (inside, outside) = counts.split_at(kept);
-    let clipped: u64 = outside.iter().sum();
-    let (all, own) = (counts.iter().sum::<u64>() as f64, inside.iter().sum::<u64>() as f64);
-    let mut sum = 0.0;
-    for group in 0..steps {
-        let (first, end) = (group * kept / steps, (group + 1) * kept / steps);
-        let Some(bins) = inside.get(first..end) else { continue };
-        let held: u64 = bins.iter().sum();
-        let used = bins.iter().filter(|&&c| c > 0).count();
-        for (i, &count) in bins.iter().enumerate() {
-            let p = (count + if first + i + 1 == kept { clipped } else { 0 }) as f64 / all;
-            // An empty last bin that takes what was clipped has no mean of its own.
-            let q = if count > 0 { held as f64 / used as f64 / own } else { 1e-6 };
-            if p > 0.0 {
-                sum += p * libm::log(p / q);
-            }
-        }
-    }
-    sum
 }

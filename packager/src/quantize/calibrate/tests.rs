@@ -1,4 +1,4 @@
-use samara_runtime::{Desc, Shape};
+use samara_runtime::{Desc, Dtype, Shape};
 
 use super::*;
 use crate::ir::{Function, Numeric, Op, Tensor};
@@ -35,7 +35,7 @@ fn tensors_and_channels_have_ranges() {
     assert!(seen.get(99).is_none());
     let ranges = seen.ranges(RangeMethod::MinMax, Levels::Int8).unwrap();
     assert_eq!((ranges.get(x), ranges.samples), (Some(range(-20.0, 11.0)), 2));
-    for method in [RangeMethod::Percentile(99.0), RangeMethod::Mse, RangeMethod::Entropy] {
+    for method in [RangeMethod::Percentile(99.0), RangeMethod::Mse] {
         let error = seen.ranges(method, Levels::Int8).unwrap_err().to_string();
         assert!(error.contains("tensor 'x'") && error.contains("histogram"), "{error}");
     }
@@ -101,13 +101,9 @@ fn outliers_are_clipped_where_that_costs_less() {
     let mut values = bell(20_000, 0.0, 1.0);
     values.extend([60.0, -35.0]);
     let seen = observer(&values);
-    for method in [RangeMethod::Mse, RangeMethod::Entropy] {
-        let range = seen.range(method, Levels::Int8).unwrap();
-        let (error, plain) = (rounding_error(&values, range), rounding_error(&values, seen.extremes()));
-        println!("{method:?} {range:?}: {error:.6}, with min-max {plain:.6}");
-        assert!(range.lo >= -35.0 && range.hi <= 60.0);
-        assert!(method != RangeMethod::Mse || error <= plain);
-    }
+    let range = seen.range(RangeMethod::Mse, Levels::Int8).unwrap();
+    let (error, plain) = (rounding_error(&values, range), rounding_error(&values, seen.extremes()));
+    assert!(range.lo > -35.0 && range.hi < 60.0 && error < 0.97 * plain, "{range:?}: {error}, {plain}");
     // Far more outliers than clipping them could pay for.
     let mut values = bell(20_000, 0.0, 1.0);
     values.extend(vec![60.0; 2_000]);
@@ -149,14 +145,13 @@ fn int16_is_hardly_clipped() {
     let Range { lo, hi } = seen.extremes();
     // The end that is nearer to zero costs nothing; the other is kept but for a sliver.
     assert!(range.hi > 0.9 * hi && range.lo >= lo, "{range:?} of {:?}", seen.extremes());
-    assert!(seen.range(RangeMethod::Entropy, Levels::Int16).is_err());
 }
 
 #[test]
 fn all_zeros_and_single_values_have_ranges() {
     for values in [[0.0f32; 8], [3.0; 8], [-2.0; 8], [1e-42; 8], [3e38; 8]] {
         let seen = observer(&values);
-        for method in [RangeMethod::Percentile(99.9), RangeMethod::Mse, RangeMethod::Entropy] {
+        for method in [RangeMethod::Percentile(99.9), RangeMethod::Mse] {
             let Range { lo, hi } = seen.range(method, Levels::Int8).unwrap();
             let near = (values[0] * 0.99, values[0] * 1.01);
             assert!(
@@ -165,4 +160,44 @@ fn all_zeros_and_single_values_have_ranges() {
             );
         }
     }
+}
+
+/// Samples of other magnitudes and signs, more than there are threads.
+#[test]
+fn threads_change_nothing() {
+    let g = graph();
+    let samples: Vec<[f32; 12]> =
+        (0..300).map(|n| counted(n * 37 % 101 - 50).map(|x| x * (1.0 + n as f32 / 7.0))).collect();
+    let seen = observe(&g, samples.iter().map(|&s| sample(s)), Observe::Histograms).unwrap();
+    for (t, abs) in [(g.inputs[0], false), (g.outputs[0], true)] {
+        let mut alone = Observer::new(Some(3), Observe::Histograms);
+        for s in &samples {
+            assert!(alone.add(&s.map(|x| if abs { x.abs() } else { x })));
+        }
+        let got = seen.get(t).unwrap();
+        assert_eq!((got.bins(), got.zeros(), got.count()), (alone.bins(), alone.zeros(), 3600));
+        assert_eq!((got.extremes(), got.channels()), (alone.extremes(), alone.channels()));
+    }
+    assert_eq!(seen.samples, 300);
+}
+
+/// Whichever thread sees it first, the first bad sample is named.
+#[test]
+fn the_first_of_several_faults_is_named() {
+    let mut bad = counted(1);
+    bad[0] = f32::INFINITY;
+    let error = |samples: Vec<Result<Vec<Value>>>| {
+        observe(&graph(), samples.into_iter(), Observe::Ranges).unwrap_err().to_string()
+    };
+    for first in [0, 1, 17, 60] {
+        for _ in 0..20 {
+            let mix = |n| if n >= first && n % 2 == first % 2 { bad } else { counted(n) };
+            let text = error((0..80).map(|n| sample(mix(n))).collect());
+            assert!(text.ends_with(&format!("on calibration sample {first}")), "{text}");
+        }
+    }
+    // Unreadable data ends it where it stands, before any later sample is looked at.
+    let mut samples: Vec<Result<Vec<Value>>> = (0..9).map(|n| sample(counted(n))).collect();
+    samples.extend([Err(Error::invalid("torn")), sample(bad)]);
+    assert_eq!(error(samples), "torn");
 }
