@@ -5,6 +5,7 @@
 //! is the graph's [`Numeric`].
 
 mod calibrate;
+pub mod equalize;
 mod parameters;
 mod prepare;
 mod recipe;
