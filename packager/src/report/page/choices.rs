@@ -64,7 +64,6 @@ fn range(r: RangeMethod) -> String {
         RangeMethod::MinMax => "least and greatest value".into(),
         RangeMethod::Percentile(p) => format!("{p} % of the values"),
         RangeMethod::Mse => "least squared error".into(),
-        RangeMethod::Entropy => "least divergence".into(),
     }
 }
 
