@@ -1,6 +1,7 @@
 //! One `Dequantize -> op -> Quantize` at a time.
 
 use samara_runtime::Dtype;
+use samara_runtime::ops::OpDef;
 use samara_runtime::ops::io::MAX_INPUTS;
 
 use super::dequantized;
