@@ -5,6 +5,7 @@
 //! is the graph's [`Numeric`].
 
 mod calibrate;
+pub mod choose;
 mod parameters;
 mod prepare;
 mod recipe;
@@ -16,6 +17,7 @@ pub use calibrate::{Range, Ranges, calibrate};
 pub use parameters::{cover, from_range, symmetric};
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
+pub use weights::{Bits, bits, bits_of};
 
 use samara_runtime::Dtype;
 
