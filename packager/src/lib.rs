@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod data;
 pub mod error;
+pub mod evaluate;
 pub mod files;
 pub mod import;
 pub mod interpret;

@@ -54,21 +54,28 @@ fn entries_say_where_they_run_and_what_they_compute() {
 #[test]
 fn every_entry_has_a_reference_to_be_compared_with() {
     for (def, entry) in entries() {
-        for &dtype in entry.dtypes {
+        let weights: Vec<Option<Dtype>> = match entry.weights {
+            [] => vec![None],
+            weights => weights.iter().copied().map(Some).collect(),
+        };
+        for (&dtype, &weights) in entry.dtypes.iter().flat_map(|d| weights.iter().map(move |w| (d, w))) {
             for &rounding in entry.roundings {
                 let serving: Vec<&Entry> = def
                     .entries
                     .iter()
                     .filter(|e| {
-                        e.id == entry.id && e.dtypes.contains(&dtype) && e.roundings.contains(&rounding)
+                        e.id == entry.id
+                            && e.dtypes.contains(&dtype)
+                            && weights.is_none_or(|w| e.weights.contains(&w))
+                            && e.roundings.contains(&rounding)
                     })
                     .collect();
                 let isas: Vec<Isa> = serving.iter().map(|e| e.isa).collect();
-                let what = format!("{} {dtype:?} {rounding:?}: {isas:?}", def.name);
+                let what = format!("{} {dtype:?} {weights:?} {rounding:?}: {isas:?}", def.name);
                 // Best first, and the reference, which runs anywhere, last.
                 assert_eq!(isas.iter().filter(|&&isa| isa == Isa::Portable).count(), 1, "{what}");
                 assert_eq!(isas.last(), Some(&Isa::Portable), "{what}");
-                let reference = def.select(entry.id, dtype, rounding, true).unwrap();
+                let reference = def.select(entry.id, dtype, weights, rounding, true).unwrap();
                 assert_eq!(reference.isa, Isa::Portable, "{what}");
             }
         }
@@ -170,7 +177,8 @@ impl Random {
     /// Operands as plans might have them: alike, or a table of pairs in the last place.
     fn tame(&mut self) -> Vec<Option<Desc>> {
         let rank = self.of(&[4, 4, 4, 1, 2, 3]);
-        let dtype = self.of(&[Dtype::I8, Dtype::I8, Dtype::F32, Dtype::I32, Dtype::Bool]);
+        let dtype =
+            self.of(&[Dtype::I8, Dtype::I8, Dtype::I16, Dtype::I16, Dtype::F32, Dtype::I32, Dtype::Bool]);
         let mut dims: Vec<u32> = (0..rank).map(|_| 1 + self.below(3) as u32).collect();
         let scale = |dtype| if matches!(dtype, Dtype::I8 | Dtype::U8 | Dtype::I16) { 0.5 } else { 0.0 };
         let plain = |dtype, dims: &[u32], place| {
@@ -183,10 +191,12 @@ impl Random {
             }
             descs.push(plain(dtype, &dims, self.of(&[Place::Arena, Place::Weights])));
         }
-        match self.below(4) {
+        match self.below(6) {
             0 => descs.push(plain(Dtype::I32, &[dims[0], 2], Place::Weights)),
             1 => descs.push(plain(Dtype::I32, &[rank as u32], Place::Weights)),
             2 => descs.push(plain(Dtype::I8, &[256], Place::Weights)),
+            3 => descs.push(plain(Dtype::I16, &[513], Place::Weights)),
+            4 => descs.push(plain(Dtype::I32, &[2, 256], Place::Weights)),
             _ => {}
         }
         descs
