@@ -5,6 +5,7 @@
 //! is the graph's [`Numeric`].
 
 mod calibrate;
+pub mod choose;
 pub mod equalize;
 mod parameters;
 mod prepare;
@@ -17,6 +18,7 @@ pub use calibrate::{Bin, Levels, Observations, Observe, Observer, Range, Ranges,
 pub use parameters::{cover, from_range, symmetric};
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
+pub use weights::{Bits, bits, bits_of};
 
 use samara_runtime::Dtype;
 
