@@ -66,7 +66,6 @@ pub const METHODS: [RangeMethod; 5] = [
     RangeMethod::Percentile(99.99),
     RangeMethod::Percentile(99.9),
     RangeMethod::Mse,
-    RangeMethod::Entropy,
 ];
 /// Decibels that a choice must gain.
 pub const MARGIN: f64 = 0.1;

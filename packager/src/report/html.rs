@@ -33,8 +33,8 @@ pub(super) fn section(id: &str, heading: &str, lead: &str, content: &str) -> Str
 pub(super) enum Cell {
     /// Text, sorted as text.
     Text(String),
-    /// Text to be cut where the screen is narrow, with the whole on hover.
-    Name(String),
+    /// A name and its short form, which is shown; the whole on hover.
+    Name(String, String),
     /// A number and how it is written; `None` sorts last and shows a dash.
     Number(Option<f64>, String),
     /// HTML made by this module's callers, not sorted.
@@ -67,13 +67,9 @@ pub(super) fn table(
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => format!("<td>{}</td>", escape(text)),
-        Cell::Name(name) => {
-            let short = super::svg::memory::short(name);
-            format!(
-                "<td class=\"name\" data-v=\"{0}\"><span title=\"{0}\">{1}</span></td>",
-                escape(name),
-                escape(&short)
-            )
+        Cell::Name(name, short) => {
+            let (name, short) = (escape(name), escape(short));
+            format!("<td class=\"name\" data-v=\"{short}\"><span title=\"{name}\">{short}</span></td>")
         }
         Cell::Number(None, _) => "<td class=\"n\" data-v=\"\">–</td>".into(),
         Cell::Number(Some(value), text) => {

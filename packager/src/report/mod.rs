@@ -9,10 +9,13 @@ mod histogram;
 mod html;
 mod json;
 mod memory;
+mod names;
 mod page;
 mod sizes;
 mod svg;
 mod text;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
@@ -170,17 +173,26 @@ pub struct Report<'a> {
     sizes: Sizes,
     memory: Memory,
     costs: Vec<Estimate>,
+    /// Short names of tensors and of nodes.
+    names: (names::Names, names::Names),
 }
 
 impl<'a> Report<'a> {
     /// Gathers sizes, lifetimes and estimates; fails where the bundle cannot be read.
-    pub fn new(inputs: Inputs<'a>) -> Result<Self> {
+    pub fn new(mut inputs: Inputs<'a>) -> Result<Self> {
+        in_order(inputs.source, &mut inputs.histograms);
         let facts = Facts::read(inputs.bundle)?;
         let sizes = Sizes::new(inputs.source, inputs.plan)?;
         let memory = Memory::new(inputs.plan);
         let costs =
             crate::target::PROFILES.iter().map(|p| estimate(inputs.plan, p)).collect::<Result<_>>()?;
-        Ok(Report { inputs, facts, sizes, memory, costs })
+        let planned = memory.lives.iter().map(|l| &l.name);
+        let measured =
+            inputs.layers.iter().map(|l| &l.name).chain(inputs.histograms.iter().map(|h| &h.tensor));
+        let tensors = names::Names::new(planned.chain(measured).map(String::as_str));
+        let layers = sizes.layers.iter().map(|l| &l.name);
+        let nodes = names::Names::new(memory.times.iter().chain(layers).map(String::as_str));
+        Ok(Report { inputs, facts, sizes, memory, costs, names: (tensors, nodes) })
     }
 
     /// The report for machines.
@@ -192,4 +204,12 @@ impl<'a> Report<'a> {
     pub fn html(&self) -> String {
         page::page(self)
     }
+}
+
+/// Sorts histograms as the source computes their tensors, its inputs first.
+fn in_order(source: &Graph, histograms: &mut [Histogram]) {
+    let computed = source.inputs.iter().chain(source.nodes.iter().flat_map(|n| &n.outputs));
+    let order: BTreeMap<&str, usize> =
+        computed.enumerate().map(|(i, &t)| (&source.tensors[t].name[..], i)).collect();
+    histograms.sort_by_key(|h| order.get(&h.tensor[..]).copied().unwrap_or(usize::MAX));
 }

@@ -60,7 +60,7 @@ pub(super) fn time(milliseconds: f64) -> String {
         t if t < 0.1 => format!("{:.0} µs", t * 1e3),
         t if t < 1.0 => format!("{:.2} ms", t),
         t if t < 100.0 => format!("{t:.1} ms"),
-        t if t < 10_000.0 => format!("{t:.0} ms"),
+        t if t < 1_000.0 => format!("{t:.0} ms"),
         t => format!("{:.1} s", t / 1e3),
     }
 }
@@ -85,6 +85,14 @@ pub(super) fn decibels(db: f64) -> String {
 /// A share in [0, 1] in percent.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// Points of a metric: hundredths where they are few enough to matter, and a proper minus.
+pub(super) fn points(x: f64) -> String {
+    let text = if x.abs() < 0.005 && x != 0.0 { format!("{x:.1e}") } else { format!("{x:.2}") };
+    let text =
+        if text.contains('e') { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() };
+    text.replace('-', "−")
 }
 
 /// A score with its unit.
@@ -113,6 +121,7 @@ mod tests {
         assert_eq!(thousands(1_234_567), format!("1{t}234{t}567"));
         assert_eq!((time(0.05), time(0.5), time(12.34), time(65_000.0)).3, "65.0 s");
         assert_eq!((real(0.0), real(-3.25159), real(1e-9)), ("0".into(), "-3.25".into(), "1.00e-9".into()));
+        assert_eq!([0.0, 1.0, -0.0833, 0.5, 0.00012].map(points), ["0", "1", "−0.08", "0.5", "1.2e−4"]);
         assert_eq!((decibels(f64::INFINITY), percent(0.125)), ("exact".into(), "12.5 %".into()));
     }
 }

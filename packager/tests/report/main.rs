@@ -212,15 +212,21 @@ fn estimated_instructions_are_near_counted_ones() {
                 .fold((0, 0), |(m, o), s| (m + s.macs, o + plan.tensors[s.outputs[0]].desc.shape.elements()));
             println!("  {}: {macs} MACs, {outputs} outputs", f.name);
         }
-        assert!((0.67..1.5).contains(&(all / counted)), "{name}: {all} M estimated, {counted} M counted");
+        (0.8..1.25).contains(&(all / counted))
     };
-    near("vibration", &vibration().packed.plan, 8.1);
+    let mut far = Vec::new();
+    if !near("vibration", &vibration().packed.plan, 8.1) {
+        far.push("vibration");
+    }
     for (stem, counted) in COUNTED {
         let model = mixed::shared().join(format!("models/mlperf-tiny/{stem}_int8.tflite"));
         if !model.exists() {
             println!("SKIPPED: {stem}, {} is not here", model.display());
             continue;
         }
-        near(stem, &packing::plan(&model), counted);
+        if !near(stem, &packing::plan(&model), counted) {
+            far.push(stem);
+        }
     }
+    assert!(far.is_empty(), "off by more than a fifth: {far:?}");
 }

@@ -1,9 +1,9 @@
 //! Scores of both models, and who is taken for whom.
 
-use crate::evaluate::{Classes, Confusion};
+use crate::evaluate::{Classes, Confusion, Metric, Outcome};
 use crate::report::Report;
 use crate::report::html::{Cell, table};
-use crate::report::text::{escape, percent, real, score, thousands};
+use crate::report::text::{escape, percent, points, score, thousands};
 
 /// Most classes that a matrix is drawn for.
 const MATRIX: usize = 24;
@@ -13,35 +13,42 @@ const LISTED: usize = 40;
 /// Outcomes, then classes.
 pub(super) fn content(r: &Report<'_>) -> String {
     let Some(evaluation) = r.inputs.evaluation else { return String::new() };
-    let rows: Vec<Vec<Cell>> = evaluation
-        .outcomes
-        .iter()
-        .map(|o| {
-            let number = |x: Option<f64>| Cell::Number(x, x.map_or(String::new(), |x| score(x, o.unit)));
-            let interval = o.interval.map_or("–".into(), |i| format!("{} to {}", real(i.lo), real(i.hi)));
-            vec![
-                Cell::Text(o.name.clone()),
-                number(o.source),
-                number(Some(o.bundle)),
-                Cell::Number(o.drop(), o.drop().map_or(String::new(), |d| format!("{} points", real(d)))),
-                Cell::Text(interval),
-                number(o.constant),
-            ]
-        })
-        .collect();
+    let outcomes = &evaluation.outcomes;
+    // Only columns that some metric fills.
+    let (floats, constants) =
+        (outcomes.iter().any(|o| o.source.is_some()), outcomes.iter().any(|o| o.constant.is_some()));
+    let intervals = outcomes.iter().any(|o| o.interval.is_some());
     let columns = [
-        ("metric", false),
-        ("float", true),
-        ("bundle", true),
-        ("drop", true),
-        ("95 % interval of the drop", false),
-        ("without looking", true),
+        (true, "metric", false),
+        (floats, "float", true),
+        (true, "bundle", true),
+        (floats, "drop in points", true),
+        (intervals, "its 95 % interval", true),
+        (constants, "without looking", true),
     ];
-    let mut out = table("scores", &columns, &rows, None);
-    out += &format!(
-        "<p class=\"note\">{} samples. “Without looking” is what the best answer that ignores the input would score.</p>\n",
-        thousands(evaluation.samples as u64)
-    );
+    let row = |o: &Outcome| {
+        let number = |x: Option<f64>| Cell::Number(x, x.map_or(String::new(), |x| score(x, o.unit)));
+        let interval = o.interval.map_or(String::new(), |i| format!("{} to {}", points(i.lo), points(i.hi)));
+        let cells = [
+            Cell::Text(title(&o.name)),
+            number(o.source),
+            number(Some(o.bundle)),
+            Cell::Number(o.drop(), o.drop().map_or(String::new(), points)),
+            Cell::Number(o.interval.map(|i| i.hi - i.lo), interval),
+            number(o.constant),
+        ];
+        cells.into_iter().zip(&columns).filter(|c| c.1.0).map(|c| c.0).collect()
+    };
+    let rows: Vec<Vec<Cell>> = outcomes.iter().map(row).collect();
+    let headings: Vec<(&str, bool)> = columns.iter().filter(|c| c.0).map(|c| (c.1, c.2)).collect();
+    let mut out = table("scores", &headings, &rows, None);
+    let constant = if constants {
+        " “Without looking” is what the best answer that ignores the input would score."
+    } else {
+        ""
+    };
+    let samples = thousands(evaluation.samples as u64);
+    out += &format!("<p class=\"note\">{samples} samples.{constant}</p>\n");
     if let Some(classes) = &evaluation.classes {
         out += &agreement(classes);
         let names = names(&r.facts.labels, classes.source.classes());
@@ -60,6 +67,11 @@ pub(super) fn content(r: &Report<'_>) -> String {
         );
     }
     out
+}
+
+/// What people call a metric.
+pub(super) fn title(name: &str) -> String {
+    Metric::find(name).map_or(name, |m| m.title()).to_owned()
 }
 
 fn agreement(classes: &Classes) -> String {

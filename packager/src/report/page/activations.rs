@@ -14,7 +14,10 @@ pub(super) fn content(r: &Report<'_>) -> String {
     if histograms.is_empty() {
         return String::new();
     }
-    let figures: Vec<String> = histograms.iter().map(|h| figure(h, h.chosen(r.inputs.packed))).collect();
+    let figures: Vec<String> = histograms
+        .iter()
+        .map(|h| figure(h, &r.names.0.short(&h.tensor), h.chosen(r.inputs.packed)))
+        .collect();
     let grid = |figures: &[String]| format!("<div class=\"histograms\">\n{}</div>\n", figures.concat());
     let (first, rest) = figures.split_at(figures.len().min(SHOWN));
     let mut out = grid(first);
@@ -26,7 +29,7 @@ pub(super) fn content(r: &Report<'_>) -> String {
         let number = |x: Option<f64>| Cell::Number(x, x.map_or(String::new(), real));
         let outside = chosen.map(|c| h.outside(c));
         vec![
-            Cell::Name(h.tensor.clone()),
+            Cell::Name(h.tensor.clone(), r.names.0.short(&h.tensor)),
             number(seen.map(|s| s.0)),
             number(seen.map(|s| s.1)),
             number(chosen.map(|c| c.0.into())),
@@ -51,33 +54,29 @@ pub(super) fn content(r: &Report<'_>) -> String {
     )
 }
 
-fn figure(h: &Histogram, chosen: Option<(f32, f32)>) -> String {
+fn figure(h: &Histogram, name: &str, chosen: Option<(f32, f32)>) -> String {
     // What was seen and what was chosen, whichever reaches further, and a little air.
     let seen = h.seen().unwrap_or((0.0, 0.0));
     let wide = chosen.map_or(seen, |c| (seen.0.min(c.0.into()), seen.1.max(c.1.into())));
     let air = (wide.1 - wide.0) * 0.02;
     let (lo, hi) = (wide.0 - air, wide.1 + air);
     let range = match chosen {
-        Some(c) => {
-            format!("range {} to {}, {} clipped", real(c.0.into()), real(c.1.into()), clipped(h.outside(c)))
-        }
+        Some(c) => format!("{} to {}, {} clipped", real(c.0.into()), real(c.1.into()), clipped(h.outside(c))),
         None => "kept as floats".into(),
     };
     format!(
-        "<figure><figcaption title=\"{}\">{}</figcaption>{}<div class=\"ends\"><span>{}</span><span>{}</span><span>{}</span></div></figure>\n",
+        "<figure><figcaption title=\"{}\">{}</figcaption>{}<div class=\"range\">{}</div></figure>\n",
         escape(&h.tensor),
-        escape(&crate::report::svg::memory::short(&h.tensor)),
+        escape(name),
         picture(h, (lo, hi), chosen),
-        escape(&real(lo)),
-        escape(&range),
-        escape(&real(hi))
+        escape(&range)
     )
 }
 
 /// Shares too small for a decimal are still told from none.
 fn clipped(share: f64) -> String {
     match share {
-        s if s == 0.0 => "none".into(),
+        0.0 => "none".into(),
         s if s < 0.0005 => format!("{:.0} in a million", (1e6 * s).max(1.0)),
         s => percent(s),
     }

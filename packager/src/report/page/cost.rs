@@ -39,7 +39,7 @@ pub(super) fn content(r: &Report<'_>) -> String {
         .filter_map(|f| {
             let of_family = plan.steps.iter().filter(|s| family(s.op).name == f.name);
             let sum: f64 = of_family.map(|s| instructions(plan, s)).sum();
-            (sum > 0.0).then(|| format!("{} {:.0} %", f.name, 100.0 * sum / all))
+            (sum >= 0.005 * all).then(|| format!("{} {:.0} %", f.name, 100.0 * sum / all))
         })
         .collect();
     let refused = if r.costs.iter().any(|e| e.cycles.is_none()) {

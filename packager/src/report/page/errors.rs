@@ -3,16 +3,13 @@
 use super::legend;
 use crate::report::html::{Cell, table};
 use crate::report::svg::bars::{Part, stacked};
-use crate::report::text::{decibels, percent, real};
+use crate::report::text::{decibels, escape, percent, real};
 use crate::report::{LayerError, Report};
 
 /// The length of a full bar; also that of layers without any noise.
 const FULL_DB: f64 = 60.0;
 /// Below this a layer is marked.
 const LOW_DB: f64 = 10.0;
-/// Above this share a layer's saturation is marked.
-const SATURATED: f64 = 0.01;
-
 /// Layers with bars: what is left of the signal, and what the layer itself would leave.
 pub(super) fn content(r: &Report<'_>) -> String {
     let layers = &r.inputs.layers;
@@ -21,15 +18,14 @@ pub(super) fn content(r: &Report<'_>) -> String {
     }
     let own = layers.iter().any(|l| l.own_db.is_some());
     let row = |l: &LayerError| {
-        let mut cells = vec![Cell::Name(l.name.clone()), Cell::Picture(bar(l))];
+        let mut cells = vec![Cell::Name(l.name.clone(), r.names.0.short(&l.name)), Cell::Picture(bar(l))];
         cells.push(Cell::Number(Some(l.sqnr_db), decibels(l.sqnr_db)));
         if own {
             cells.push(Cell::Number(l.own_db, l.own_db.map_or(String::new(), decibels)));
         }
         cells.push(Cell::Number(Some(l.cosine), format!("{:.5}", l.cosine)));
         cells.push(Cell::Number(Some(l.max_error), real(l.max_error)));
-        let mark = if l.saturated > SATURATED { " !" } else { "" };
-        cells.push(Cell::Number(Some(l.saturated), format!("{}{mark}", percent(l.saturated))));
+        cells.push(Cell::Number(Some(l.saturated), percent(l.saturated)));
         cells
     };
     let mut columns = vec![("tensor", false), ("signal to noise", false), ("SQNR", true)];
@@ -48,13 +44,12 @@ pub(super) fn content(r: &Report<'_>) -> String {
     out += &table("sortable", &columns, &layers.iter().map(row).collect::<Vec<_>>(), None);
     let first = layers.iter().find(|l| l.sqnr_db < LOW_DB);
     let verdict = match first {
-        Some(l) => format!("“{}” is the first below {LOW_DB} dB.", l.name),
+        Some(l) => format!("“{}” is the first below {LOW_DB} dB.", r.names.0.short(&l.name)),
         None => format!("No tensor is below {LOW_DB} dB."),
     };
     out += &format!(
-        "<p class=\"note\">{} Saturated: share of elements at an end of their range, where a fused activation puts many; more than {} is marked.</p>\n",
-        crate::report::text::escape(&verdict),
-        percent(SATURATED)
+        "<p class=\"note\">{} Saturated: share of elements at an end of their type's range. A fused ReLU puts its zeros there.</p>\n",
+        escape(&verdict)
     );
     out
 }

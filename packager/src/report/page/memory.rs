@@ -13,7 +13,7 @@ pub(super) fn content(r: &Report<'_>) -> String {
     let roles = [Role::Input, Role::Activation, Role::Output, Role::Scratch];
     let used = roles.into_iter().filter(|&role| m.lives.iter().any(|l| l.role == role));
     let entries: Vec<(&str, &str)> = used.map(|role| (role.name(), role.name())).collect();
-    let mut out = legend(&entries) + &picture(m);
+    let mut out = legend(&entries) + &picture(m, &r.names.0, &r.names.1);
     let sum: usize = m.lives.iter().map(|l| l.bytes).sum();
     let most = m.used.iter().copied().max().unwrap_or(0);
     let text = format!(
@@ -22,13 +22,13 @@ pub(super) fn content(r: &Report<'_>) -> String {
         bytes(sum as f64),
         bytes(m.arena as f64),
         bytes(most as f64),
-        label(m, m.peak)
+        label(m, &r.names.1, m.peak)
     );
     out += &format!("<p class=\"note\">{}</p>\n", escape(&text));
     let row = |l: &Life| {
         let number = |n: usize| Cell::Number(Some(n as f64), thousands(n as u64));
         vec![
-            Cell::Name(l.name.clone()),
+            Cell::Name(l.name.clone(), r.names.0.short(&l.name)),
             Cell::Text(l.role.name().into()),
             number(l.offset),
             number(l.bytes),

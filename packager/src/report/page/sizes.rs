@@ -16,7 +16,7 @@ pub(super) fn content(r: &Report<'_>) -> String {
         let operator =
             if l.operator.is_empty() { "part of another".into() } else { l.operator.replace('_', " ") };
         vec![
-            Cell::Name(l.name.clone()),
+            Cell::Name(l.name.clone(), r.names.1.short(&l.name)),
             Cell::Text(operator),
             Cell::Text(l.format.into()),
             Cell::Picture(bars(l, widest)),

@@ -1,7 +1,8 @@
 //! The head of the page: what it is, and its few most important numbers.
 
+use super::accuracy;
 use crate::report::svg::bars::{Part, stacked};
-use crate::report::text::{bytes, count, escape, real, score, time};
+use crate::report::text::{bytes, count, escape, points, score, thousands, time};
 use crate::report::{Budget, Report, Unit};
 
 /// Name, tiles, budgets.
@@ -23,64 +24,44 @@ pub(super) fn header(r: &Report<'_>) -> String {
 }
 
 fn tiles(r: &Report<'_>) -> String {
-    let needed = r.facts.plan_and_weights() as f64;
-    let constants = (r.sizes.before.total() as f64, r.sizes.after.total() as f64);
-    let mut out = match &r.inputs.model {
-        Some((name, size)) => tile(
-            "Size of the bundle",
-            &format!("{} <small>was {}</small>", bytes(r.facts.bytes as f64), bytes(*size as f64)),
-            &format!("{name}; plan and weights alone {}", bytes(needed)),
-        ),
-        None => tile(
-            "Size of the bundle",
-            &bytes(r.facts.bytes as f64),
-            &format!("plan and weights alone {}", bytes(needed)),
-        ),
-    };
-    if constants.0 > 0.0 {
-        out += &tile(
-            "Constants",
-            &format!("{} <small>was {}</small>", bytes(constants.1), bytes(constants.0)),
-            &change(constants.0, constants.1),
-        );
+    let size = r.facts.bytes as f64;
+    let before = r.inputs.model.as_ref().map(|m| m.1 as f64);
+    let mut out =
+        tile("Bundle", &bytes(size), &before.map_or("with its card and self-test".into(), |b| was(b, size)));
+    let (before, after) = (r.sizes.before.total() as f64, r.sizes.after.total() as f64);
+    if before > 0.0 {
+        out += &tile("Weights", &bytes(after), &was(before, after));
     }
     if let Some(evaluation) = r.inputs.evaluation
         && let Some(o) = evaluation.outcomes.first()
     {
-        let before =
-            o.source.map_or(String::new(), |s| format!(" <small>was {}</small>", escape(&score(s, o.unit))));
-        let detail = match o.drop() {
-            Some(drop) if drop == 0.0 => format!("no drop on {} samples", evaluation.samples),
-            Some(drop) if drop < 0.0 => {
-                format!("{} points better on {} samples", real(-drop), evaluation.samples)
+        let detail = match o.source.zip(o.drop()) {
+            Some((source, 0.0)) => format!("as before: {}", score(source, o.unit)),
+            Some((source, drop)) => {
+                let word = if drop < 0.0 { "better" } else { "worse" };
+                format!("was {}, {} points {word}", score(source, o.unit), points(drop.abs()))
             }
-            Some(drop) => format!("drop of {} points on {} samples", real(drop), evaluation.samples),
-            None => format!("on {} samples", evaluation.samples),
+            None => "against the float model".into(),
         };
-        out += &tile(&o.name, &format!("{}{before}", escape(&score(o.bundle, o.unit))), &detail);
+        out += &tile(&accuracy::title(&o.name), &score(o.bundle, o.unit), &detail);
     }
-    out += &tile("Arena", &bytes(r.memory.arena as f64), "all the RAM that a run needs, beside its stack");
-    let estimate = r.costs.iter().find(|e| e.target == r.inputs.target.name);
-    let detail = match estimate.and_then(|e| e.milliseconds()) {
-        Some(ms) => format!("about {} on {} (estimate)", time(ms), r.inputs.target.name),
-        None => "multiply-accumulates".into(),
-    };
-    out + &tile("Work of one run", &format!("{} <small>MACs</small>", count(r.inputs.plan.macs())), &detail)
+    out += &tile("Arena", &bytes(r.memory.arena as f64), "RAM of a run, beside its stack");
+    let estimate = r.costs.iter().find(|e| e.target == r.inputs.target.name).and_then(|e| e.milliseconds());
+    let detail =
+        estimate.map_or(String::new(), |ms| format!("about {} on {}", time(ms), r.inputs.target.name));
+    out + &tile("Multiply-accumulates", &count(r.inputs.plan.macs()), &detail)
 }
 
-/// `value` is HTML, the others are text.
 fn tile(what: &str, value: &str, detail: &str) -> String {
+    let [what, value, detail] = [what, value, detail].map(escape);
     format!(
-        "<div class=\"tile\"><div class=\"what\">{}</div><div class=\"value\">{value}</div><div class=\"detail\">{}</div></div>\n",
-        escape(what),
-        escape(detail)
+        "<div class=\"tile\"><div class=\"what\">{what}</div><div class=\"value\">{value}</div><div class=\"detail\">{detail}</div></div>\n"
     )
 }
 
-fn change(before: f64, after: f64) -> String {
-    let share = 100.0 * (after - before).abs() / before;
-    let word = if after <= before { "less" } else { "more" };
-    format!("{share:.0} % {word}; weights, biases and tables")
+fn was(before: f64, after: f64) -> String {
+    let sign = if after <= before { '−' } else { '+' };
+    format!("was {}, {sign}{:.0} %", bytes(before), 100.0 * (after - before).abs() / before)
 }
 
 fn budgets(budgets: &[Budget]) -> String {
@@ -88,9 +69,9 @@ fn budgets(budgets: &[Budget]) -> String {
         return String::new();
     }
     let number = |b: &Budget, x: f64| match b.unit {
-        Unit::Bytes => bytes(x),
+        Unit::Bytes => format!("{} B", thousands(x as u64)),
         Unit::Milliseconds => time(x),
-        Unit::Points => format!("{} points", real(x)),
+        Unit::Points => format!("{} points", points(x)),
     };
     let entry = |b: &Budget| {
         let (class, verdict) = if b.met() { ("", "✓ inside") } else { (" class=\"missed\"", "✗ past") };

@@ -2,6 +2,7 @@
 
 use super::percent;
 use crate::report::memory::{Life, Memory};
+use crate::report::names::Names;
 use crate::report::text::{bytes, escape, thousands};
 
 const HEIGHT: f64 = 340.0;
@@ -9,11 +10,13 @@ const HEIGHT: f64 = 340.0;
 const TOP: f64 = 22.0;
 /// Room below for step numbers.
 const BOTTOM: f64 = 20.0;
+/// About the width that it has on a desk, in pixels: names that would not fit are left to the tips.
+const WIDTH: f64 = 960.0;
 /// Narrowest column that is still seen.
 const COLUMN: usize = 18;
 
 /// The picture and its scale of addresses.
-pub(in crate::report) fn picture(m: &Memory) -> String {
+pub(in crate::report) fn picture(m: &Memory, tensors: &Names, nodes: &Names) -> String {
     let columns = m.times.len();
     let arena = m.arena.max(1) as f64;
     let y = |address: f64| TOP + HEIGHT * (1.0 - address / arena);
@@ -34,7 +37,7 @@ pub(in crate::report) fn picture(m: &Memory) -> String {
     let (left, one) = (x(m.peak), percent(1.0, columns as f64));
     plot += &format!(r#"<rect class="peak" x="{left}" width="{one}" y="{TOP}" height="{HEIGHT}"/>"#);
     for life in &m.lives {
-        plot += &tensor(life, m, columns, &y);
+        plot += &tensor(life, m, &y, tensors, nodes);
     }
     let top = y(arena);
     plot += &format!(r#"<line class="arena" x1="0" x2="100%" y1="{top:.1}" y2="{top:.1}"/>"#);
@@ -44,7 +47,7 @@ pub(in crate::report) fn picture(m: &Memory) -> String {
         r#"<text class="peak-label" x="{at}" y="{}" text-anchor="{anchor}">{} of arena, full at {}</text>"#,
         TOP - 7.0,
         escape(&bytes(m.arena as f64)),
-        escape(&label(m, m.peak))
+        escape(&label(m, nodes, m.peak))
     );
     let every = columns.div_ceil(24).max(1);
     for time in (0..columns).filter(|t| t % every == 0 || *t + 1 == columns) {
@@ -64,18 +67,20 @@ pub(in crate::report) fn picture(m: &Memory) -> String {
 }
 
 /// What a time is called: its number and its step.
-pub(in crate::report) fn label(m: &Memory, time: usize) -> String {
+pub(in crate::report) fn label(m: &Memory, nodes: &Names, time: usize) -> String {
     match time {
         0 => "the inputs".into(),
         t if t + 1 == m.times.len() => "the outputs".into(),
-        t => format!("step {t} ({})", short(&m.times[t])),
+        t => format!("step {t} ({})", nodes.short(&m.times[t])),
     }
 }
 
-fn tensor(life: &Life, m: &Memory, columns: usize, y: &dyn Fn(f64) -> f64) -> String {
+fn tensor(life: &Life, m: &Memory, y: &dyn Fn(f64) -> f64, tensors: &Names, nodes: &Names) -> String {
+    let columns = m.times.len();
+    let at = |time: usize| label(m, nodes, time);
     let steps = life.dies - life.born + 1;
     let (top, bottom) = (y((life.offset + life.bytes) as f64), y(life.offset as f64));
-    let height = (bottom - top).max(1.5);
+    let height = (bottom - top).max(3.0);
     let title = format!(
         "{}\n{} ({}) at {} to {}\n{}, {}",
         life.name,
@@ -84,9 +89,9 @@ fn tensor(life: &Life, m: &Memory, columns: usize, y: &dyn Fn(f64) -> f64) -> St
         thousands(life.offset as u64),
         thousands((life.offset + life.bytes) as u64),
         if life.born == life.dies {
-            format!("only at {}", label(m, life.born))
+            format!("only at {}", at(life.born))
         } else {
-            format!("from {} to {}", label(m, life.born), label(m, life.dies))
+            format!("from {} to {}", at(life.born), at(life.dies))
         },
         if steps == 1 { "one step".into() } else { format!("{steps} steps") },
     );
@@ -98,21 +103,11 @@ fn tensor(life: &Life, m: &Memory, columns: usize, y: &dyn Fn(f64) -> f64) -> St
         life.role.name(),
         escape(&title)
     );
-    if height >= 14.0 && steps * 24 >= columns {
-        out += &format!(r#"<text x="4" y="{:.1}">{}</text>"#, 11.5, escape(&short(&life.name)));
+    let name = tensors.short(&life.name);
+    if height >= 14.0 && steps as f64 / columns as f64 * WIDTH >= 6.0 * name.chars().count() as f64 {
+        out += &format!(r#"<text x="4" y="11.5">{}</text>"#, escape(&name));
     }
     out + "</svg>"
-}
-
-/// The end of a long name, where exporters put what tells tensors apart.
-pub(in crate::report) fn short(name: &str) -> String {
-    let last = name.rsplit(['/', ';']).find(|part| !part.is_empty()).unwrap_or(name);
-    let count = last.chars().count();
-    if count <= 28 {
-        last.to_owned()
-    } else {
-        format!("…{}", last.chars().skip(count - 27).collect::<String>())
-    }
 }
 
 /// About six round addresses up to the arena's size.
@@ -135,12 +130,5 @@ mod tests {
         for arena in [1, 100, 768, 37_248, 1 << 30] {
             assert!((1..=8).contains(&ticks(arena).len()), "{arena}");
         }
-    }
-
-    #[test]
-    fn short_names_keep_the_end() {
-        assert_eq!(short("a/b/conv_1/BiasAdd"), "BiasAdd");
-        assert_eq!(short("é".repeat(40).as_str()).chars().count(), 28);
-        assert_eq!(short("///"), "///");
     }
 }
