@@ -133,7 +133,9 @@ fn layer(graph: &Graph, node: &Node, axis: usize, output: &Tensor) -> Option<Pla
     if x.dtype != output.dtype {
         return None;
     }
-    let layer = Layer::new(x, graph.input(node, 1)?, graph.input(node, 2), axis, output)?;
+    let exact = node.inputs.get(2).copied().flatten().and_then(|b| graph.exact.get(&b));
+    let bias = (graph.input(node, 2), exact.map(Vec::as_slice));
+    let layer = Layer::new(x, graph.input(node, 1)?, bias, axis, output)?;
     let bias = || layer.bias.clone().map_or(Operand::Absent, Operand::New);
     if layer.parts() == 1 {
         let operands = vec![Operand::Is(q), Operand::New(layer.weights()), bias()];
