@@ -21,8 +21,9 @@ pub struct Interpreter<'g> {
     last_use: Vec<usize>,
 }
 
+/// A node lowered once, ready for any number of runs.
 #[derive(Debug)]
-struct Step {
+pub(crate) struct Step {
     lowered: Lowered,
     definition: &'static OpDef,
     parameters: Vec<(f32, i32)>,
@@ -112,7 +113,8 @@ pub fn fold(graph: &Graph, node: &Node) -> Result<Vec<Value>> {
 }
 
 impl Step {
-    fn new(graph: &Graph, node: &Node) -> Result<Self> {
+    /// Fails where the node has no lowering or its constants do not fit.
+    pub(crate) fn new(graph: &Graph, node: &Node) -> Result<Self> {
         let tensor = |&i: &Option<TensorId>| i.map(|t| &graph.tensors[t]);
         let inputs: Vec<Option<&Tensor>> = node.inputs.iter().map(tensor).collect();
         let subject = || format!("node '{}' ({})", node.name, node.op.name());
@@ -126,7 +128,12 @@ impl Step {
         Ok(Step { lowered, definition, parameters: node.outputs.iter().map(of).collect() })
     }
 
-    fn run<'v>(&self, node: &Node, value: impl Fn(TensorId) -> Option<&'v Value>) -> Result<Vec<Value>>
+    /// The node's outputs for the values of its operands.
+    pub(crate) fn run<'v>(
+        &self,
+        node: &Node,
+        value: impl Fn(TensorId) -> Option<&'v Value>,
+    ) -> Result<Vec<Value>>
     where
         Self: 'v,
     {
@@ -153,7 +160,7 @@ impl Step {
 }
 
 /// Checks an input against its tensor and gives it the tensor's parameters.
-fn accept(tensor: &Tensor, value: &mut Value) -> Result<()> {
+pub(crate) fn accept(tensor: &Tensor, value: &mut Value) -> Result<()> {
     let want = Desc { place: Place::Arena, ..tensor.desc()? };
     let got = value.desc;
     if (got.dtype, got.shape) != (want.dtype, want.shape) {

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod compare;
 pub mod data;
 pub mod error;
+pub mod evaluate;
 pub mod files;
 pub mod import;
 pub mod interpret;
@@ -17,6 +18,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod quantize;
 pub mod repository;
+pub mod search;
 pub mod sign;
 pub mod target;
 

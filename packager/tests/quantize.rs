@@ -136,7 +136,7 @@ fn visual_wake_words_keeps_its_signal() {
 }
 
 /// Correct classes of a bundle on samples with labels, through a session.
-fn correct(bundle: &[u8], samples: &Samples, labels: &[i32]) -> usize {
+fn correct(bundle: &[u8], samples: &Samples, labels: &[i64]) -> usize {
     let bytes = AlignedBytes::new(bundle);
     let bundle = Bundle::check(&bytes).unwrap();
     let session = Session::load(&bundle, ops::ALL).unwrap();
@@ -176,9 +176,7 @@ fn the_vibration_model_keeps_its_accuracy() {
     let source = pipeline::import(&model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let calibration = Samples::read(&vibration("calibrate.npz"), &source).unwrap_or_else(|e| panic!("{e}"));
     let evaluation = Samples::read(&vibration("evaluate.npz"), &source).unwrap_or_else(|e| panic!("{e}"));
-    let labels =
-        evaluation.others.iter().find(|a| a.name == "labels").expect("the evaluation set has labels");
-    let labels: Vec<i32> = bytemuck::pod_collect_to_vec(&labels.bytes);
+    let labels = evaluation.labels("labels").unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((labels.len(), evaluation.len()), (1200, 1200));
 
     let float = correct(&pack(&model, &source, Numeric::Single, None).bytes, &evaluation, &labels);

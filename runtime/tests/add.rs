@@ -105,6 +105,76 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn int16_is_exact_in_every_rounding(
+        a in prop::collection::vec(any::<i16>(), 24), b in prop::collection::vec(any::<i16>(), 24),
+        m in prop::array::uniform3(1i32 << 30..i32::MAX), s in prop::array::uniform3(-4..=0i32), so in -31..-10i32,
+        n in 0..=30i32, weights in prop::array::uniform2(0..=i32::MAX), scales in prop::array::uniform3(0.001f32..2.0),
+        zeros in prop::array::uniform3(-32768..32768i32),
+    ) {
+        let clamp = Clamp::i32(-32000, 32767);
+        let limit = |level: i128| level.clamp(-32000, 32767);
+        let (x, w) = (tensor(Dtype::I16, &[24], (1.0, 0), &a), tensor(Dtype::I16, &[24], (1.0, 0), &b));
+        let op = Additive { left: [m[0], s[0]], right: [m[1], s[1]], output: [m[2], so], clamp };
+        let sub = Sub { left: op.left, right: op.right, output: op.output, clamp };
+        let sum = run::<false>(op, Rounding::Tflite, &x, &w, (1.0, 0));
+        let difference = run(sub, Rounding::Tflite, &x, &w, (1.0, 0));
+        for k in 0..24 {
+            let (l, r) = (tflite((a[k] as i128) << 15, op.left), tflite((b[k] as i128) << 15, op.right));
+            for (y, exact) in [(&sum, l + r), (&difference, l - r)] {
+                prop_assert_eq!(y.elements::<i16>()[k] as i128, limit(tflite(exact, op.output)));
+            }
+        }
+        let op = Sub { left: [weights[0], 0], right: [weights[1], 0], output: [0, n], clamp };
+        let add = Add { left: op.left, right: op.right, output: op.output, clamp };
+        let difference = run(op, Rounding::Single, &x, &w, (1.0, 0));
+        let sum = run(add, Rounding::Single, &x, &w, (1.0, 0));
+        for k in 0..24 {
+            let (l, r) = (a[k] as i128 * weights[0] as i128, b[k] as i128 * weights[1] as i128);
+            for (y, exact) in [(&sum, l + r), (&difference, l - r)] {
+                let rounded = (2 * exact + (1i128 << n)).div_euclid(2 << n);
+                prop_assert_eq!(y.elements::<i16>()[k] as i128, limit(rounded));
+            }
+        }
+        let x = tensor(Dtype::I16, &[24], (scales[0], zeros[0]), &a);
+        let w = tensor(Dtype::I16, &[24], (scales[1], zeros[1]), &b);
+        let y = run(Sub::plain(clamp), Rounding::Onnx, &x, &w, (scales[2], zeros[2]));
+        for k in 0..24 {
+            let real = (a[k] as i32 - zeros[0]) as f32 * scales[0] - (b[k] as i32 - zeros[1]) as f32 * scales[1];
+            let expect = ((real / scales[2]).round_ties_even() as f64 + zeros[2] as f64).clamp(-32000.0, 32767.0);
+            prop_assert_eq!(y.elements::<i16>()[k] as f64, expect);
+        }
+    }
+}
+
+#[test]
+fn int16_with_a_zero_point_is_refused_but_in_floats() {
+    let def = OpDef::of::<Add>();
+    let go = |rounding, zero, output: i32| {
+        let x = tensor(Dtype::I16, &[2], (1.0, zero), &[0i16; 2]);
+        let plain = Add::plain(Clamp::i32(-32768, 32767));
+        eval(&def, plain.emit().bytes(), rounding, 0, &[Some(&x), Some(&x)], &[(1.0, output)]).map(|_| ())
+    };
+    for rounding in [Rounding::Tflite, Rounding::Single] {
+        assert_eq!(go(rounding, 0, 0), Ok(()));
+        assert_eq!(go(rounding, 1, 0), Err(Error::Quantization));
+        assert_eq!(go(rounding, 0, -1), Err(Error::Quantization));
+    }
+    assert_eq!(go(Rounding::Onnx, 1, -1), Ok(()));
+    assert_eq!(go(Rounding::Onnx, 32768, 0), Err(Error::Quantization));
+    let (x, i) =
+        (tensor(Dtype::I16, &[2], (1.0, 0), &[0i16; 2]), tensor(Dtype::I8, &[2], (1.0, 0), &[0i8; 2]));
+    let plain = Add::plain(LEVELS).emit();
+    let mixed = eval(&def, plain.bytes(), Rounding::Onnx, 0, &[Some(&x), Some(&i)], &[(1.0, 0)]);
+    assert_eq!(mixed.err(), Some(Error::Dtype));
+    let wide = Add::plain(Clamp::i32(-32769, 0)).emit();
+    let outside = eval(&def, wide.bytes(), Rounding::Onnx, 0, &[Some(&x), Some(&x)], &[(1.0, 0)]);
+    assert_eq!(outside.err(), Some(Error::Attribute));
+}
+
 #[test]
 fn hostile_operands_are_refused() {
     let def = OpDef::of::<Add>();

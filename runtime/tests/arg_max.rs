@@ -46,16 +46,16 @@ proptest! {
         axis in 0usize..6,
         last in any::<bool>(),
         keep_dims in any::<bool>(),
-        float in any::<bool>(),
+        kind in 0..3u8,
         levels in prop::collection::vec(-3i8..3, 4096),
     ) {
         let axis = axis % dims.len();
         let count = dims.iter().product::<u32>() as usize;
         let levels = &levels[..count];
-        let x = if float {
-            tensor(Dtype::F32, &dims, &levels.iter().map(|&v| v as f32 / 4.0).collect::<Vec<_>>())
-        } else {
-            tensor(Dtype::I8, &dims, levels)
+        let x = match kind {
+            0 => tensor(Dtype::F32, &dims, &levels.iter().map(|&v| v as f32 / 4.0).collect::<Vec<_>>()),
+            1 => tensor(Dtype::I16, &dims, &levels.iter().map(|&v| v as i16 * 9000).collect::<Vec<_>>()),
+            _ => tensor(Dtype::I8, &dims, levels),
         };
         let y = run(ArgMax { axis: axis as u8, last, keep_dims }, &x).unwrap();
         let mut expect = dims.clone();

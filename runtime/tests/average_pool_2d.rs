@@ -4,7 +4,7 @@ mod oracle;
 #[path = "oracle/pool.rs"]
 mod pool;
 
-use oracle::{Noise, close, float, int8};
+use oracle::{Noise, close, float, int8, int16};
 use pool::cases;
 use proptest::prelude::*;
 use samara_runtime::Error;
@@ -51,6 +51,37 @@ proptest! {
     }
 
     #[test]
+    fn int16_is_exact(case in cases(), zero in -32768i32..32768) {
+        let dims = case.input.map(|d| d as u32);
+        let x = Noise(case.seed).int16(case.input.iter().product());
+        let op = AveragePool2d { pool: case.pool, counted: case.counted, clamp: Clamp::i32(-32700, 32000) };
+        let windows = case.windows();
+        for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
+            let (scale, output_zero) = if rounding == Rounding::Onnx { (0.17, -3) } else { (0.3, zero) };
+            let input = int16(&dims, 0.3, zero, &x);
+            let y = eval(&OP, op.emit().bytes(), rounding, 0, &[Some(&input)], &[(scale, output_zero)]).unwrap();
+            for (&got, (inside, count)) in y[0].elements::<i16>().iter().zip(&windows) {
+                let padding = (*count as i64) - inside.len() as i64;
+                let sum = inside.iter().map(|&i| x[i] as i64).sum::<i64>() + padding * zero as i64;
+                let n = *count as i64;
+                let level = match rounding {
+                    _ if n == 0 => output_zero as i64,
+                    Rounding::Tflite => sum.signum() * ((2 * sum.abs() + n) / (2 * n)),
+                    Rounding::Single => (2 * sum + n).div_euclid(2 * n),
+                    _ => {
+                        let mut real = 0f32;
+                        for &i in inside {
+                            real += (x[i] as i32 - zero) as f32 * 0.3f32;
+                        }
+                        (real / n as f32 / 0.17f32).round_ties_even() as i64 - 3
+                    }
+                };
+                prop_assert_eq!(got as i64, level.clamp(-32700, 32000), "{:?} {} {}", rounding, sum, n);
+            }
+        }
+    }
+
+    #[test]
     fn floats_are_close(case in cases()) {
         let dims = case.input.map(|d| d as u32);
         let x = Noise(case.seed).floats(case.input.iter().product());
@@ -81,6 +112,18 @@ fn ties_by_hand() {
     assert_eq!(run(Rounding::Single), [0, 2]);
     // Real means -3.75 and -2.75 are 7.5 and 5.5 levels below the zero point; ties go to the even one.
     assert_eq!(run(Rounding::Onnx), [7 - 8, 7 - 6]);
+}
+
+#[test]
+fn a_window_whose_sum_needs_more_than_32_bits() {
+    let data: Vec<i16> = (0..512 * 512).map(|k| 32767 - (k % 5 == 0) as i16).collect();
+    let x = int16(&[1, 512, 512, 1], 0.5, 0, &data);
+    let pool = Pool { window: Window::UNIT, size: [512, 512] };
+    let op = AveragePool2d { pool, counted: [0; 4], clamp: Clamp::i32(-32768, 32767) };
+    for rounding in [Rounding::Tflite, Rounding::Single] {
+        let y = eval(&OP, op.emit().bytes(), rounding, 0, &[Some(&x)], &[(0.5, 0)]).unwrap();
+        assert_eq!(y[0].elements::<i16>(), [32767], "{rounding:?}");
+    }
 }
 
 #[test]

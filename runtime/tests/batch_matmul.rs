@@ -9,7 +9,7 @@ const FLOAT: BatchMatmul =
     BatchMatmul { adj_x: false, adj_y: false, clamp: Clamp::NONE, requant: PerTensor::NONE };
 
 fn tensor<T: bytemuck::Pod>(dtype: Dtype, dims: &[u32], zero_point: i32, elements: &[T]) -> Value {
-    let scale = if dtype == Dtype::I8 { 0.5 } else { 0.0 };
+    let scale = if matches!(dtype, Dtype::I8 | Dtype::I16) { 0.5 } else { 0.0 };
     let desc = Desc { scale, zero_point, ..Desc::new(dtype, Shape::new(dims).unwrap()) };
     Value::new(desc, elements).unwrap()
 }
@@ -172,6 +172,47 @@ proptest! {
     }
 
     #[test]
+    fn int16_equals_exact_sums(c in case(), multiplier in (1i32 << 30)..=i32::MAX, shift in -20i32..-10) {
+        let (left, right) = (c.left(), c.right());
+        // Levels over the whole range of int16 from those of int8.
+        let wide = |v: i8| v as i16 * 256 + 177;
+        let widened = |dims: &[u32], from| c.elements(dims, from).into_iter().map(wide).collect::<Vec<_>>();
+        for (rounding, requant, zeros) in [
+            (Rounding::Tflite, PerTensor::fixed(multiplier, shift), [0, 0]),
+            (Rounding::Single, PerTensor::fixed(multiplier, shift), [0, 0]),
+            (Rounding::Single, PerTensor::fixed(multiplier >> 16, 1), [0, 0]),
+            (Rounding::Onnx, PerTensor::float(multiplier as f32 / 2f32.powi(31 - shift)), c.zeros.map(|z| z * 256)),
+        ] {
+            let a = tensor(Dtype::I16, &left, zeros[0], &widened(&left, 0));
+            let b = tensor(Dtype::I16, &right, zeros[1], &widened(&right, 11));
+            let op = BatchMatmul {
+                adj_x: c.adj[0], adj_y: c.adj[1], clamp: Clamp::i32(-32000, 31000), requant,
+            };
+            let y = run(&op, rounding, &a, &b, (1.0, 0)).unwrap();
+            for (&got, terms) in y.elements::<i16>().iter().zip(c.terms(y.desc.shape.dims())) {
+                let term = |&(x, y): &(i8, i8)| {
+                    (wide(x) as i128 - zeros[0] as i128) * (wide(y) as i128 - zeros[1] as i128)
+                };
+                let sum: i128 = terms.iter().map(term).sum();
+                let scaled = match rounding {
+                    Rounding::Tflite => {
+                        let reduced = ((multiplier as i128 + (1 << 15)) >> 16).min(0x7FFF);
+                        (sum * reduced + (1i128 << (14 - shift))).div_euclid(1 << (15 - shift))
+                    }
+                    Rounding::Single if requant == PerTensor::fixed(multiplier, shift) => {
+                        (sum * multiplier as i128 + (1i128 << (31 - shift))).div_euclid(1 << (32 - shift))
+                    }
+                    Rounding::Single => {
+                        (2 * sum * (multiplier >> 16) as i128 + (1 << 31)).div_euclid(1 << 32)
+                    }
+                    _ => (sum as f32 * (multiplier as f32 / 2f32.powi(31 - shift))).round_ties_even() as i128,
+                };
+                prop_assert_eq!(got as i128, scaled.clamp(-32000, 31000), "{:?}", rounding);
+            }
+        }
+    }
+
+    #[test]
     fn floats_equal_fused_sums_in_order(c in case()) {
         let (left, right) = (c.left(), c.right());
         let real = |v: &i8| *v as f32 / 3.0;
@@ -224,6 +265,16 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(refused(clamp, PerTensor::fixed(1, -1), Rounding::Single, 0), Error::Quantization);
     assert_eq!(refused(clamp, PerTensor::float(f32::NAN), Rounding::Onnx, 0), Error::Quantization);
     assert_eq!(refused(clamp, PerTensor::fixed(1, 1), Rounding::Onnx, 0), Error::Quantization);
+    let wide = |rounding, requant, zero| {
+        let x = tensor(Dtype::I16, &[1, 1], zero, &[0i16]);
+        run(&BatchMatmul { clamp, requant, ..FLOAT }, rounding, &x, &x, (1.0, 0)).map(|_| ())
+    };
+    // int16 may shift to the right under `single` too.
+    assert_eq!(wide(Rounding::Single, PerTensor::fixed(1, -31), 0), Ok(()));
+    assert_eq!(wide(Rounding::Single, PerTensor::fixed(1, -32), 0), Err(Error::Quantization));
+    assert_eq!(wide(Rounding::Single, PerTensor::fixed(-1, 0), 0), Err(Error::Quantization));
+    assert_eq!(wide(Rounding::Tflite, good, 1), Err(Error::Quantization));
+    assert_eq!(wide(Rounding::Onnx, PerTensor::float(0.5), 1), Ok(()));
     let float = tensor(Dtype::F32, &[1, 1], 0, &[0f32]);
     let op = BatchMatmul { requant: good, ..FLOAT };
     assert_eq!(run(&op, Rounding::None, &float, &float, (0.0, 0)).unwrap_err(), Error::Quantization);

@@ -66,6 +66,48 @@ fn tables_are_indexed_by_the_byte() {
 }
 
 #[test]
+fn int16_is_interpolated_between_entries() {
+    let all: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+    let x = tensor(Dtype::I16, &[256, 256], (1.0, 0), &all);
+    // Entries at both ends of the range next to each other, and everything between.
+    let table: Vec<i16> = (0..513)
+        .map(|k| match k % 4 {
+            0 => i16::MAX,
+            1 => i16::MIN,
+            _ => (k * 5077 % 65536 - 32768) as i16,
+        })
+        .collect();
+    let y = lut(&x, &Value::constant(Dtype::I16, &[513], &table).unwrap()).unwrap();
+    for (&level, &got) in all.iter().zip(y.elements::<i16>()) {
+        let from_least = level as i64 + 32768;
+        let (k, r) = ((from_least / 128) as usize, from_least % 128);
+        let line = table[k] as i64 * (128 - r) + table[k + 1] as i64 * r;
+        // Half up.
+        assert_eq!(got as i64, (2 * line + 128).div_euclid(256), "{level}");
+    }
+    // An identity, except for the last entry, which 32768 would be.
+    let same: Vec<i16> = (0..513).map(|k| (k * 128 - 32768).min(32767) as i16).collect();
+    let y = lut(&x, &Value::constant(Dtype::I16, &[513], &same).unwrap()).unwrap();
+    let off = all.iter().zip(y.elements::<i16>()).filter(|(x, y)| x != y).count();
+    assert_eq!((off, y.elements::<i16>()[65535]), (63, 32766));
+}
+
+#[test]
+fn lut_refuses_tables_of_another_width() {
+    let wide = tensor(Dtype::I16, &[1], (1.0, 0), &[0i16]);
+    let byte = tensor(Dtype::I8, &[1], (1.0, 0), &[0i8]);
+    let constant =
+        |dtype, n: usize| Value::zeros(Value::constant(dtype, &[n as u32], &vec![0i16; n]).unwrap().desc);
+    assert_eq!(lut(&wide, &constant(Dtype::I16, 512)).err(), Some(Error::Shape));
+    assert_eq!(lut(&wide, &constant(Dtype::I16, 256)).err(), Some(Error::Shape));
+    assert_eq!(lut(&byte, &constant(Dtype::I16, 513)).err(), Some(Error::Dtype));
+    let bytes = Value::constant(Dtype::I8, &[256], &[0i8; 256]).unwrap();
+    assert_eq!(lut(&wide, &bytes).err(), Some(Error::Dtype));
+    let variable = tensor(Dtype::I16, &[513], (1.0, 0), &[0i16; 513]);
+    assert_eq!(lut(&wide, &variable).err(), Some(Error::Operand));
+}
+
+#[test]
 fn lut_refuses_other_tables() {
     let x = tensor(Dtype::I8, &[1], (1.0, 0), &[0i8]);
     let short = Value::constant(Dtype::I8, &[255], &[0i8; 255]).unwrap();

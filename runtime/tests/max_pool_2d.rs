@@ -4,7 +4,7 @@ mod oracle;
 #[path = "oracle/pool.rs"]
 mod pool;
 
-use oracle::{Noise, close, float, int8};
+use oracle::{Noise, close, float, int8, int16};
 use pool::cases;
 use proptest::prelude::*;
 use samara_runtime::Error;
@@ -30,6 +30,19 @@ proptest! {
             .map(|(inside, _)| inside.iter().map(|&i| x[i]).max().unwrap_or(-128).clamp(-100, 90))
             .collect();
         prop_assert_eq!(y[0].elements::<i8>(), expect);
+    }
+
+    #[test]
+    fn the_greatest_of_each_window_of_int16(case in cases()) {
+        let dims = case.input.map(|d| d as u32);
+        let x = Noise(case.seed).int16(case.input.iter().product());
+        let op = MaxPool2d { pool: case.pool, clamp: Clamp::i32(-32760, 30000) };
+        let input = int16(&dims, 0.25, 0, &x);
+        let y = eval(&OP, op.emit().bytes(), Rounding::None, 0, &[Some(&input)], &[(0.25, 0)]).unwrap();
+        let greatest = |inside: &[usize]| inside.iter().map(|&i| x[i]).max().unwrap_or(i16::MIN);
+        let expect: Vec<i16> =
+            case.windows().iter().map(|(inside, _)| greatest(inside).clamp(-32760, 30000)).collect();
+        prop_assert_eq!(y[0].elements::<i16>(), expect);
     }
 
     #[test]

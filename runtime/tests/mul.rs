@@ -143,6 +143,69 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn int16_is_exact_in_every_rounding(
+        a in prop::collection::vec(any::<i16>(), 24), b in prop::collection::vec(any::<i16>(), 4),
+        m in prop::array::uniform2(1i32 << 30..i32::MAX), s in prop::array::uniform2(-31..=0i32),
+        scales in prop::array::uniform3(0.001f32..2.0), zeros in prop::array::uniform3(-32768..32768i32),
+    ) {
+        let clamp = Clamp::i32(-30000, 31000);
+        let x = tensor(Dtype::I16, &[2, 3, 4], (1.0, 0), &a);
+        let w = tensor(Dtype::I16, &[4], (1.0, 0), &b);
+        let slopes = Value::constant(Dtype::I16, &[4], &b).unwrap();
+        for rounding in [Rounding::Tflite, Rounding::Single] {
+            let pair = |k: usize| if rounding == Rounding::Single { [m[k] >> 9, 0] } else { [m[k], s[k]] };
+            let scaled = |v: i128, pair| match rounding {
+                Rounding::Tflite => tflite(v, pair),
+                _ => single(v, pair),
+            };
+            let y = run(Mul { multiplier: pair(0), clamp }, rounding, &x, &w, (1.0, 0)).unwrap();
+            let op = PRelu { identity: pair(0), slope: pair(1) };
+            let prelu = run(op, rounding, &x, &slopes, (1.0, 0)).unwrap();
+            for k in 0..24 {
+                let product = a[k] as i128 * b[k % 4] as i128;
+                let expect = scaled(product, pair(0)).clamp(-30000, 31000);
+                prop_assert_eq!(y.elements::<i16>()[k] as i128, expect);
+                let expect = if a[k] < 0 { scaled(product, pair(1)) } else { scaled(a[k] as i128, pair(0)) };
+                prop_assert_eq!(prelu.elements::<i16>()[k] as i128, expect.clamp(-32768, 32767));
+            }
+        }
+        let x = tensor(Dtype::I16, &[2, 3, 4], (scales[0], zeros[0]), &a);
+        let mut slopes = slopes;
+        (slopes.desc.scale, slopes.desc.zero_point) = (scales[1], zeros[1]);
+        let y = (scales[2], zeros[2]);
+        let product = run(Mul::plain(clamp), Rounding::Onnx, &x, &slopes, y).unwrap();
+        let prelu = run(PRelu::PLAIN, Rounding::Onnx, &x, &slopes, y).unwrap();
+        for k in 0..24 {
+            let l = (a[k] as i32 - zeros[0]) as f32 * scales[0];
+            let r = (b[k % 4] as i32 - zeros[1]) as f32 * scales[1];
+            let level = |real: f32| (real / scales[2]).round_ties_even() as f64 + zeros[2] as f64;
+            prop_assert_eq!(product.elements::<i16>()[k] as f64, level(l * r).clamp(-30000.0, 31000.0));
+            let expect = level(if l < 0.0 { l * r } else { l }).clamp(-32768.0, 32767.0);
+            prop_assert_eq!(prelu.elements::<i16>()[k] as f64, expect);
+        }
+    }
+}
+
+#[test]
+fn int16_with_a_zero_point_is_refused_but_in_floats() {
+    let off = tensor(Dtype::I16, &[2], (0.5, 3), &[0i16; 2]);
+    let mut slopes = Value::constant(Dtype::I16, &[2], &[1i16; 2]).unwrap();
+    slopes.desc.scale = 0.5;
+    let go = |y: Result<Value, Error>| y.map(|_| ());
+    for rounding in [Rounding::Tflite, Rounding::Single] {
+        assert_eq!(go(run(Mul::plain(LEVELS), rounding, &off, &off, (0.5, 0))), Err(Error::Quantization));
+        assert_eq!(go(run(PRelu::PLAIN, rounding, &off, &slopes, (0.5, 0))), Err(Error::Quantization));
+    }
+    assert_eq!(go(run(Mul::plain(LEVELS), Rounding::Onnx, &off, &off, (0.5, 0))), Ok(()));
+    assert_eq!(go(run(PRelu::PLAIN, Rounding::Onnx, &off, &slopes, (0.5, 0))), Ok(()));
+    let bytes = tensor(Dtype::I8, &[2], (0.5, 0), &[0i8; 2]);
+    assert_eq!(go(run(PRelu::PLAIN, Rounding::Onnx, &bytes, &slopes, (0.5, 0))), Err(Error::Dtype));
+}
+
 #[test]
 fn hostile_operands_are_refused() {
     let i = tensor(Dtype::I8, &[2, 3], (0.5, 0), &[0i8; 6]);

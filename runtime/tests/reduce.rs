@@ -4,7 +4,7 @@ mod oracle;
 #[path = "oracle/requant.rs"]
 mod requant;
 
-use oracle::{Noise, close, float, int8};
+use oracle::{Noise, close, float, int8, int16};
 use proptest::prelude::*;
 use requant::{random_scales, requantize, scales};
 use samara_runtime::ops::eval::{Value, eval};
@@ -97,6 +97,42 @@ proptest! {
     }
 
     #[test]
+    fn int16_is_exact((dims, reduce) in reductions(), zeros in prop::array::uniform2(-32768i32..32768), seed: u64) {
+        let mut noise = Noise(seed);
+        let x = noise.int16(dims.iter().product::<u32>() as usize);
+        let groups = groups(&dims, reduce.axes);
+        for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
+            let onnx = rounding == Rounding::Onnx;
+            let scale = if onnx { [0, 0] } else { random_scales(&mut noise, rounding, 1).0[0] };
+            let [zero, output_zero] = if onnx { zeros } else { [0, 0] };
+            let input = int16(&dims, 0.3, zero, &x);
+            let mean = run(&Mean { reduce, scale }, rounding, &input, (0.7, output_zero)).unwrap();
+            let sum = run(&Sum { reduce, scale }, rounding, &input, (0.7, output_zero)).unwrap();
+            prop_assert_eq!(mean.desc.shape.dims(), shape(&dims, reduce));
+            let expect = |divide: bool| -> Vec<i16> {
+                let level = |group: &Vec<usize>| {
+                    if !onnx {
+                        return requantize(rounding, group.iter().map(|&i| x[i] as i64).sum(), scale, 0.0);
+                    }
+                    let mut real = 0f32;
+                    for &i in group {
+                        real += (x[i] as i32 - zero) as f32 * 0.3f32;
+                    }
+                    let real = if divide { real / group.len() as f32 } else { real };
+                    (real / 0.7f32).round_ties_even() as i64 + output_zero as i64
+                };
+                groups.iter().map(|group| level(group).clamp(-32768, 32767) as i16).collect()
+            };
+            prop_assert_eq!(mean.elements::<i16>(), expect(true), "{:?}", rounding);
+            prop_assert_eq!(sum.elements::<i16>(), expect(false), "{:?}", rounding);
+        }
+        let input = int16(&dims, 0.3, 0, &x);
+        let max = run(&ReduceMax { reduce }, Rounding::None, &input, (0.3, 0)).unwrap();
+        let expect: Vec<i16> = groups.iter().map(|g| g.iter().map(|&i| x[i]).max().unwrap()).collect();
+        prop_assert_eq!(max.elements::<i16>(), expect);
+    }
+
+    #[test]
     fn floats_are_close((dims, reduce) in reductions(), seed: u64) {
         let x = Noise(seed).floats(dims.iter().product::<u32>() as usize);
         let input = float(&dims, &x);
@@ -130,6 +166,22 @@ fn a_mean_by_hand() {
     let y = run(&total, Rounding::Tflite, &x, (1.0, 0)).unwrap();
     // -39 / 2 is a tie, which the high multiply takes upwards.
     assert_eq!(y.elements::<i8>(), [-19]);
+}
+
+#[test]
+fn a_sum_that_needs_more_than_32_bits() {
+    // 2^18 times 32767 at a ratio of 2^-18: what one element is.
+    let x = int16(&[512, 512], 0.5, 0, &[32767; 512 * 512]);
+    let reduce = Reduce { axes: 0b11, keep_dims: false };
+    for (rounding, scale) in [(Rounding::Tflite, [1 << 30, -17]), (Rounding::Single, [1 << 14, 0])] {
+        let mean = run(&Mean { reduce, scale }, rounding, &x, (0.5, 0)).unwrap();
+        assert_eq!(mean.elements::<i16>(), [32767], "{rounding:?}");
+        let sum = run(&Sum { reduce, scale }, rounding, &x, (0.5, 0)).unwrap();
+        assert_eq!(sum.elements::<i16>(), [32767], "{rounding:?}");
+        let off = int16(&[2, 2], 0.5, 1, &[0; 4]);
+        let refused = run(&Mean { reduce, scale }, rounding, &off, (0.5, 0));
+        assert_eq!(refused.map(|_| ()), Err(Error::Quantization));
+    }
 }
 
 #[test]

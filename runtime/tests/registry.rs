@@ -170,7 +170,8 @@ impl Random {
     /// Operands as plans might have them: alike, or a table of pairs in the last place.
     fn tame(&mut self) -> Vec<Option<Desc>> {
         let rank = self.of(&[4, 4, 4, 1, 2, 3]);
-        let dtype = self.of(&[Dtype::I8, Dtype::I8, Dtype::F32, Dtype::I32, Dtype::Bool]);
+        let dtype =
+            self.of(&[Dtype::I8, Dtype::I8, Dtype::I16, Dtype::I16, Dtype::F32, Dtype::I32, Dtype::Bool]);
         let mut dims: Vec<u32> = (0..rank).map(|_| 1 + self.below(3) as u32).collect();
         let scale = |dtype| if matches!(dtype, Dtype::I8 | Dtype::U8 | Dtype::I16) { 0.5 } else { 0.0 };
         let plain = |dtype, dims: &[u32], place| {
@@ -183,10 +184,12 @@ impl Random {
             }
             descs.push(plain(dtype, &dims, self.of(&[Place::Arena, Place::Weights])));
         }
-        match self.below(4) {
+        match self.below(6) {
             0 => descs.push(plain(Dtype::I32, &[dims[0], 2], Place::Weights)),
             1 => descs.push(plain(Dtype::I32, &[rank as u32], Place::Weights)),
             2 => descs.push(plain(Dtype::I8, &[256], Place::Weights)),
+            3 => descs.push(plain(Dtype::I16, &[513], Place::Weights)),
+            4 => descs.push(plain(Dtype::I32, &[2, 256], Place::Weights)),
             _ => {}
         }
         descs

@@ -133,6 +133,35 @@ fn each_rounding_of_a_half() {
     assert_eq!(levels(Rounding::Onnx, (0.01, 0)), [-25, -128]);
 }
 
+#[test]
+fn int16_mixes_as_int8_does() {
+    let int16 = |dims: &[u32], scale: f32, data: &[i16]| {
+        let desc = Desc { scale, zero_point: 0, ..Desc::new(Dtype::I16, Shape::new(dims).unwrap()) };
+        Value::new(desc, data).unwrap()
+    };
+    // The levels 256 times as large give LiteRT's results 256 times as large, within the rounding of both.
+    let x = int16(&[1, 2, 3, 1], 0.5, &LEVELS.map(|v| v as i16 * 256));
+    for &(coordinates, size, expect) in LITERT_INT8 {
+        for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
+            // Floats use coordinates of more than 10 bits.
+            let slack = if rounding == Rounding::Onnx { 128.0 + 256.0 } else { 128.5 };
+            let y = run(&resize(coordinates, [2, 3], size), rounding, &x, (0.5, 0)).unwrap();
+            for (&got, &level) in y.elements::<i16>().iter().zip(expect) {
+                assert!((got as f64 - level as f64 * 256.0).abs() <= slack, "{coordinates:?} {rounding:?}");
+            }
+        }
+    }
+    // Halves: 2.5 and -6.5, and the ends of the range.
+    let x = int16(&[1, 1, 6, 1], 0.5, &[2, 3, -6, -7, 32767, 32767]);
+    let op = resize(Coordinates::HalfPixel, [1, 6], [1, 3]);
+    let levels = |rounding, y| run(&op, rounding, &x, y).unwrap().elements::<i16>().to_vec();
+    assert_eq!(levels(Rounding::Tflite, (0.5, 0)), [3, -7, 32767]);
+    assert_eq!(levels(Rounding::Single, (0.5, 0)), [3, -6, 32767]);
+    assert_eq!(levels(Rounding::Onnx, (0.5, 0)), [2, -6, 32767]);
+    assert_eq!(levels(Rounding::Onnx, (0.25, -7)), [-2, -20, 32767]);
+    assert_eq!(run(&op, Rounding::Single, &x, (0.25, 0)).map(|_| ()), Err(Error::Quantization));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -229,7 +258,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(run(&op, Rounding::Onnx, &x, (0.0, 3)).unwrap_err(), Error::Quantization);
     assert_eq!(run(&op, Rounding::Onnx, &x, (0.5, 300)).unwrap_err(), Error::Quantization);
     assert_eq!(run(&op, Rounding::None, &x, (0.5, 3)).unwrap_err(), Error::NoKernel);
-    let wide = Value::new(Desc::new(Dtype::I16, Shape::new(&[1, 1, 1, 1]).unwrap()), &[0i16]).unwrap();
+    let wide = Value::new(Desc::new(Dtype::I32, Shape::new(&[1, 1, 1, 1]).unwrap()), &[0i32]).unwrap();
     assert_eq!(run(&op, Rounding::Tflite, &wide, (0.0, 0)).unwrap_err(), Error::Dtype);
     assert_eq!(run(&op, Rounding::None, &f32(&[1, 1, 1], &[0.0]), (0.0, 0)).unwrap_err(), Error::Shape);
     assert_eq!(ResizeBilinear::parse(&[0; 16]), Err(Error::Attribute));

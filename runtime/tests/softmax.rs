@@ -107,6 +107,87 @@ proptest! {
     }
 }
 
+const FINE: (f32, i32) = (1.0 / 32768.0, 0);
+
+/// The two tables of int16.
+fn fine_exponentials(scale: f64) -> Value {
+    let entry = |d: usize| ((-scale * d as f64).exp() * (1 << 30) as f64).round() as i32;
+    let tables: Vec<i32> = (0..256).map(|h| entry(h * 256)).chain((0..256).map(entry)).collect();
+    Value::constant(Dtype::I32, &[2, 256], &tables).unwrap()
+}
+
+fn run_int16(op: Softmax, rounding: Rounding, inputs: &[&Value]) -> Result<Value, Error> {
+    let inputs: Vec<_> = inputs.iter().map(|&v| Some(v)).collect();
+    eval(&OpDef::of::<Softmax>(), op.emit().bytes(), rounding, 0, &inputs, &[FINE]).map(|mut v| v.remove(0))
+}
+
+#[test]
+fn int16_is_within_a_level_of_the_function() {
+    let mut state = 1u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 48) as i16
+    };
+    for scale in [1e-5f32, 3e-5, 1e-4, 3e-4, 1e-3, 1e-2, 0.3, 30.0] {
+        for length in [1usize, 2, 10, 100, 1000, 40_000] {
+            let data: Vec<i16> = (0..length).map(|_| random()).collect();
+            let x = tensor(Dtype::I16, &[1, length as u32], (scale, 0), &data);
+            let max = *data.iter().max().unwrap() as f64;
+            let e: Vec<f64> = data.iter().map(|&v| ((v as f64 - max) * scale as f64).exp()).collect();
+            let sum: f64 = e.iter().sum();
+            let tables = fine_exponentials(scale as f64);
+            let mut worst = 0f64;
+            for (rounding, op, inputs) in [
+                (Rounding::Onnx, FLOAT, vec![&x]),
+                (Rounding::Tflite, TABLE, vec![&x, &tables]),
+                (Rounding::Single, TABLE, vec![&x, &tables]),
+            ] {
+                let y = run_int16(op, rounding, &inputs).unwrap();
+                for (&got, e) in y.elements::<i16>().iter().zip(&e) {
+                    let expect = (e / sum * 32768.0).min(32767.0);
+                    worst = worst.max((got as f64 - expect).abs());
+                }
+                if rounding == Rounding::Onnx {
+                    // Floats of up to 2^15 * scale, half an ulp off each, in the exponent.
+                    assert!(worst <= 0.6 + 128.0 * scale as f64, "{scale} {length}: {worst}");
+                    worst = 0.0;
+                }
+            }
+            println!("int16 softmax of {length} at scale {scale}: {worst:.3} levels off");
+            assert!(worst <= 0.51, "{scale} {length}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn int16_tables_of_another_kind_are_refused() {
+    let x = tensor(Dtype::I16, &[1, 4], (0.001, 0), &[0i16, 1, -1, 2]);
+    let fine = fine_exponentials(0.001);
+    let table = |edit: &dyn Fn(&mut [i32])| {
+        let mut t = fine.elements::<i32>().to_vec();
+        edit(&mut t);
+        Value::constant(Dtype::I32, &[2, 256], &t).unwrap()
+    };
+    let first = table(&|t| t[0] -= 1);
+    let second = table(&|t| t[256] = 0);
+    let negative = table(&|t| t[300] = -1);
+    let large = table(&|t| t[9] = (1 << 30) + 1);
+    for rounding in [Rounding::Tflite, Rounding::Single] {
+        for bad in [&first, &second, &negative, &large] {
+            assert_eq!(run_int16(TABLE, rounding, &[&x, bad]).err(), Some(Error::Quantization));
+        }
+        let coarse = exponentials(0.001);
+        assert_eq!(run_int16(TABLE, rounding, &[&x, &coarse]).err(), Some(Error::Shape));
+        assert_eq!(run_int16(TABLE, rounding, &[&x]).err(), Some(Error::Operand));
+        assert_eq!(run_int16(FLOAT, rounding, &[&x, &fine]).err(), Some(Error::Quantization));
+        let op = Softmax { multiplier: [1, 1], ..TABLE };
+        assert_eq!(run_int16(op, rounding, &[&x, &fine]).err(), Some(Error::Quantization));
+        // The parameters of int8's output.
+        assert_eq!(run(TABLE, rounding, &[&x, &fine]).err(), Some(Error::Quantization));
+    }
+    assert_eq!(run_int16(FLOAT, Rounding::Onnx, &[&x, &fine]).err(), Some(Error::Operand));
+}
+
 #[test]
 fn hostile_constants_are_refused() {
     let x = tensor(Dtype::I8, &[1, 4], (0.1, 0), &[0i8; 4]);

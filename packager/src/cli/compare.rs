@@ -18,7 +18,7 @@ pub(super) struct Args {
     model: PathBuf,
     /// The bundle.
     bundle: PathBuf,
-    /// Inputs of the model: .npz, or .npy for one input; first axis samples.
+    /// Inputs of the model: .npz, .npy for one input, or a directory of them; first axis samples.
     #[arg(long)]
     data: PathBuf,
     /// Shape of an input that the file leaves open, as NAME=1x3x96x96.

@@ -39,7 +39,8 @@ pub(super) struct Args {
     /// What becomes of a float model; int8 with --calibrate, else f32, by default.
     #[arg(long, value_enum)]
     quantize: Option<Quantize>,
-    /// Typical inputs: .npz with arrays named as the model's inputs, or .npy for one input; first axis samples.
+    /// Typical inputs: .npz with arrays named as the model's inputs, .npy for one input, or a directory of them;
+    /// first axis samples.
     #[arg(long)]
     calibrate: Option<PathBuf>,
     /// How integer steps of a model quantized here round.
@@ -82,7 +83,11 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let source = pipeline::import(&args.model, &import::Options { input_shapes: args.input_shape.clone() })?;
     let mut calibration = match &args.calibrate {
-        Some(path) => Some((Samples::read(path, &source)?, pipeline::digest(&files::read(path)?))),
+        Some(path) => {
+            let samples = Samples::read(path, &source)?;
+            let digest = samples.digest()?;
+            Some((samples, digest))
+        }
         None => None,
     };
     let progress = output.progress("calibrating", calibration.as_ref().map_or(0, |(s, _)| s.len()));

@@ -16,7 +16,7 @@ use crate::files::{self, AlignedBytes};
 pub(super) struct Args {
     /// The bundle; its hashes are checked, its signatures are not.
     bundle: PathBuf,
-    /// .npz with arrays named as the model's inputs, or .npy for one input.
+    /// .npz with arrays named as the model's inputs, .npy for one input, or a directory of them.
     #[arg(long)]
     input: PathBuf,
     /// .npz with one array per output, or .npy for one output.
@@ -56,7 +56,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let mut results = vec![Vec::new(); plan.header.outputs as usize];
     let progress = output.progress("running", samples.len());
     for sample in samples.iter() {
-        for (i, value) in sample.about(args.input.display())?.iter().enumerate() {
+        for (i, value) in sample?.iter().enumerate() {
             run.input(i)?.copy_from_bytes(value.bytes())?;
         }
         run.run().about(&about)?;

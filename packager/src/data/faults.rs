@@ -1,5 +1,7 @@
 //! Damaged and hostile arrays: each is refused, none panics or exhausts memory.
 
+mod samples;
+
 use std::io::{Cursor, Write};
 
 use samara_runtime::Dtype;
@@ -22,9 +24,13 @@ fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    archive_with(CompressionMethod::Deflated, entries)
+}
+
+fn archive_with(method: CompressionMethod, entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
-        let options = FileOptions::default().compression_method(CompressionMethod::Deflated);
+        let options = FileOptions::default().compression_method(method);
         zip.start_file(*name, options).unwrap();
         zip.write_all(content).unwrap();
     }

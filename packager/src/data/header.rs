@@ -2,14 +2,18 @@
 //! (NumPy format specification, versions 1 to 3). Only what NumPy writes for plain arrays is read, without
 //! recursion, so that no header can exhaust the stack.
 
+use std::io::{ErrorKind, Read};
+
 use super::MAX_RANK;
 use crate::error::{Error, Result};
 
+/// How every array file starts.
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header text that is read; NumPy itself refuses longer ones than 10,000 by default.
 const MAX_TEXT: usize = 10_000;
 
 /// What a header says.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Header {
     /// The element type as NumPy writes it, such as `<f4`.
     pub(super) kind: String,
@@ -19,18 +23,23 @@ pub(super) struct Header {
     pub(super) shape: Vec<usize>,
 }
 
-/// The header and the data behind it.
-pub(super) fn split(bytes: &[u8]) -> Result<(Header, &[u8])> {
-    let cut = || Error::invalid("its .npy header is cut off");
-    let (length, start) = match bytes.get(6).ok_or_else(cut)? {
-        1 => {
-            let b = bytes.get(8..10).ok_or_else(cut)?;
-            (u16::from_le_bytes([b[0], b[1]]) as usize, 10)
-        }
-        2 | 3 => {
-            let b = bytes.get(8..12).ok_or_else(cut)?;
-            (u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize, 12)
-        }
+/// Reads the header at the front of an array file; returns it with its length in bytes.
+pub(super) fn read(from: &mut (impl Read + ?Sized)) -> Result<(Header, u64)> {
+    let mut take = |into: &mut [u8]| {
+        from.read_exact(into).map_err(|e| match e.kind() {
+            ErrorKind::UnexpectedEof => Error::invalid("its .npy header is cut off"),
+            _ => Error::invalid(e.to_string()),
+        })
+    };
+    let mut start = [0; 8];
+    take(&mut start)?;
+    if !start.starts_with(MAGIC) {
+        return Err(Error::invalid("is no .npy array"));
+    }
+    let (mut short, mut long) = ([0; 2], [0; 4]);
+    let (length, before) = match start[6] {
+        1 => (take(&mut short).map(|()| u16::from_le_bytes(short) as usize)?, 10),
+        2 | 3 => (take(&mut long).map(|()| u32::from_le_bytes(long) as usize)?, 12),
         v => return Err(Error::invalid(format!("its .npy header is of version {v}; 1 to 3 are read"))),
     };
     if length > MAX_TEXT {
@@ -38,9 +47,10 @@ pub(super) fn split(bytes: &[u8]) -> Result<(Header, &[u8])> {
             "its .npy header has {length} bytes; at most {MAX_TEXT} are read"
         )));
     }
-    let text = bytes.get(start..start + length).ok_or_else(cut)?;
-    let text = std::str::from_utf8(text).map_err(|_| Error::invalid("its .npy header is no text"))?;
-    Ok((parse(text)?, &bytes[start + length..]))
+    let mut text = vec![0; length];
+    take(&mut text)?;
+    let text = std::str::from_utf8(&text).map_err(|_| Error::invalid("its .npy header is no text"))?;
+    Ok((parse(text)?, (before + length) as u64))
 }
 
 fn parse(text: &str) -> Result<Header> {

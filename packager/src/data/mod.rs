@@ -1,11 +1,16 @@
 //! NumPy arrays in and out, and samples made from them.
 
+mod element;
 #[cfg(test)]
 mod faults;
 mod header;
+mod labels;
 mod npy;
 mod npz;
+mod part;
 pub mod samples;
+mod source;
+mod stream;
 
 use std::path::Path;
 
@@ -18,11 +23,15 @@ use crate::files;
 pub const MAX_RANK: usize = 8;
 /// Most arrays of an archive.
 pub const MAX_ARRAYS: usize = 256;
-/// Most bytes of a file's arrays once unpacked.
+/// Most bytes of a file's arrays once unpacked, where they are read whole; [`samples`] have no such bound.
 pub const MAX_BYTES: u64 = 8 << 30;
+/// Most files of a directory of samples.
+pub const MAX_FILES: usize = 1 << 16;
+/// Most bytes of an array in Fortran order among samples: each of its samples is spread over the whole file.
+pub const MAX_TURNED: u64 = 64 << 20;
 
 /// An array in C order. Wider NumPy types are narrowed on the way in: float64 to float32, int64 to int32
-/// (refused where a value does not fit).
+/// (refused where a value does not fit). float16 is widened to float32.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Array {
     /// Its name in the archive; empty for an `.npy`.
@@ -63,7 +72,7 @@ pub fn read(path: &Path) -> Result<Vec<Array>> {
 
 /// As [`read`], for a file's content.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Array>> {
-    if bytes.starts_with(b"\x93NUMPY") {
+    if bytes.starts_with(header::MAGIC) {
         return Ok(vec![npy::parse("", bytes)?]);
     }
     if bytes.starts_with(b"PK") {

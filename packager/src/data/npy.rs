@@ -2,12 +2,14 @@
 
 use samara_runtime::Dtype;
 
+use super::element::element;
 use super::header::{self, Header};
 use super::{Array, MAX_BYTES};
 use crate::error::{Error, Result};
 
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<Array> {
-    let (Header { kind, fortran, shape }, data) = header::split(bytes)?;
+    let mut data = bytes;
+    let (Header { kind, fortran, shape }, _) = header::read(&mut data)?;
     let element = element(&kind)?;
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     let size = count.and_then(|n| n.checked_mul(element.size)).filter(|&n| n as u64 <= MAX_BYTES);
@@ -56,60 +58,8 @@ pub(super) fn emit(array: &Array) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// A NumPy type: its element size, what it becomes, and how.
-struct Element {
-    size: usize,
-    dtype: Dtype,
-    narrow: fn(&[u8]) -> Result<Vec<u8>>,
-}
-
-fn element(kind: &str) -> Result<Element> {
-    let same = |dtype: Dtype| Element { size: dtype.size(), dtype, narrow: |b| Ok(b.to_vec()) };
-    Ok(match kind {
-        "<f4" => same(Dtype::F32),
-        "|i1" => same(Dtype::I8),
-        "|u1" => same(Dtype::U8),
-        "<i2" => same(Dtype::I16),
-        "<i4" => same(Dtype::I32),
-        "|b1" => Element {
-            size: 1,
-            dtype: Dtype::Bool,
-            narrow: |b| Ok(b.iter().map(|&b| u8::from(b != 0)).collect()),
-        },
-        "<f8" => Element {
-            size: 8,
-            dtype: Dtype::F32,
-            narrow: |b| Ok(words(b).flat_map(|w| (f64::from_le_bytes(w) as f32).to_le_bytes()).collect()),
-        },
-        "<i8" => Element {
-            size: 8,
-            dtype: Dtype::I32,
-            narrow: |b| {
-                let mut out = Vec::with_capacity(b.len() / 2);
-                for w in words(b) {
-                    let value = i64::from_le_bytes(w);
-                    let narrow = i32::try_from(value)
-                        .map_err(|_| Error::invalid(format!("the int64 value {value} does not fit int32")))?;
-                    out.extend(narrow.to_le_bytes());
-                }
-                Ok(out)
-            },
-        },
-        other if other.starts_with('>') => {
-            return Err(Error::invalid(format!("'{other}' is big-endian")).remedy("save it as little-endian"));
-        }
-        other => {
-            return Err(Error::invalid(format!("elements of type '{other}' are not supported"))
-                .remedy("use float32/64, int8/16/32/64, uint8 or bool"));
-        }
-    })
-}
-
-fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 8]> {
-    bytes.chunks_exact(8).map(|c| [c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]])
-}
-
-fn to_c_order(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
+/// Elements of an array whose first index runs fastest, in C order.
+pub(super) fn to_c_order(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let count: usize = shape.iter().product();
     for c_index in 0..count {

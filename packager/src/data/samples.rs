@@ -1,11 +1,17 @@
-//! A model's inputs, sample by sample.
+//! A model's inputs, sample by sample, from files of any size.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use samara_runtime::ops::eval::Value;
-use samara_runtime::{Desc, Dtype};
+use samara_runtime::Desc;
+
+pub use super::stream::Stream;
 
 use super::Array;
+use super::labels;
+use super::part::Part;
+use super::source;
+use super::stream::{Selection, Source};
 use crate::error::{About, Error, Result};
 use crate::ir::Graph;
 
@@ -18,20 +24,23 @@ pub struct InputSpec {
     pub desc: Desc,
 }
 
-/// Arrays matched to a model's inputs, the sample axis first.
+/// Samples for a model's inputs in an `.npz`, an `.npy` (for one input) or a directory of such files, whose
+/// samples follow one another in the order of the files' names.
+///
+/// Only headers are held; every [`iter`](Samples::iter) reads the files anew, a few samples in memory at a
+/// time, whatever the files' size. An array in Fortran order is the exception: it is held whole and at most
+/// [`MAX_TURNED`](super::MAX_TURNED) bytes long.
 #[derive(Clone, Debug)]
 pub struct Samples {
-    specs: Vec<InputSpec>,
-    arrays: Vec<Array>,
-    /// Arrays of the file that are no input: labels, say.
-    pub others: Vec<Array>,
-    count: usize,
-    /// Whether the file had a sample axis.
+    path: PathBuf,
+    source: Arc<Source>,
+    selection: Selection,
+    /// Whether the data has a sample axis, or is several files.
     pub has_axis: bool,
 }
 
 impl Samples {
-    /// Reads samples for a graph's inputs.
+    /// Opens samples for a graph's inputs.
     pub fn read(path: &Path, graph: &Graph) -> Result<Self> {
         let spec = |&t: &usize| {
             let tensor = &graph.tensors[t];
@@ -40,101 +49,87 @@ impl Samples {
         Samples::read_for(path, graph.inputs.iter().map(spec).collect::<Result<_>>()?)
     }
 
-    /// Reads samples for these inputs. An `.npy` serves a model of one input.
+    /// Opens samples for these inputs: every file must have an array for each, named as the input is, with the
+    /// sample axis in front of the input's shape or in place of its batch of 1.
     pub fn read_for(path: &Path, specs: Vec<InputSpec>) -> Result<Self> {
-        let arrays = super::read(path)?;
-        Samples::from_arrays(arrays, specs).about(path.display())
-    }
-
-    /// Matches arrays to inputs by name; a single array without a name is the only input.
-    pub fn from_arrays(mut arrays: Vec<Array>, specs: Vec<InputSpec>) -> Result<Self> {
-        let mut matched = Vec::new();
-        for spec in &specs {
-            let unnamed = specs.len() == 1 && arrays.len() == 1 && arrays[0].name.is_empty();
-            let at = if unnamed { Some(0) } else { arrays.iter().position(|a| a.name == spec.name) };
-            let at = at.ok_or_else(|| {
-                let names: Vec<&str> = arrays.iter().map(|a| &a.name[..]).collect();
-                Error::invalid(format!("no array is named '{}', as the model's input is", spec.name)).remedy(
-                    format!("it holds {}", if names.is_empty() { "none".into() } else { names.join(", ") }),
-                )
-            })?;
-            let array = arrays.remove(at);
-            array.check_finite()?;
-            matched.push(array);
-        }
-        let dims =
-            |spec: &InputSpec| -> Vec<usize> { spec.desc.shape.dims().iter().map(|&d| d as usize).collect() };
-        let (mut count, mut has_axis) = (None, true);
-        for (array, spec) in matched.iter().zip(&specs) {
-            let dims = dims(spec);
-            // With a sample axis in front of the batch of 1, in its place, or without one at all.
-            let (n, axis) = match &array.shape[..] {
-                [n, rest @ ..] if rest == dims => (*n, true),
-                [n, rest @ ..] if dims.first() == Some(&1) && *rest == dims[1..] => (*n, true),
-                shape if shape == dims => (1, false),
-                shape => {
-                    return Err(Error::invalid(format!(
-                        "array '{}' has shape {shape:?}; the input '{}' needs [samples] + {dims:?}",
-                        array.name, spec.name
-                    )));
-                }
-            };
-            if *count.get_or_insert(n) != n {
-                return Err(Error::invalid("its arrays have different numbers of samples"));
-            }
-            has_axis &= axis;
-        }
-        let count = count.unwrap_or(0);
-        if count == 0 {
-            return Err(Error::invalid("it holds no sample"));
-        }
-        Ok(Samples { specs, arrays: matched, others: arrays, count, has_axis })
+        let files = source::files(path)?;
+        let several = files.len() > 1;
+        let part = |file| Part::new(file, &specs);
+        let parts: Vec<Part> = files.into_iter().map(part).collect::<Result<_>>()?;
+        let len = parts.iter().try_fold(0usize, |n, p| n.checked_add(p.count));
+        let len = len.ok_or_else(|| Error::invalid("it claims too many samples")).about(path.display())?;
+        let has_axis = several || parts.iter().all(|p| p.has_axis);
+        let source = Arc::new(Source { specs, parts });
+        Ok(Samples { path: path.into(), source, selection: Selection { start: 0, step: 1, len }, has_axis })
     }
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.count
+        self.selection.len
     }
 
-    /// Whether there are none; never true for samples that were read.
+    /// Whether a selection left none; never true for samples that were just opened.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.selection.len == 0
     }
 
-    /// Sample `n`: the model's inputs in order. Integers are taken as quantized already; floats are quantized
-    /// with an integer input's own parameters, half away from zero.
-    pub fn get(&self, n: usize) -> Result<Vec<Value>> {
-        self.arrays.iter().zip(&self.specs).map(|(array, spec)| value(array, spec, n, self.count)).collect()
+    /// Reads all samples in order, each the model's inputs in theirs. Integers are taken as quantized already;
+    /// floats are quantized with an integer input's own parameters, half away from zero. NaN and infinities are
+    /// refused, as is data that ends early or goes on after the last sample.
+    pub fn iter(&self) -> Stream {
+        Stream::new(self.source.clone(), self.selection)
     }
 
-    /// All samples in order.
-    pub fn iter(&self) -> impl Iterator<Item = Result<Vec<Value>>> + '_ {
-        (0..self.count).map(|n| self.get(n))
+    /// The first `n` samples, or all where there are fewer.
+    pub fn first(&self, n: usize) -> Self {
+        let selection = Selection { len: self.len().min(n), ..self.selection };
+        Samples { selection, ..self.clone() }
     }
-}
 
-fn value(array: &Array, spec: &InputSpec, n: usize, count: usize) -> Result<Value> {
-    let size = array.bytes.len() / count;
-    let bytes = &array.bytes[n * size..(n + 1) * size];
-    let mut value = Value::zeros(spec.desc);
-    if array.dtype == spec.desc.dtype {
-        value.bytes_mut().copy_from_slice(bytes);
-        return Ok(value);
+    /// All samples but the first `n`.
+    pub fn skip(&self, n: usize) -> Self {
+        let Selection { start, step, len } = self.selection;
+        let n = n.min(len);
+        let selection = Selection { start: start.saturating_add(step.saturating_mul(n)), step, len: len - n };
+        Samples { selection, ..self.clone() }
     }
-    if array.dtype != Dtype::F32 || spec.desc.scale == 0.0 {
-        return Err(Error::invalid(format!(
-            "array '{}' is {}, the input '{}' is {}",
-            array.name,
-            array.dtype.name(),
-            spec.name,
-            spec.desc.dtype.name()
-        )));
+
+    /// Every `step`th sample, the first included; a step of 0 counts as 1.
+    pub fn every(&self, step: usize) -> Self {
+        let (Selection { start, step: old, len }, step) = (self.selection, step.max(1));
+        let selection = Selection { start, step: old.saturating_mul(step), len: len.div_ceil(step) };
+        Samples { selection, ..self.clone() }
     }
-    let reals: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-    let mut levels = Vec::with_capacity(value.bytes().len());
-    quantize(&reals, &spec.desc, &mut levels)?;
-    value.bytes_mut().copy_from_slice(&levels);
-    Ok(value)
+
+    /// At most `n` samples (at least one), spread evenly: every `len / n`th, rounded up.
+    pub fn at_most(&self, n: usize) -> Self {
+        self.every(self.len().div_ceil(n.max(1)))
+    }
+
+    /// The integers of an array `[samples]` or `[samples, 1]` beside the inputs, one for each sample of
+    /// [`iter`](Samples::iter).
+    pub fn labels(&self, name: &str) -> Result<Vec<i64>> {
+        let Selection { start, step, len } = self.selection;
+        let mut all = Vec::new();
+        for part in &self.source.parts {
+            all.extend(labels::read(&part.file, name, part.count)?);
+        }
+        Ok(all.into_iter().skip(start).step_by(step).take(len).collect())
+    }
+
+    /// Names of the first file's arrays that are no input of the model.
+    pub fn others(&self) -> Result<Vec<String>> {
+        let specs = &self.source.specs;
+        let Some(part) = self.source.parts.first() else { return Ok(Vec::new()) };
+        let other = |name: &String| !name.is_empty() && specs.iter().all(|s| s.name != *name);
+        Ok(part.file.members()?.into_iter().map(|m| m.name).filter(other).collect())
+    }
+
+    /// SHA-256 of the data in hexadecimal digits, whatever is selected: a file's content, or a directory's lines
+    /// `<digest>  <name>` by name, as `sha256sum *` prints them.
+    pub fn digest(&self) -> Result<String> {
+        source::digest(&self.path)
+    }
 }
 
 /// Appends reals as levels of an integer tensor with its own parameters, half away from zero, saturating.
@@ -158,3 +153,6 @@ pub fn stack(name: &str, values: &[Vec<u8>], desc: &Desc, has_axis: bool) -> Arr
     };
     Array { name: name.into(), dtype: desc.dtype, shape, bytes: values.concat() }
 }
+
+#[cfg(test)]
+mod tests;

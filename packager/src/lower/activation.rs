@@ -2,13 +2,13 @@
 
 use samara_runtime::kernels::reference::unary;
 use samara_runtime::ops::eval::Value;
-use samara_runtime::ops::softmax::{TABLE, TABLE_MAX};
-use samara_runtime::ops::{Attr, Clamp, Function, Lut, Op as _, PRelu, Rounding, Softmax, Unary, clamp};
+use samara_runtime::ops::softmax::{FINE, TABLE, TABLE_MAX};
+use samara_runtime::ops::{Attr, Clamp, Function, Lut, Mul, Op as _, PRelu, Rounding, Softmax, Unary, clamp};
 use samara_runtime::{Desc, Dtype};
 
 use super::multiplier::{activation_levels, fixed, tflite};
 use super::table::{self, Side};
-use super::{Lowered, Operand, View, conv, parameters};
+use super::{Lowered, Operand, View, conv, knots, parameters};
 use crate::error::{Error, Result};
 use crate::ir::{Activation, Op, Tensor};
 
@@ -56,7 +56,8 @@ fn lut(table: Value) -> Result<Lowered> {
     Ok(Lowered { operands, ..Lowered::plain((Lut::CODE, Lut.emit()), Rounding::None, 1) })
 }
 
-/// In the tensors' own numbers where both have the same parameters, else a table.
+/// In the tensors' own numbers where both have the same parameters, else a table; for int16, whose tables would
+/// round off the bends, a product with 1.
 fn lower_clamp(view: &View<'_>, activation: Activation) -> Result<Lowered> {
     let x = view.input(0)?;
     let same = x.desc()?.scale.to_bits() == view.output.desc()?.scale.to_bits()
@@ -71,7 +72,10 @@ fn lower_clamp(view: &View<'_>, activation: Activation) -> Result<Lowered> {
         };
         return Ok(Lowered::plain(clamp_attributes(range), Rounding::None, 1));
     }
-    let (input, output) = (Side::of(x)?, Side::of(view.output)?);
+    let (input, output) = sides(view)?;
+    if input.is_wide() {
+        return rescaled_clamp(view, conv::clamp(activation, view.output)?);
+    }
     lut(match view.rounding() {
         Rounding::Tflite => {
             let range = activation_levels(activation, output.dtype, output.scale, output.zero_point)?;
@@ -83,9 +87,36 @@ fn lower_clamp(view: &View<'_>, activation: Activation) -> Result<Lowered> {
     })
 }
 
+/// `min(max(x * 1, lo), hi)` with the product's rescaling.
+fn rescaled_clamp(view: &View<'_>, clamp: Clamp) -> Result<Lowered> {
+    let x = view.input(0)?;
+    let mut one = Value::constant(Dtype::I16, &[1], &[1i16])?;
+    one.desc.scale = 1.0;
+    let real = parameters(x)?.0 as f64 / parameters(view.output)?.0 as f64;
+    let rounding = view.rounding();
+    let multiplier = if rounding == Rounding::Onnx { [0; 2] } else { fixed(real, rounding)? };
+    let operands = vec![Operand::Input(0), Operand::Constant(one)];
+    let step = Lowered::plain((Mul::CODE, Mul { multiplier, clamp }.emit()), rounding, 1);
+    Ok(Lowered { operands, ..step })
+}
+
+/// Input and output, both of 8 bits or both int16.
+fn sides(view: &View<'_>) -> Result<(Side, Side)> {
+    let (input, output) = (Side::of(view.input(0)?)?, Side::of(view.output)?);
+    if input.is_wide() == output.is_wide() {
+        return Ok((input, output));
+    }
+    let (from, to) = (input.dtype.name(), output.dtype.name());
+    Err(Error::invalid(format!("its input is {from}, its output {to}"))
+        .remedy("requantize its input to the output's type first"))
+}
+
 /// TFLite Micro's own fixed point where it has one and the output is what it assumes; floats otherwise.
 fn unary_table(view: &View<'_>, function: Function) -> Result<Value> {
-    let (input, output) = (Side::of(view.input(0)?)?, Side::of(view.output)?);
+    let (input, output) = sides(view)?;
+    if input.is_wide() {
+        return knots::of_function(input, output, function);
+    }
     let rounding = view.rounding();
     let fixed_output = |scale, zero_point| output == Side { dtype: Dtype::I8, scale, zero_point };
     match function {
@@ -135,6 +166,12 @@ fn softmax(view: &View<'_>, axis: usize, beta: f32) -> Result<Lowered> {
         Rounding::None | Rounding::Onnx => {
             Ok(Lowered::plain(softmax_attributes(Softmax { beta, ..neutral }), rounding, 1))
         }
+        Rounding::Tflite | Rounding::Single if x.dtype == Dtype::I16 => {
+            fixed_output(view.output)?;
+            let tables = fine_exponentials(beta, parameters(x)?.0)?;
+            let operands = vec![Operand::Input(0), Operand::Constant(tables)];
+            Ok(Lowered { operands, ..Lowered::plain(softmax_attributes(neutral), rounding, 1) })
+        }
         Rounding::Tflite => {
             fixed_output(view.output)?;
             let op = softmax_tflite(beta, parameters(x)?.0)?;
@@ -149,14 +186,15 @@ fn softmax(view: &View<'_>, axis: usize, beta: f32) -> Result<Lowered> {
     }
 }
 
-/// Probabilities are in steps of 1/256 from -128.
+/// Probabilities are in steps of 1/256 from -128; int16 ones in steps of 1/32768 from 0.
 fn fixed_output(y: &Tensor) -> Result<()> {
-    match parameters(y)? {
-        (scale, -128) if scale == 1.0 / 256.0 => Ok(()),
-        (scale, zero_point) => Err(Error::invalid(format!(
-            "its output has scale {scale} and zero point {zero_point}, where int8 softmax has 1/256 and -128"
-        ))),
+    let (scale, zero_point) = parameters(y)?;
+    let (steps, zero) = if y.dtype == Dtype::I16 { (32768.0, 0) } else { (256.0, -128) };
+    if scale == 1.0 / steps && zero_point == zero {
+        return Ok(());
     }
+    let softmax = format!("{} softmax has 1/{steps} and {zero}", y.dtype.name());
+    Err(Error::invalid(format!("its output has scale {scale} and zero point {zero_point}, where {softmax}")))
 }
 
 /// TFLite's PreprocessSoftmaxScaling and CalculateInputRadius with 5 integer bits.
@@ -182,6 +220,14 @@ fn exponentials(beta: f32, scale: f32, row: usize) -> Result<Value> {
     let entry = |d: usize| libm::round(libm::exp(-step * d as f64) * unit as f64) as i32;
     let table: Vec<i32> = (0..TABLE).map(entry).collect();
     Ok(Value::constant(Dtype::I32, &[TABLE as u32], &table)?)
+}
+
+/// `exp(-beta * scale * d)` for the differences `256 h` and `l`, whose product is that of any int16 difference.
+fn fine_exponentials(beta: f32, scale: f32) -> Result<Value> {
+    let step = beta as f64 * scale as f64;
+    let entry = |d: usize| libm::round(libm::exp(-step * d as f64) * (1u32 << FINE) as f64) as i32;
+    let tables: Vec<i32> = (0..TABLE).map(|h| entry(256 * h)).chain((0..TABLE).map(entry)).collect();
+    Ok(Value::constant(Dtype::I32, &[2, TABLE as u32], &tables)?)
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub fn bare(op: &Op) -> Result<(u16, Attr)> {
 /// See [`super::lower`].
 pub fn lower(view: &View<'_>) -> Result<Lowered> {
     let (kind, activation) = kind(view.op)?;
-    let quantized = view.input(0)?.dtype == Dtype::I8;
+    let dtype = view.input(0)?.dtype;
+    let quantized = matches!(dtype, Dtype::I8 | Dtype::I16);
     let range = if view.output.quant.is_some() || view.is_float() {
         clamp(activation, view.output)?
     } else {
@@ -32,7 +33,7 @@ pub fn lower(view: &View<'_>) -> Result<Lowered> {
     }
     let (a, b) = (parameters(view.input(0)?)?.0, parameters(view.input(1)?)?.0);
     let y = parameters(view.output)?.0;
-    let constants = constants(kind, view.rounding(), [a, b, y])?;
+    let constants = constants(kind, dtype, view.rounding(), [a, b, y])?;
     Ok(Lowered::plain(attributes(kind, constants, range), view.rounding(), 2))
 }
 
@@ -62,23 +63,24 @@ fn attributes(kind: Binary, Quantized { left, right, output }: Quantized, clamp:
     }
 }
 
-fn constants(kind: Binary, rounding: Rounding, scales: [f32; 3]) -> Result<Quantized> {
+fn constants(kind: Binary, dtype: Dtype, rounding: Rounding, scales: [f32; 3]) -> Result<Quantized> {
     let [a, b, y] = scales.map(f64::from);
     match (kind, rounding) {
         (_, Rounding::Onnx) if kind != Binary::Div => Ok(Quantized::default()),
-        (Binary::Add | Binary::Sub, Rounding::Tflite) => additive_tflite(kind, scales),
-        (Binary::Add | Binary::Sub, _) => additive_single(a / y, b / y),
+        (Binary::Add | Binary::Sub, Rounding::Tflite) => additive_tflite(kind, dtype, scales),
+        (Binary::Add | Binary::Sub, _) => additive_single(dtype, a / y, b / y),
         (Binary::Mul, _) => Ok(Quantized { output: fixed(a * b / y, rounding)?, ..Quantized::default() }),
         (Binary::Div | Binary::Minimum | Binary::Maximum, _) => {
-            Err(Error::invalid("it has no int8 form").remedy("multiply by a reciprocal"))
+            Err(Error::invalid(format!("it has no {} form", dtype.name())).remedy("multiply by a reciprocal"))
         }
     }
 }
 
-/// Both inputs on twice the greater scale, with 20 bits more. Add's scales are divided in double, Sub's in float:
+/// Both inputs on twice the greater scale, with 20 bits more (int16: 15). Add's scales are divided in double, Sub's in float:
 /// so TFLite Micro has it.
-fn additive_tflite(kind: Binary, [a, b, y]: [f32; 3]) -> Result<Quantized> {
-    let shift = (1 << ops::add::LEFT_SHIFT) as f32;
+fn additive_tflite(kind: Binary, dtype: Dtype, [a, b, y]: [f32; 3]) -> Result<Quantized> {
+    let bits = if dtype == Dtype::I16 { ops::add::LEFT_SHIFT_INT16 } else { ops::add::LEFT_SHIFT };
+    let shift = (1u32 << bits) as f32;
     let twice = 2.0 * a.max(b);
     let divide = |p: f32, q: f32| match kind {
         Binary::Sub => (p / q) as f64,
@@ -92,11 +94,16 @@ fn additive_tflite(kind: Binary, [a, b, y]: [f32; 3]) -> Result<Quantized> {
     Ok(Quantized { left: tflite(divide(a, twice)), right: tflite(divide(b, twice)), output })
 }
 
-/// The most fraction bits with which the weighted sum of two 9-bit differences stays in 32 bits.
-fn additive_single(a: f64, b: f64) -> Result<Quantized> {
+/// The most fraction bits with which the weighted sum of two 9-bit differences stays in 32 bits; for int16, which
+/// sums in 64 bits, the weights themselves.
+fn additive_single(dtype: Dtype, a: f64, b: f64) -> Result<Quantized> {
+    let fits = |left: f64, right: f64, unit: f64| match dtype {
+        Dtype::I16 => left.max(right) <= i32::MAX as f64,
+        _ => 255.0 * (left + right) + unit <= i32::MAX as f64,
+    };
     for bits in (0..=30).rev() {
         let [left, right] = [a, b].map(|r| libm::round(libm::ldexp(r, bits)));
-        if 255.0 * (left + right) + libm::ldexp(1.0, bits) <= i32::MAX as f64 {
+        if fits(left, right, libm::ldexp(1.0, bits)) {
             return Ok(Quantized { left: [left as i32, 0], right: [right as i32, 0], output: [0, bits] });
         }
     }
@@ -129,7 +136,7 @@ mod tests {
     #[test]
     fn single_constants_stand_for_their_ratios() {
         for (a, b) in [(0.5, 0.5), (1.0, 1e-3), (1e-6, 1e-7), (1000.0, 3.0), (8e6, 1.0)] {
-            let q = additive_single(a, b).unwrap();
+            let q = additive_single(Dtype::I8, a, b).unwrap();
             let unit = libm::ldexp(1.0, -q.output[1]);
             assert!((q.left[0] as f64 * unit - a).abs() <= unit / 2.0 && unit < 1.1e-6 * a.max(1.0));
             assert!((q.right[0] as f64 * unit - b).abs() <= unit / 2.0);

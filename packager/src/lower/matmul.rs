@@ -1,9 +1,10 @@
 //! Products of two tensors.
 
+use samara_runtime::Dtype;
 use samara_runtime::ops::{Attr, BatchMatmul, Clamp, Op as _, PerTensor, Rounding};
 
 use super::conv::clamp;
-use super::multiplier::fixed;
+use super::multiplier::{fixed, tflite};
 use super::{Lowered, View, parameters};
 use crate::error::{Error, Result};
 use crate::ir::{Activation, Numeric, Op};
@@ -41,14 +42,17 @@ fn requantization(view: &View<'_>) -> Result<PerTensor> {
     let real = product / output as f64;
     match view.numeric.rounding() {
         Rounding::Onnx => Ok(PerTensor::float(real as f32)),
+        // int16 products need all bits of the multiplier, and its shift may be negative.
+        Rounding::Single if view.input(0)?.dtype == Dtype::I16 => match tflite(real) {
+            [multiplier, shift] if shift < 30 => Ok(PerTensor::fixed(multiplier, shift + 1)),
+            _ => Err(Error::invalid("its input scales are too large for its output's")),
+        },
         rounding => fixed(real, rounding).map(|[multiplier, shift]| PerTensor::fixed(multiplier, shift)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use samara_runtime::Dtype;
-
     use super::*;
     use crate::interpret::Interpreter;
     use crate::ir::{Graph, Quant, Tensor};

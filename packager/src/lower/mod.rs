@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod binary;
 pub mod conv;
+pub mod knots;
 pub mod matmul;
 pub mod moving;
 pub mod multiplier;

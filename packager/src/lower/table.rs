@@ -1,4 +1,4 @@
-//! Lookup tables of functions between 8-bit tensors.
+//! Lookup tables of functions between 8-bit tensors; those between int16 tensors are in [`super::knots`].
 //!
 //! Under the `tflite` rounding a table holds, entry by entry, what TFLite Micro's int8 kernel computes at run
 //! time: in fixed point for Relu with rescaling, Logistic, Tanh, HardSwish and LeakyRelu, in float for the rest.
@@ -17,7 +17,7 @@ use crate::ir::Tensor;
 /// Element type, scale and zero point of a table's input or output.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Side {
-    /// int8 or uint8.
+    /// int8, uint8 or int16.
     pub dtype: Dtype,
     /// Positive and finite.
     pub scale: f32,
@@ -26,17 +26,22 @@ pub struct Side {
 }
 
 impl Side {
-    /// Of a tensor; refuses those that are not 8 bits wide or have no parameters.
+    /// Of a tensor; refuses those of another type or without parameters.
     pub fn of(t: &Tensor) -> Result<Self> {
         let (scale, zero_point) = parameters(t)?;
         match t.dtype {
-            Dtype::I8 | Dtype::U8 => Ok(Side { dtype: t.dtype, scale, zero_point }),
+            Dtype::I8 | Dtype::U8 | Dtype::I16 => Ok(Side { dtype: t.dtype, scale, zero_point }),
             other => Err(Error::invalid(format!(
-                "tensor '{}' is {}; its function needs a table, and tables are for 8 bits",
+                "tensor '{}' is {}; its function needs a table, and tables are for 8 bits and int16",
                 t.name,
                 other.name()
             ))),
         }
+    }
+
+    /// Whether it is int16, and so the other side must be.
+    pub fn is_wide(self) -> bool {
+        self.dtype == Dtype::I16
     }
 
     /// The level whose byte is `byte`.

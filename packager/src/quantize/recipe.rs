@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::weights::layer::Layer;
+use crate::error::{Error, Result};
+use crate::ir::Graph;
+
 /// Number format of activations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Activations {
@@ -26,7 +30,8 @@ pub enum Weights {
     Int8,
     /// int4 in [-7, 7] per output channel; with groups, each has an int8 multiplier of its own.
     Int4 {
-        /// Consecutive weights of one output channel that share a multiplier; `None` for the whole channel.
+        /// Consecutive weights of one output channel that share a multiplier, or somewhat fewer where that many
+        /// do not divide the channel; `None` for the whole channel.
         group: Option<u32>,
     },
     /// 4-bit indices into a table of 16 int8 levels, scaled per output channel.
@@ -80,5 +85,17 @@ impl Recipe {
     /// Weight format of a node.
     pub fn weights_of(&self, node: &str) -> Weights {
         self.layers.get(node).copied().unwrap_or(self.weights)
+    }
+
+    /// Refuses a recipe that names a node which the graph does not have or which has no weights.
+    pub fn check(&self, graph: &Graph) -> Result<()> {
+        for name in self.layers.keys() {
+            let found = graph.nodes.iter().any(|n| n.name == *name && Layer::has_weights(&n.op));
+            if !found {
+                return Err(Error::invalid(format!("no layer with weights is named '{name}'"))
+                    .remedy("take names from samara inspect"));
+            }
+        }
+        Ok(())
     }
 }

@@ -12,6 +12,9 @@ pub trait Level: Pod {
 
     /// From `i32`, saturating.
     fn narrow(level: i32) -> Self;
+
+    /// From an `i32` that a checked clamp has limited to the type.
+    fn exact(level: i32) -> Self;
 }
 
 macro_rules! level {
@@ -26,11 +29,28 @@ macro_rules! level {
             fn narrow(level: i32) -> Self {
                 limit(level, <$t>::MIN as i32, <$t>::MAX as i32) as $t
             }
+
+            #[inline(always)]
+            fn exact(level: i32) -> Self {
+                level as $t
+            }
         }
     )*};
 }
 
 level!(i8, u8, i16, i32);
+
+/// The nearest `i32`.
+#[inline(always)]
+pub fn saturate(x: i64) -> i32 {
+    if x < i32::MIN as i64 {
+        i32::MIN
+    } else if x > i32::MAX as i64 {
+        i32::MAX
+    } else {
+        x as i32
+    }
+}
 
 /// Scale and zero point of one tensor, for arithmetic in floats.
 #[derive(Clone, Copy, Debug)]

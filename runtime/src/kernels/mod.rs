@@ -7,5 +7,6 @@ pub mod float;
 pub mod gemmlowp;
 pub mod level;
 pub mod reference;
+pub mod sum;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod x86_64;

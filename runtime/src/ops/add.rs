@@ -5,7 +5,7 @@ use crate::kernels::reference::additive as reference;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
-use crate::ops::quantized::check_parameters;
+use crate::ops::quantized::{check_parameters, check_symmetric};
 use crate::tensor::{Desc, Dtype};
 
 /// `a + b`.
@@ -13,17 +13,19 @@ pub type Add = Additive<false>;
 
 /// Levels of int8 inputs are shifted left by this before they are scaled (TFLite rounding).
 pub const LEFT_SHIFT: u32 = 20;
+/// As [`LEFT_SHIFT`], for int16.
+pub const LEFT_SHIFT_INT16: u32 = 15;
 
-/// Operands: a, b, either constant, of shapes that broadcast. int8 (one scale per tensor), int32 (wrapping,
-/// not quantized) or float.
+/// Operands: a, b, either constant, of shapes that broadcast. int8 or int16 (one scale per tensor; int16 with
+/// zero point 0 but under `onnx`), int32 (wrapping, not quantized) or float.
 ///
 /// The constants mean, by rounding, with `s` the scales of a, b and the output:
 /// - `tflite`: `left`, `right`, `output` are `[multiplier, shift]` as [`Tflite`](crate::kernels::fixed::Tflite)
 ///   has them, shifts -31..=0, for the reals `s_a / (2 max(s_a, s_b))`, `s_b / (2 max(s_a, s_b))` and
-///   `2 max(s_a, s_b) / (2^20 s_out)`.
+///   `2 max(s_a, s_b) / (2^20 s_out)`, for int16 `2^15`.
 /// - `single`: the result is `(x_a * left[0] + x_b * right[0] + 2^(n-1)) >> n` with `n = output[1]` in 0..=30
 ///   (no addend for 0), where `left[0] / 2^n` stands for `s_a / s_out`, `right[0] / 2^n` for `s_b / s_out`;
-///   `255 (left[0] + right[0]) + 2^n` stays below 2^31. The other numbers are 0.
+///   for int8 `255 (left[0] + right[0]) + 2^n` stays below 2^31; int16 sums in 64 bits. The other numbers are 0.
 /// - `onnx`, int32 and float: all 0; `onnx` computes in floats from the tensors' own parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Additive<const SUB: bool> {
@@ -45,7 +47,7 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,
-    run: reference::int8_tflite::<false>,
+    run: reference::tflite::<i8, LEFT_SHIFT, false>,
 };
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry = Entry {
@@ -58,8 +60,29 @@ pub const INT8_SINGLE: Entry = Entry {
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_add_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::int8_onnx::<false>,
+    run: reference::onnx::<i8, false>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_add_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::tflite::<i16, LEFT_SHIFT_INT16, false>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_add_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::int16_single::<false>,
+    ..INT8_SINGLE
+};
+/// In floats, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_add_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::onnx::<i16, false>,
+    ..INT8_ONNX
 };
 /// int32, wrapping.
 pub const INT32: Entry = Entry {
@@ -78,13 +101,17 @@ pub const F32: Entry = Entry {
     ..INT8_TFLITE
 };
 
+/// Every entry of Add.
+pub const KERNELS: &[Entry] =
+    &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, INT32, F32];
+
 impl<const SUB: bool> Additive<SUB> {
     /// Without quantization constants: floats, int32 and `onnx`.
     pub const fn plain(clamp: Clamp) -> Self {
         Additive { left: [0; 2], right: [0; 2], output: [0; 2], clamp }
     }
 
-    fn constants_fit(&self, rounding: Rounding) -> bool {
+    fn constants_fit(&self, dtype: Dtype, rounding: Rounding) -> bool {
         let pairs = [self.left, self.right, self.output];
         match rounding {
             Rounding::Tflite => pairs.iter().all(|&[m, s]| m >= 0 && (-31..=0).contains(&s)),
@@ -93,7 +120,8 @@ impl<const SUB: bool> Additive<SUB> {
                     return false;
                 };
                 let most = 255i64 * (left as i64 + right as i64) + (1i64 << (n & 31));
-                left >= 0 && right >= 0 && (0..=30).contains(&n) && most <= i32::MAX as i64
+                let fits = dtype == Dtype::I16 || most <= i32::MAX as i64;
+                left >= 0 && right >= 0 && (0..=30).contains(&n) && fits
             }
             Rounding::Onnx | Rounding::None => pairs == [[0; 2]; 3],
         }
@@ -103,8 +131,7 @@ impl<const SUB: bool> Additive<SUB> {
 impl<const SUB: bool> Op for Additive<SUB> {
     const CODE: u16 = if SUB { 5 } else { 4 };
     const NAME: &'static str = if SUB { "sub" } else { "add" };
-    const KERNELS: &'static [Entry] =
-        if SUB { super::sub::KERNELS } else { &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT32, F32] };
+    const KERNELS: &'static [Entry] = if SUB { super::sub::KERNELS } else { KERNELS };
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -124,7 +151,7 @@ impl<const SUB: bool> Op for Additive<SUB> {
     }
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
-        broadcast::infer(inputs, &[Dtype::I8, Dtype::I32, Dtype::F32])
+        broadcast::infer(inputs, &[Dtype::I8, Dtype::I16, Dtype::I32, Dtype::F32])
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
@@ -133,8 +160,9 @@ impl<const SUB: bool> Op for Additive<SUB> {
         self.clamp.check(y.dtype)?;
         for d in [a, b, y] {
             check_parameters(d, constants.rounding)?;
+            check_symmetric(d, constants.rounding)?;
         }
-        if self.constants_fit(constants.rounding) { Ok(()) } else { Err(Error::Quantization) }
+        if self.constants_fit(y.dtype, constants.rounding) { Ok(()) } else { Err(Error::Quantization) }
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

@@ -6,7 +6,7 @@ use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
 
-/// Operands: any tensor of rank 1 or more. Output: int32 indices. Attributes: `axis`, `last`, `keep_dims`, one
+/// Operands: int8, int16 or float tensor of rank 1 or more. Output: int32 indices. Attributes: `axis`, `last`, `keep_dims`, one
 /// byte each.
 ///
 /// NaN loses against every number; where there is nothing else, the result is the first (or last) index.
@@ -28,8 +28,11 @@ pub const INT8: Entry = Entry {
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,
-    run: reference::int8,
+    run: reference::levels::<i8>,
 };
+/// int16.
+pub const INT16: Entry =
+    Entry { name: "reference_arg_max_int16", dtypes: &[Dtype::I16], run: reference::levels::<i16>, ..INT8 };
 /// Float.
 pub const F32: Entry =
     Entry { name: "reference_arg_max_f32", dtypes: &[Dtype::F32], run: reference::f32, ..INT8 };
@@ -37,7 +40,7 @@ pub const F32: Entry =
 impl Op for ArgMax {
     const CODE: u16 = 30;
     const NAME: &'static str = "arg_max";
-    const KERNELS: &'static [Entry] = &[INT8, F32];
+    const KERNELS: &'static [Entry] = &[INT8, INT16, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -53,7 +56,7 @@ impl Op for ArgMax {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(1, 1)?;
         let x = inputs.get(0)?;
-        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+        if !matches!(x.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
         let axis = self.axis as usize;

@@ -10,7 +10,7 @@ use crate::tensor::{Desc, Dtype};
 
 /// Operand: input `[N,H,W,C]`.
 ///
-/// int8, with `count` the taps inside the image plus the counted padding (which holds real zeros):
+/// int8 and int16, with `count` the taps inside the image plus the counted padding (which holds real zeros):
 /// - `tflite`: levels are averaged, `sum / count` rounded half away from zero; input and output share scale and
 ///   zero point (the packager requantizes otherwise).
 /// - `single`: the same with half rounded up.
@@ -37,21 +37,42 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,
-    run: reference::int8_tflite,
+    run: reference::tflite::<i8, i32>,
 };
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry = Entry {
     name: "reference_average_pool_2d_int8_single",
     roundings: &[Rounding::Single],
-    run: reference::int8_single,
+    run: reference::single::<i8, i32>,
     ..INT8_TFLITE
 };
 /// In floats, int8.
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_average_pool_2d_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::int8_onnx,
+    run: reference::onnx::<i8>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_average_pool_2d_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::tflite::<i16, i64>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_average_pool_2d_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::single::<i16, i64>,
+    ..INT8_SINGLE
+};
+/// In floats, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_average_pool_2d_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::onnx::<i16>,
+    ..INT8_ONNX
 };
 /// Float.
 pub const F32: Entry = Entry {
@@ -80,7 +101,8 @@ impl AveragePool2d {
 impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+    const KERNELS: &'static [Entry] =
+        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -91,7 +113,7 @@ impl Op for AveragePool2d {
         };
         r.end()?;
         let within = op.counted.iter().zip(&op.pool.window.pad).all(|(c, p)| c <= p);
-        // Keeps twice the sum of a window's levels within 32 bits.
+        // Keeps twice the sum of a window's int8 levels within 32 bits.
         let taps = u32::from(op.pool.size[0]) * u32::from(op.pool.size[1]);
         if within && taps <= 1 << 22 { Ok(op) } else { Err(Error::Attribute) }
     }

@@ -5,13 +5,15 @@ use crate::kernels::fixed::{Onnx, Single, Tflite};
 use crate::kernels::reference::batch_matmul as reference;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
-use crate::ops::quantized::{PerTensor, check_zero_point};
+use crate::ops::quantized::{PerTensor, check_symmetric, check_zero_point};
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
 
 /// Operands: left `[…,M,K]` and right `[…,K,N]`, constant or not, of one element type; the dimensions in front of
 /// the matrices are broadcast against each other. Output `[…,M,N]`.
 ///
-/// int8 sums `(left - zero) * (right - zero)` in int32 that wraps, which cannot happen for K up to 33,025.
+/// int8 sums `(left - zero) * (right - zero)` in int32 that wraps, which cannot happen for K up to 33,025; int16 in
+/// int64, with zero points of 0 but under `onnx`. From there `tflite` rounds int16 once, by 16 bits of the multiplier,
+/// as TFLite does.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchMatmul {
     /// Left holds its matrices transposed, `[…,K,M]`.
@@ -20,7 +22,8 @@ pub struct BatchMatmul {
     pub adj_y: bool,
     /// Fused activation's range in output numbers.
     pub clamp: Clamp,
-    /// int8: left scale * right scale / output scale; [`PerTensor::NONE`] for floats.
+    /// int8 and int16: left scale * right scale / output scale; [`PerTensor::NONE`] for floats. Under `single` int16's
+    /// shift reaches from -31 to 30.
     pub requant: PerTensor,
 }
 
@@ -47,6 +50,27 @@ pub const INT8_ONNX: Entry = Entry {
     roundings: &[Rounding::Onnx],
     run: reference::int8::<Onnx>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_batch_matmul_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::int16::<Tflite>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_batch_matmul_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::int16::<Single>,
+    ..INT8_SINGLE
+};
+/// Float requantization, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_batch_matmul_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::int16::<Onnx>,
+    ..INT8_ONNX
 };
 /// Float.
 pub const F32: Entry = Entry {
@@ -85,7 +109,8 @@ impl BatchMatmul {
 impl Op for BatchMatmul {
     const CODE: u16 = 31;
     const NAME: &'static str = "batch_matmul";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+    const KERNELS: &'static [Entry] =
+        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -107,7 +132,7 @@ impl Op for BatchMatmul {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(2, 2)?;
         let (left, right) = (inputs.get(0)?, inputs.get(1)?);
-        if left.dtype != right.dtype || !matches!(left.dtype, Dtype::I8 | Dtype::F32) {
+        if left.dtype != right.dtype || !matches!(left.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
         let sizes = self.sizes(&left.shape, &right.shape)?;
@@ -131,10 +156,16 @@ impl Op for BatchMatmul {
         self.clamp.check(y.dtype)?;
         for d in [inputs.get(0)?, inputs.get(1)?, y] {
             check_zero_point(d)?;
+            check_symmetric(d, constants.rounding)?;
         }
         match y.dtype {
             Dtype::F32 if self.requant == PerTensor::NONE => Ok(()),
             Dtype::F32 => Err(Error::Quantization),
+            Dtype::I16 if constants.rounding == Rounding::Single => {
+                let [multiplier, shift] = self.requant.scale::<Single>()?;
+                let valid = multiplier >= 0 && (-31..=30).contains(&shift);
+                if valid { Ok(()) } else { Err(Error::Quantization) }
+            }
             _ => self.requant.check(constants.rounding),
         }
     }

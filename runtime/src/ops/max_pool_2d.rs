@@ -8,8 +8,8 @@ use crate::ops::pool::Pool;
 use crate::ops::quantized::check_same;
 use crate::tensor::{Desc, Dtype};
 
-/// Operand: input `[N,H,W,C]`. Levels are compared as they are, so int8 input and output share scale and zero
-/// point, and nothing is rounded. NaN is never the greatest.
+/// Operand: input `[N,H,W,C]`. Levels are compared as they are, so quantized input and output share scale and
+/// zero point, and nothing is rounded. NaN is never the greatest.
 ///
 /// A dilated window without a tap in the image gives the clamp's lower bound.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -28,7 +28,14 @@ pub const INT8: Entry = Entry {
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,
-    run: reference::int8,
+    run: reference::levels::<i8>,
+};
+/// int16.
+pub const INT16: Entry = Entry {
+    name: "reference_max_pool_2d_int16",
+    dtypes: &[Dtype::I16],
+    run: reference::levels::<i16>,
+    ..INT8
 };
 /// Float.
 pub const F32: Entry =
@@ -37,7 +44,7 @@ pub const F32: Entry =
 impl Op for MaxPool2d {
     const CODE: u16 = 11;
     const NAME: &'static str = "max_pool_2d";
-    const KERNELS: &'static [Entry] = &[INT8, F32];
+    const KERNELS: &'static [Entry] = &[INT8, INT16, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

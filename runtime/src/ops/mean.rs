@@ -10,7 +10,7 @@ use crate::tensor::{Desc, Dtype};
 
 /// Operand: input of any shape.
 ///
-/// int8, with `count` the elements of one mean: `tflite` and `single` requantize `sum(x - zero point)` by
+/// int8 and int16 (which sums in 64 bits), with `count` the elements of one mean: `tflite` and `single` requantize `sum(x - zero point)` by
 /// `scale`; `onnx` dequantizes, sums in order, divides by `count` and by the output's scale in f32, and rounds
 /// half to even.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -31,21 +31,42 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: false,
-    run: reference::mean_int8::<Tflite>,
+    run: reference::mean::<i8, i32, Tflite>,
 };
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry = Entry {
     name: "reference_mean_int8_single",
     roundings: &[Rounding::Single],
-    run: reference::mean_int8::<Single>,
+    run: reference::mean::<i8, i32, Single>,
     ..INT8_TFLITE
 };
 /// In floats, int8.
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_mean_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::mean_int8_onnx,
+    run: reference::mean_onnx::<i8>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_mean_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::mean::<i16, i64, Tflite>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_mean_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::mean::<i16, i64, Single>,
+    ..INT8_SINGLE
+};
+/// In floats, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_mean_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::mean_onnx::<i16>,
+    ..INT8_ONNX
 };
 /// Float.
 pub const F32: Entry = Entry {
@@ -59,7 +80,8 @@ pub const F32: Entry = Entry {
 impl Op for Mean {
     const CODE: u16 = 12;
     const NAME: &'static str = "mean";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+    const KERNELS: &'static [Entry] =
+        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

@@ -6,11 +6,11 @@ use crate::kernels::reference::mul as reference;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
-use crate::ops::quantized::{check_multiplier, check_parameters};
+use crate::ops::quantized::{check_multiplier, check_parameters, check_symmetric};
 use crate::tensor::{Desc, Dtype};
 
-/// Operands: a, b, either constant, of shapes that broadcast. int8 (one scale per tensor), int32 (wrapping, not
-/// quantized) or float.
+/// Operands: a, b, either constant, of shapes that broadcast. int8 or int16 (one scale per tensor; int16 with zero
+/// point 0 but under `onnx`), int32 (wrapping, not quantized) or float.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Mul {
     /// `[multiplier, shift]` of the rounding for the real `s_a * s_b / s_out`; 0 under `onnx` (which computes in
@@ -28,21 +28,42 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,
-    run: reference::int8::<Tflite>,
+    run: reference::fixed::<i8, Tflite>,
 };
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry = Entry {
     name: "reference_mul_int8_single",
     roundings: &[Rounding::Single],
-    run: reference::int8::<Single>,
+    run: reference::fixed::<i8, Single>,
     ..INT8_TFLITE
 };
 /// In floats, int8.
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_mul_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::int8_onnx,
+    run: reference::onnx::<i8>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_mul_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::fixed::<i16, Tflite>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_mul_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::fixed::<i16, Single>,
+    ..INT8_SINGLE
+};
+/// In floats, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_mul_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::onnx::<i16>,
+    ..INT8_ONNX
 };
 /// int32, wrapping.
 pub const INT32: Entry = Entry {
@@ -71,7 +92,8 @@ impl Mul {
 impl Op for Mul {
     const CODE: u16 = 6;
     const NAME: &'static str = "mul";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT32, F32];
+    const KERNELS: &'static [Entry] =
+        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, INT32, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -86,7 +108,7 @@ impl Op for Mul {
     }
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
-        broadcast::infer(inputs, &[Dtype::I8, Dtype::I32, Dtype::F32])
+        broadcast::infer(inputs, &[Dtype::I8, Dtype::I16, Dtype::I32, Dtype::F32])
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
@@ -94,6 +116,7 @@ impl Op for Mul {
         self.clamp.check(y.dtype)?;
         for d in [inputs.get(0)?, inputs.get(1)?, y] {
             check_parameters(d, constants.rounding)?;
+            check_symmetric(d, constants.rounding)?;
         }
         check_multiplier(self.multiplier, constants.rounding)
     }

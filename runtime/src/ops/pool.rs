@@ -43,11 +43,11 @@ impl Pool {
         self.size[1] as usize
     }
 
-    /// Type and shape of the pooled image; int8 and floats only.
+    /// Type and shape of the pooled image; int8, int16 and floats only.
     pub fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(1, 1)?;
         let x = inputs.get(0)?;
-        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+        if !matches!(x.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
         let [n, h, w, c] = x.shape.dims4()?;

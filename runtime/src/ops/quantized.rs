@@ -158,3 +158,9 @@ pub fn check_parameters(d: &Desc, rounding: Rounding) -> Result<()> {
         Rounding::Tflite | Rounding::Single | Rounding::None => check_zero_point(d),
     }
 }
+
+/// int16 levels have zero point 0 wherever integers are multiplied: their differences would not fit 16 bits.
+pub fn check_symmetric(d: &Desc, rounding: Rounding) -> Result<()> {
+    let free = d.dtype != Dtype::I16 || rounding == Rounding::Onnx || d.zero_point == 0;
+    if free { Ok(()) } else { Err(Error::Quantization) }
+}

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernels::fixed::{Requant, Single, Tflite};
 use crate::ops::attr::{Attr, Reader};
 use crate::ops::op::{Inferred, Inputs, Rounding};
-use crate::ops::quantized::{check_scale, check_zero_point};
+use crate::ops::quantized::{check_scale, check_symmetric, check_zero_point};
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
 
 /// Which axes are reduced, and whether they stay as dimensions of 1.
@@ -33,11 +33,11 @@ impl Reduce {
         u32::from(self.axes).checked_shr(k as u32).is_some_and(|bits| bits & 1 == 1)
     }
 
-    /// Type and shape of the result; int8 and floats only.
+    /// Type and shape of the result; int8, int16 and floats only.
     pub fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(1, 1)?;
         let x = inputs.get(0)?;
-        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
+        if !matches!(x.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
         if u32::from(self.axes) >> x.shape.rank() != 0 {
@@ -78,7 +78,9 @@ pub fn check_rescaled(x: &Desc, y: &Desc, scale: [i32; 2], rounding: Rounding) -
         Rounding::Tflite => Tflite::valid(scale),
         Rounding::Single => Single::valid(scale),
     };
-    check_zero_point(x)?;
-    check_zero_point(y)?;
+    for d in [x, y] {
+        check_zero_point(d)?;
+        check_symmetric(d, rounding)?;
+    }
     if valid { Ok(()) } else { Err(Error::Quantization) }
 }

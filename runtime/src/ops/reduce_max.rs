@@ -8,8 +8,8 @@ use crate::ops::quantized::check_same;
 use crate::ops::reduce::Reduce;
 use crate::tensor::{Desc, Dtype};
 
-/// Operand: input of any shape. Levels are compared as they are, so int8 input and output share scale and zero
-/// point, and nothing is rounded. NaN is never the greatest.
+/// Operand: input of any shape. Levels are compared as they are, so quantized input and output share scale and
+/// zero point, and nothing is rounded. NaN is never the greatest.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ReduceMax {
     /// The axes.
@@ -24,7 +24,14 @@ pub const INT8: Entry = Entry {
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,
-    run: reference::max_int8,
+    run: reference::max_levels::<i8>,
+};
+/// int16.
+pub const INT16: Entry = Entry {
+    name: "reference_reduce_max_int16",
+    dtypes: &[Dtype::I16],
+    run: reference::max_levels::<i16>,
+    ..INT8
 };
 /// Float.
 pub const F32: Entry =
@@ -33,7 +40,7 @@ pub const F32: Entry =
 impl Op for ReduceMax {
     const CODE: u16 = 14;
     const NAME: &'static str = "reduce_max";
-    const KERNELS: &'static [Entry] = &[INT8, F32];
+    const KERNELS: &'static [Entry] = &[INT8, INT16, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

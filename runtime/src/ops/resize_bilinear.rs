@@ -12,8 +12,8 @@ use crate::tensor::{Desc, Dtype};
 
 /// Operands: input `[N,H,W,C]`. Attributes: [`Sampling`].
 ///
-/// int8 keeps scale and zero point, except in `onnx` rounding, which dequantizes, mixes in floats and quantizes
-/// to the output's own parameters.
+/// int8 and int16 keep scale and zero point, except in `onnx` rounding, which dequantizes, mixes in floats and
+/// quantizes to the output's own parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ResizeBilinear {
     /// Output size and coordinates.
@@ -28,21 +28,42 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: false,
-    run: reference::int8::<Tflite>,
+    run: reference::levels::<i8, Tflite>,
 };
 /// Single rounding, int8: weights of 10 bits, the sum rounded half up.
 pub const INT8_SINGLE: Entry = Entry {
     name: "reference_resize_bilinear_int8_single",
     roundings: &[Rounding::Single],
-    run: reference::int8::<Single>,
+    run: reference::levels::<i8, Single>,
     ..INT8_TFLITE
 };
 /// Float arithmetic on int8, rounded half to even.
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_resize_bilinear_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::int8_onnx,
+    run: reference::onnx::<i8>,
     ..INT8_TFLITE
+};
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_resize_bilinear_int16_tflite",
+    dtypes: &[Dtype::I16],
+    run: reference::levels::<i16, Tflite>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry = Entry {
+    name: "reference_resize_bilinear_int16_single",
+    dtypes: &[Dtype::I16],
+    run: reference::levels::<i16, Single>,
+    ..INT8_SINGLE
+};
+/// Float arithmetic on int16, rounded half to even.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_resize_bilinear_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::onnx::<i16>,
+    ..INT8_ONNX
 };
 /// Float, without fused multiply-add: four products summed in reading order.
 pub const F32: Entry = Entry {
@@ -56,7 +77,8 @@ pub const F32: Entry = Entry {
 impl Op for ResizeBilinear {
     const CODE: u16 = 29;
     const NAME: &'static str = "resize_bilinear";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+    const KERNELS: &'static [Entry] =
+        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -71,9 +93,8 @@ impl Op for ResizeBilinear {
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         match inputs.get(0)?.dtype {
-            Dtype::F32 | Dtype::I8 => self.sampling.infer(inputs),
+            Dtype::F32 | Dtype::I8 | Dtype::I16 => self.sampling.infer(inputs),
             Dtype::U8
-            | Dtype::I16
             | Dtype::I32
             | Dtype::Bool
             | Dtype::F16

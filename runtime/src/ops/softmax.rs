@@ -7,24 +7,29 @@ use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, cons
 use crate::ops::quantized::{check_scale, check_zero_point};
 use crate::tensor::{Desc, Dtype};
 
-/// Entries of the table of the `single` rounding.
+/// Entries of a table of exponentials.
 pub const TABLE: usize = 256;
-/// Greatest entry of that table.
+/// Greatest entry of int8's table.
 pub const TABLE_MAX: i32 = 1 << 23;
+/// Fraction bits of the entries of int16's tables.
+pub const FINE: u32 = 30;
 
-/// Operands: x of rank 1 or more, int8 or float; under `single` also a constant table `[256]` int32 whose entry
-/// `d` is `exp(-beta * scale * d)` times any common factor: entries in 0..=2^23, the first positive, the
-/// greatest times the row's length below 2^32.
+/// Operands: x of rank 1 or more, int8, int16 or float; and under a fixed-point rounding constant tables:
+/// - int8 `single`: `[256]` int32 whose entry `d` is `exp(-beta * scale * d)` times any common factor: entries in
+///   0..=2^23, the first positive, the greatest times the row's length below 2^32.
+/// - int16 `tflite` and `single`: `[2, 256]` int32, first `exp(-beta * scale * 256 d)`, then
+///   `exp(-beta * scale * d)`, both times 2^30, their first entries exactly that. The result is within a level of
+///   the real function's; it is not that of TFLite Micro's coarser tables.
 ///
-/// Under `tflite` and `single` the output has scale 1/256 and zero point -128; under `onnx` the computation is in
-/// floats between the tensors' own parameters.
+/// Under `tflite` and `single` the output has scale 1/256 and zero point -128, for int16 1/32768 and 0; under `onnx`
+/// the computation is in floats between the tensors' own parameters.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Softmax {
     /// Factor of the logits, finite; 0 under `tflite` and `single`, whose constants hold it.
     pub beta: f32,
-    /// `tflite`: `[multiplier, left shift 0..=30]` standing for `min(beta * scale * 2^26, 2^31 - 1)`; else 0.
+    /// int8 `tflite`: `[multiplier, left shift 0..=30]` standing for `min(beta * scale * 2^26, 2^31 - 1)`; else 0.
     pub multiplier: [i32; 2],
-    /// `tflite`: differences to the row's maximum below this (at most 0) count as probability 0, as TFLite's
+    /// int8 `tflite`: differences to the row's maximum below this (at most 0) count as probability 0, as TFLite's
     /// CalculateInputRadius has it; else 0.
     pub diff_min: i32,
 }
@@ -50,8 +55,23 @@ pub const INT8_SINGLE: Entry = Entry {
 pub const INT8_ONNX: Entry = Entry {
     name: "reference_softmax_int8_onnx",
     roundings: &[Rounding::Onnx],
-    run: reference::int8_onnx,
+    run: reference::onnx::<i8>,
     ..INT8_TFLITE
+};
+/// Two tables and one division per row, int16.
+pub const INT16_FIXED: Entry = Entry {
+    name: "reference_softmax_int16_fixed",
+    dtypes: &[Dtype::I16],
+    roundings: &[Rounding::Tflite, Rounding::Single],
+    run: reference::int16,
+    ..INT8_TFLITE
+};
+/// In floats, int16.
+pub const INT16_ONNX: Entry = Entry {
+    name: "reference_softmax_int16_onnx",
+    dtypes: &[Dtype::I16],
+    run: reference::onnx::<i16>,
+    ..INT8_ONNX
 };
 /// Float.
 pub const F32: Entry = Entry {
@@ -65,7 +85,7 @@ pub const F32: Entry = Entry {
 impl Op for Softmax {
     const CODE: u16 = 15;
     const NAME: &'static str = "softmax";
-    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_FIXED, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -83,8 +103,8 @@ impl Op for Softmax {
         inputs.count(1, 2)?;
         let x = inputs.get(0)?;
         match x.dtype {
-            Dtype::I8 | Dtype::F32 if x.shape.rank() > 0 => Ok(Inferred::one(x.dtype, x.shape)),
-            Dtype::I8 | Dtype::F32 => Err(Error::Shape),
+            Dtype::I8 | Dtype::I16 | Dtype::F32 if x.shape.rank() > 0 => Ok(Inferred::one(x.dtype, x.shape)),
+            Dtype::I8 | Dtype::I16 | Dtype::F32 => Err(Error::Shape),
             _ => Err(Error::Dtype),
         }
     }
@@ -94,24 +114,37 @@ impl Op for Softmax {
         check_zero_point(x)?;
         check_zero_point(y)?;
         let rounding = constants.rounding;
-        if rounding != Rounding::Single && inputs.optional(1).is_some() {
+        let wide = x.dtype == Dtype::I16;
+        let fixed = matches!(rounding, Rounding::Tflite | Rounding::Single);
+        let tables = rounding == Rounding::Single || (fixed && wide);
+        if !tables && inputs.optional(1).is_some() {
             return Err(Error::Operand);
         }
-        let fixed = matches!(rounding, Rounding::Tflite | Rounding::Single);
         let [multiplier, shift] = self.multiplier;
         let attributes = match rounding {
-            Rounding::Tflite => {
+            Rounding::Tflite if !wide => {
                 self.beta == 0.0 && multiplier >= 0 && (0..=30).contains(&shift) && self.diff_min <= 0
             }
-            Rounding::Single => self.beta == 0.0 && self.multiplier == [0, 0] && self.diff_min == 0,
+            Rounding::Tflite | Rounding::Single => {
+                self.beta == 0.0 && self.multiplier == [0, 0] && self.diff_min == 0
+            }
             Rounding::Onnx | Rounding::None => {
                 self.beta.is_finite() && self.multiplier == [0, 0] && self.diff_min == 0
             }
         };
-        if !attributes || (fixed && (y.scale != 1.0 / 256.0 || y.zero_point != -128)) {
+        let parameters = if wide { (1.0 / 32768.0, 0) } else { (1.0 / 256.0, -128) };
+        if !attributes || (fixed && (y.scale, y.zero_point) != parameters) {
             return Err(Error::Quantization);
         }
         match rounding {
+            Rounding::Tflite | Rounding::Single if wide => {
+                constant(inputs, 1, Dtype::I32, &[2, TABLE])?;
+                let unit = 1i32 << FINE;
+                let table = constants.get::<i32>(1)?;
+                let ranged = table.iter().all(|v| (0..=unit).contains(v));
+                let first = table.iter().step_by(TABLE).all(|&v| v == unit);
+                if ranged && first { Ok(()) } else { Err(Error::Quantization) }
+            }
             Rounding::Onnx => {
                 check_scale(x)?;
                 check_scale(y)

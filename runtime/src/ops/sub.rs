@@ -1,25 +1,41 @@
 //! Sub: [`Additive`] with the second operand negated.
 
 use crate::kernels::reference::additive as reference;
-use crate::ops::add::{self, Additive};
+use crate::ops::add::{self, Additive, LEFT_SHIFT, LEFT_SHIFT_INT16};
 use crate::ops::op::Entry;
 
 /// `a - b`.
 pub type Sub = Additive<true>;
 
 /// TFLite rounding, int8.
-pub const INT8_TFLITE: Entry =
-    Entry { name: "reference_sub_int8_tflite", run: reference::int8_tflite::<true>, ..add::INT8_TFLITE };
+pub const INT8_TFLITE: Entry = Entry {
+    name: "reference_sub_int8_tflite",
+    run: reference::tflite::<i8, LEFT_SHIFT, true>,
+    ..add::INT8_TFLITE
+};
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry =
     Entry { name: "reference_sub_int8_single", run: reference::int8_single::<true>, ..add::INT8_SINGLE };
 /// In floats, int8.
 pub const INT8_ONNX: Entry =
-    Entry { name: "reference_sub_int8_onnx", run: reference::int8_onnx::<true>, ..add::INT8_ONNX };
+    Entry { name: "reference_sub_int8_onnx", run: reference::onnx::<i8, true>, ..add::INT8_ONNX };
+/// TFLite rounding, int16.
+pub const INT16_TFLITE: Entry = Entry {
+    name: "reference_sub_int16_tflite",
+    run: reference::tflite::<i16, LEFT_SHIFT_INT16, true>,
+    ..add::INT16_TFLITE
+};
+/// Single rounding, int16.
+pub const INT16_SINGLE: Entry =
+    Entry { name: "reference_sub_int16_single", run: reference::int16_single::<true>, ..add::INT16_SINGLE };
+/// In floats, int16.
+pub const INT16_ONNX: Entry =
+    Entry { name: "reference_sub_int16_onnx", run: reference::onnx::<i16, true>, ..add::INT16_ONNX };
 /// int32, wrapping.
 pub const INT32: Entry = Entry { name: "reference_sub_int32", run: reference::int32::<true>, ..add::INT32 };
 /// Float.
 pub const F32: Entry = Entry { name: "reference_sub_f32", run: reference::f32::<true>, ..add::F32 };
 
 /// Every entry.
-pub const KERNELS: &[Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT32, F32];
+pub const KERNELS: &[Entry] =
+    &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, INT32, F32];

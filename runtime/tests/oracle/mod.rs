@@ -8,6 +8,12 @@ pub(crate) fn int8(dims: &[u32], scale: f32, zero_point: i32, data: &[i8]) -> Va
     Value::new(Desc { scale, zero_point, ..Desc::new(Dtype::I8, Shape::new(dims).unwrap()) }, data).unwrap()
 }
 
+/// A quantized activation of 16 bits.
+#[allow(dead_code)] // not every file that includes this has one
+pub(crate) fn int16(dims: &[u32], scale: f32, zero_point: i32, data: &[i16]) -> Value {
+    Value::new(Desc { scale, zero_point, ..Desc::new(Dtype::I16, Shape::new(dims).unwrap()) }, data).unwrap()
+}
+
 /// A float activation.
 pub(crate) fn float(dims: &[u32], data: &[f32]) -> Value {
     Value::new(Desc::new(Dtype::F32, Shape::new(dims).unwrap()), data).unwrap()
@@ -31,6 +37,12 @@ impl Noise {
     /// `n` levels of int8.
     pub(crate) fn int8(&mut self, n: usize) -> Vec<i8> {
         (0..n).map(|_| self.int(-128, 127) as i8).collect()
+    }
+
+    /// `n` levels of int16; every third at an end of the range, so that sums grow.
+    #[allow(dead_code)] // not every file that includes this has 16 bits
+    pub(crate) fn int16(&mut self, n: usize) -> Vec<i16> {
+        (0..n).map(|k| if k % 3 == 0 { -32768 } else { self.int(-32768, 32767) as i16 }).collect()
     }
 
     /// `n` floats in -2..2.

@@ -3,13 +3,14 @@
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
+use crate::kernels::level::Level;
 use crate::ops::arg_max::ArgMax;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// int8.
-pub fn int8(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    walk::<i8>(attributes, io, |_| true)
+/// Levels.
+pub fn levels<T: Level + PartialOrd>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    walk::<T>(attributes, io, |_| true)
 }
 
 /// Floats.

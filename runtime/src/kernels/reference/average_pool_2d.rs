@@ -1,56 +1,51 @@
 //! AveragePool2D, row by row, so that input and output may overlap by rows.
 
 use crate::error::{Error, Result};
-use crate::kernels::fixed::round_half_even;
+use crate::kernels::level::{Affine, Level};
 use crate::kernels::reference::rows::{Row, by_rows};
+use crate::kernels::sum::Sum;
 use crate::ops::average_pool_2d::AveragePool2d;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
 /// Levels, `sum / count` rounded half away from zero.
-pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels(attributes, io, |sum, count| {
-        let half = count >> 1;
-        let nudged = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
-        nudged.checked_div(count)
-    })
+pub fn tflite<T: Level, S: Sum>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<T, S>(attributes, io, S::mean_half_away)
 }
 
 /// Levels, `sum / count` rounded half up.
-pub fn int8_single(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels(attributes, io, |sum, count| {
-        let twice = sum.wrapping_mul(2).wrapping_add(count);
-        twice.checked_div_euclid(count.wrapping_mul(2))
-    })
+pub fn single<T: Level, S: Sum>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<T, S>(attributes, io, S::mean_half_up)
 }
 
-fn levels(attributes: &[u8], io: &mut Io<'_>, mean: impl Fn(i32, i32) -> Option<i32>) -> Result<()> {
+fn levels<T: Level, S: Sum>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    mean: impl Fn(S, i32) -> Option<i32>,
+) -> Result<()> {
     let op = AveragePool2d::parse(attributes)?;
     let zero = io.input_desc(0)?.zero_point;
-    walk::<i8, i32>(
+    walk::<T, S>(
         &op,
         io,
-        |acc, x| acc.wrapping_add(x as i32),
+        |acc, x| acc.plus(x.widen(), 1),
         |acc, inside, count| {
             // Counted padding holds real zeros.
-            let sum = acc.wrapping_add(zero.wrapping_mul(count.wrapping_sub(inside)));
-            op.clamp.limit_i32(mean(sum, count).unwrap_or(zero)) as i8
+            let sum = acc.plus(zero, count.wrapping_sub(inside));
+            T::exact(op.clamp.limit_i32(mean(sum, count).unwrap_or(zero)))
         },
     )
 }
 
 /// Dequantized, averaged in f32, quantized half to even.
-pub fn int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn onnx<T: Level>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = AveragePool2d::parse(attributes)?;
-    let (x, y) = (io.input_desc(0)?, io.output_desc(0)?);
-    walk::<i8, f32>(
+    let (x, y) = (Affine::of(io.input_desc(0)?), Affine::of(io.output_desc(0)?));
+    walk::<T, f32>(
         &op,
         io,
-        |acc, v| acc + (v as i32).wrapping_sub(x.zero_point) as f32 * x.scale,
-        |acc, _, count| {
-            let level = round_half_even(mean_f32(acc, count) / y.scale);
-            op.clamp.limit_i32(level.saturating_add(y.zero_point)) as i8
-        },
+        |acc, v| acc + x.real(v.widen()),
+        |acc, _, count| T::exact(op.clamp.limit_i32(y.level(mean_f32(acc, count)))),
     )
 }
 

@@ -5,6 +5,7 @@ use bytemuck::Pod;
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
 use crate::kernels::float::{Fma, Soft};
+use crate::kernels::sum::RequantWide;
 use crate::ops::batch_matmul::BatchMatmul;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
@@ -25,6 +26,24 @@ pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Re
             acc.wrapping_add(a.wrapping_mul(b))
         },
         |acc| op.clamp.limit_i32(R::apply(acc, scale).wrapping_add(zero)) as i8,
+    )
+}
+
+/// int16 input and output, int64 accumulation.
+pub fn int16<R: RequantWide>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = BatchMatmul::parse(attributes)?;
+    let scale = op.requant.scale::<R>()?;
+    let (left, right) = (io.input_desc(0)?.zero_point, io.input_desc(1)?.zero_point);
+    let zero = io.output_desc(0)?.zero_point;
+    walk::<i16, i64>(
+        &op,
+        io,
+        0,
+        |acc, a, b| {
+            let (a, b) = ((a as i32).wrapping_sub(left) as i64, (b as i32).wrapping_sub(right) as i64);
+            acc.wrapping_add(a.wrapping_mul(b))
+        },
+        |acc| op.clamp.limit_i32(R::apply_wide(acc, scale).saturating_add(zero)) as i16,
     )
 }
 

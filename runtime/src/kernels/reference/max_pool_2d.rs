@@ -3,15 +3,16 @@
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
+use crate::kernels::level::Level;
 use crate::kernels::reference::rows::{Row, by_rows};
 use crate::ops::io::Io;
 use crate::ops::max_pool_2d::MaxPool2d;
 use crate::ops::op::{Context, Op};
 
 /// Levels.
-pub fn int8(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn levels<T: Level + PartialOrd>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = MaxPool2d::parse(attributes)?;
-    walk(&op, io, i8::MIN, |greatest| op.clamp.limit_i32(greatest as i32) as i8)
+    walk(&op, io, T::narrow(i32::MIN), |greatest| T::exact(op.clamp.limit_i32(greatest.widen())))
 }
 
 /// Floats.

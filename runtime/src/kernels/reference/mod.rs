@@ -14,6 +14,8 @@ pub mod elementwise;
 pub mod extremum;
 pub mod fully_connected;
 pub mod gather;
+#[cfg(test)]
+mod in_place;
 pub mod lut;
 pub mod max_pool_2d;
 pub mod mul;

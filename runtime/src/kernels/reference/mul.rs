@@ -11,21 +11,25 @@ use crate::ops::mul::Mul;
 use crate::ops::op::{Context, Op};
 
 /// The exact product of levels, rescaled once.
-pub fn int8<R: Requant<Scale = [i32; 2]>>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn fixed<T: Level, R: Requant<Scale = [i32; 2]>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = Mul::parse(attributes)?;
     let [za, zb, zo] = zero_points(io)?;
-    binary::<i8>(io, |a, b| {
+    binary::<T>(io, |a, b| {
         let product = a.widen().wrapping_sub(za).wrapping_mul(b.widen().wrapping_sub(zb));
-        op.clamp.limit_i32(R::apply(product, op.multiplier).wrapping_add(zo)) as i8
+        T::exact(op.clamp.limit_i32(R::apply(product, op.multiplier).wrapping_add(zo)))
     })
 }
 
 /// What dequantize, multiply, quantize give.
-pub fn int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn onnx<T: Level>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let clamp = Mul::parse(attributes)?.clamp;
     let (pa, pb) = (Affine::of(io.input_desc(0)?), Affine::of(io.input_desc(1)?));
     let po = Affine::of(io.output_desc(0)?);
-    binary::<i8>(io, |a, b| clamp.limit_i32(po.level(pa.real(a.widen()) * pb.real(b.widen()))) as i8)
+    binary::<T>(io, |a, b| T::exact(clamp.limit_i32(po.level(pa.real(a.widen()) * pb.real(b.widen())))))
 }
 
 /// Wrapping.

@@ -10,25 +10,29 @@ use crate::ops::op::{Context, Op};
 use crate::ops::prelu::PRelu;
 
 /// One rescaling per sign; under `tflite` as TFLite Micro's kernel.
-pub fn int8<R: Requant<Scale = [i32; 2]>>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn fixed<T: Level, R: Requant<Scale = [i32; 2]>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = PRelu::parse(attributes)?;
     let [zx, zs, zo] = zero_points(io)?;
-    binary::<i8>(io, |x, slope| {
+    binary::<T>(io, |x, slope| {
         let x = x.widen().wrapping_sub(zx);
         let y = if x >= 0 {
             R::apply(x, op.identity)
         } else {
             R::apply(x.wrapping_mul(slope.widen().wrapping_sub(zs)), op.slope)
         };
-        i8::narrow(y.wrapping_add(zo))
+        T::narrow(y.wrapping_add(zo))
     })
 }
 
 /// What dequantize, PRelu, quantize give.
-pub fn int8_onnx(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn onnx<T: Level>(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let (px, ps) = (Affine::of(io.input_desc(0)?), Affine::of(io.input_desc(1)?));
     let po = Affine::of(io.output_desc(0)?);
-    binary::<i8>(io, |x, slope| i8::narrow(po.level(prelu(px.real(x.widen()), ps.real(slope.widen())))))
+    binary::<T>(io, |x, slope| T::narrow(po.level(prelu(px.real(x.widen()), ps.real(slope.widen())))))
 }
 
 /// Floats.

@@ -3,7 +3,8 @@
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
-use crate::kernels::fixed::{Requant, limit, round_half_even};
+use crate::kernels::level::{Affine, Level};
+use crate::kernels::sum::{RequantSum, Sum as Accumulator};
 use crate::ops::io::Io;
 use crate::ops::mean::Mean;
 use crate::ops::op::{Context, Op};
@@ -13,35 +14,35 @@ use crate::ops::sum::Sum;
 use crate::tensor::{MAX_RANK, Shape};
 
 /// Mean of levels, requantized by one multiplier that includes the count.
-pub fn mean_int8<R: Requant<Scale = [i32; 2]>>(
+pub fn mean<T: Level, A: Accumulator, R: RequantSum>(
     attributes: &[u8],
     io: &mut Io<'_>,
     _cx: &Context,
 ) -> Result<()> {
     let op = Mean::parse(attributes)?;
-    rescaled::<R>(&op.reduce, op.scale, io)
+    rescaled::<T, A, R>(&op.reduce, op.scale, io)
 }
 
 /// Sum of levels, requantized.
-pub fn sum_int8<R: Requant<Scale = [i32; 2]>>(
+pub fn sum<T: Level, A: Accumulator, R: RequantSum>(
     attributes: &[u8],
     io: &mut Io<'_>,
     _cx: &Context,
 ) -> Result<()> {
     let op = Sum::parse(attributes)?;
-    rescaled::<R>(&op.reduce, op.scale, io)
+    rescaled::<T, A, R>(&op.reduce, op.scale, io)
 }
 
 /// Mean of dequantized levels in f32, quantized half to even.
-pub fn mean_int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn mean_onnx<T: Level>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = Mean::parse(attributes)?;
     let count = op.reduce.count(&io.input_desc(0)?.shape) as f32;
-    dequantized(&op.reduce, io, |sum| sum / count)
+    dequantized::<T>(&op.reduce, io, |sum| sum / count)
 }
 
 /// Sum of dequantized levels in f32, quantized half to even.
-pub fn sum_int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    dequantized(&Sum::parse(attributes)?.reduce, io, |sum| sum)
+pub fn sum_onnx<T: Level>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    dequantized::<T>(&Sum::parse(attributes)?.reduce, io, |sum| sum)
 }
 
 /// Floats summed in order, then divided.
@@ -57,8 +58,8 @@ pub fn sum_f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> 
 }
 
 /// The greatest level.
-pub fn max_int8(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    walk(&ReduceMax::parse(attributes)?.reduce, io, i8::MIN, greater::<i8>, |acc| acc)
+pub fn max_levels<T: Level + PartialOrd>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    walk(&ReduceMax::parse(attributes)?.reduce, io, T::narrow(i32::MIN), greater::<T>, |acc| acc)
 }
 
 /// The greatest float.
@@ -70,29 +71,24 @@ fn greater<T: PartialOrd>(acc: T, x: T) -> T {
     if x > acc { x } else { acc }
 }
 
-fn rescaled<R: Requant<Scale = [i32; 2]>>(reduce: &Reduce, scale: [i32; 2], io: &mut Io<'_>) -> Result<()> {
+fn rescaled<T: Level, A: Accumulator, R: RequantSum>(
+    reduce: &Reduce,
+    scale: [i32; 2],
+    io: &mut Io<'_>,
+) -> Result<()> {
     let (zero, output_zero) = (io.input_desc(0)?.zero_point, io.output_desc(0)?.zero_point);
-    walk::<i8, i32>(
+    walk::<T, A>(
         reduce,
         io,
-        0,
-        |acc, x| acc.wrapping_add((x as i32).wrapping_sub(zero)),
-        |acc| limit(R::apply(acc, scale).wrapping_add(output_zero), -128, 127) as i8,
+        A::default(),
+        |acc, x| acc.plus(x.widen().wrapping_sub(zero), 1),
+        |acc| T::narrow(acc.requantize::<R>(scale).wrapping_add(output_zero)),
     )
 }
 
-fn dequantized(reduce: &Reduce, io: &mut Io<'_>, finish: impl Fn(f32) -> f32) -> Result<()> {
-    let (x, y) = (io.input_desc(0)?, io.output_desc(0)?);
-    walk::<i8, f32>(
-        reduce,
-        io,
-        0.0,
-        |acc, v| acc + (v as i32).wrapping_sub(x.zero_point) as f32 * x.scale,
-        |acc| {
-            let level = round_half_even(finish(acc) / y.scale);
-            limit(level.saturating_add(y.zero_point), -128, 127) as i8
-        },
-    )
+fn dequantized<T: Level>(reduce: &Reduce, io: &mut Io<'_>, finish: impl Fn(f32) -> f32) -> Result<()> {
+    let (x, y) = (Affine::of(io.input_desc(0)?), Affine::of(io.output_desc(0)?));
+    walk::<T, f32>(reduce, io, 0.0, |acc, v| acc + x.real(v.widen()), |acc| T::narrow(y.level(finish(acc))))
 }
 
 fn walk<T: Pod, A: Copy>(

@@ -1,9 +1,10 @@
-//! ResizeBilinear: integer weights of 10 bits for int8, plain float products otherwise.
+//! ResizeBilinear: integer weights of 10 bits for levels, plain float products otherwise.
 
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
-use crate::kernels::fixed::{Requant, limit, round_half_even};
+use crate::kernels::fixed::Requant;
+use crate::kernels::level::{Affine, Level};
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op, Rounding};
 use crate::ops::resize_bilinear::ResizeBilinear;
@@ -16,8 +17,8 @@ struct Tap<W> {
     weight: W,
 }
 
-/// int8 in integers; `R` only says how the final shift rounds.
-pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// Levels in integers; `R` only says how the final shift rounds.
+pub fn levels<T: Level, R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     const ONE: i64 = 1 << 10;
     let tap = |sampling: &Sampling, axis: usize, at: usize, input: usize| {
         let position = sampling.fixed(axis, at, input);
@@ -27,30 +28,29 @@ pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Re
         let high = ((position + ONE - 1) / ONE).max(0).min(last);
         Tap { low: low as usize, high: high as usize, weight: position - ONE * low }
     };
-    walk::<i8, i64>(attributes, io, tap, |[a, b, c, d], v, h| {
-        let part = |x: i8, vertical: i64, horizontal: i64| {
-            (x as i64).wrapping_mul(vertical).wrapping_mul(horizontal)
+    walk::<T, i64>(attributes, io, tap, |[a, b, c, d], v, h| {
+        let part = |x: T, vertical: i64, horizontal: i64| {
+            (x.widen() as i64).wrapping_mul(vertical).wrapping_mul(horizontal)
         };
         let sum = part(a, ONE - v, ONE - h)
             .wrapping_add(part(c, v, ONE - h))
             .wrapping_add(part(b, ONE - v, h))
             .wrapping_add(part(d, v, h));
         const HALF: i64 = 1 << 19;
-        match R::ROUNDING {
-            Rounding::Tflite if sum <= 0 => (sum.wrapping_sub(HALF) / (1 << 20)) as i8,
-            Rounding::Tflite => (sum.wrapping_add(HALF) / (1 << 20)) as i8,
-            _ => (sum.wrapping_add(HALF) >> 20) as i8,
-        }
+        // A mixture of levels is between them.
+        T::exact(match R::ROUNDING {
+            Rounding::Tflite if sum <= 0 => (sum.wrapping_sub(HALF) / (1 << 20)) as i32,
+            Rounding::Tflite => (sum.wrapping_add(HALF) / (1 << 20)) as i32,
+            _ => (sum.wrapping_add(HALF) >> 20) as i32,
+        })
     })
 }
 
-/// int8 dequantized, mixed in floats and quantized again.
-pub fn int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let (x, y) = (*io.input_desc(0)?, *io.output_desc(0)?);
-    let real = move |v: i8| (v as i32).wrapping_sub(x.zero_point) as f32 * x.scale;
-    walk::<i8, f32>(attributes, io, float_tap, |[a, b, c, d], v, h| {
-        let value = mix([real(a), real(b), real(c), real(d)], v, h);
-        limit(round_half_even(value / y.scale).saturating_add(y.zero_point), -128, 127) as i8
+/// Levels dequantized, mixed in floats and quantized again.
+pub fn onnx<T: Level>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let (x, y) = (Affine::of(io.input_desc(0)?), Affine::of(io.output_desc(0)?));
+    walk::<T, f32>(attributes, io, float_tap, |corners, v, h| {
+        T::narrow(y.level(mix(corners.map(|level| x.real(level.widen())), v, h)))
     })
 }
 

@@ -62,14 +62,17 @@ mod tests {
 
     /// Bytes of the output with input and output at these places of one span.
     fn run<O: Op>(op: &O, x: Desc, y: Desc, data: &[u8], [input, output]: [usize; 2]) -> Vec<u8> {
-        let mut span = std::vec![0x55u8; (input + x.bytes()).max(output + y.bytes())];
+        let len = (input + x.bytes()).max(output + y.bytes());
+        // Aligned for any element.
+        let mut span = std::vec![0x5555_5555_5555_5555u64; len.div_ceil(8)];
+        let span = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut span)[..len];
         span[input..][..data.len()].copy_from_slice(data);
         let (ins, outs) = ([Some(x)], [y]);
         let mut io = Io::apart(&[], &[], &[], [], &mut []).unwrap();
         (io.inputs, io.outputs) = (&ins, &outs);
         io.sources[0] = Source::Inside { output: 0, start: input, end: input + x.bytes() };
-        io.sinks[0] = Sink { start: output, end: output + y.bytes(), span: Some(&mut span) };
-        let entry = O::KERNELS.iter().find(|e| e.dtypes.contains(&Dtype::I8)).unwrap();
+        io.sinks[0] = Sink { start: output, end: output + y.bytes(), span: Some(&mut *span) };
+        let entry = O::KERNELS.iter().find(|e| e.dtypes.contains(&x.dtype)).unwrap();
         (entry.run)(op.emit().bytes(), &mut io, &Context { rounding: entry.roundings[0] }).unwrap();
         span[output..][..y.bytes()].to_vec()
     }
@@ -85,7 +88,7 @@ mod tests {
         let descending = op.overlap_descending(&Inputs(&ins), &[y], 0, 0).unwrap();
         assert_eq!(run(op, x, y, &data, [ascending, 0]), apart, "input {ascending} above, {op:?}");
         // Starting at the same place is the ascending order's.
-        let descending = descending.max(1);
+        let descending = descending.max(x.dtype.size());
         assert_eq!(run(op, x, y, &data, [0, descending]), apart, "output {descending} above, {op:?}");
     }
 
@@ -99,9 +102,11 @@ mod tests {
                         Window { stride: [stride, 1], dilation: [dilation, 1], pad: [pad, 0, pad, 1] };
                     let pool = Pool { window, size: [size, 2] };
                     let clamp = Clamp::i32(-128, 127);
-                    let x = Desc::new(Dtype::I8, Shape::new(&[1, height, 4, 3]).unwrap());
-                    same_at_every_distance(&AveragePool2d { pool, counted: [0; 4], clamp }, x);
-                    same_at_every_distance(&MaxPool2d { pool, clamp }, x);
+                    for dtype in [Dtype::I8, Dtype::I16] {
+                        let x = Desc::new(dtype, Shape::new(&[1, height, 4, 3]).unwrap());
+                        same_at_every_distance(&AveragePool2d { pool, counted: [0; 4], clamp }, x);
+                        same_at_every_distance(&MaxPool2d { pool, clamp }, x);
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use crate::kernels::gemmlowp::{exp_on_negative_values, reciprocal};
 use crate::kernels::level::{Affine, Level};
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
-use crate::ops::softmax::{self, Softmax, TABLE};
+use crate::ops::softmax::{self, FINE, Softmax, TABLE};
 use crate::ops::view::View;
 
 /// TFLite Micro's int8 kernel. A row whose exponentials sum to 512 or more, where TFLite Micro aborts, is all
@@ -66,17 +66,46 @@ pub fn int8_single(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result
     })
 }
 
+/// `round(32768 * e / sum)` with ties upwards, where `e` is the product of the two tables' entries for the upper
+/// and the lower byte of the distance to the row's maximum.
+pub fn int16(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let [coarse, fine] = io.input::<[i32; TABLE]>(1)?.first_chunk().ok_or(Error::Internal)?;
+    rows::<i16>(io, |x, y| {
+        let max = greatest(x);
+        // The distance of two int16 levels fits 16 bits. Entries are at most 2^FINE, and so is the product.
+        let exp = |level: i16| {
+            let distance = max.wrapping_sub(level.widen()) as u16;
+            let (c, f) = (coarse[usize::from(distance >> 8)], fine[usize::from(distance as u8)]);
+            ((c as i64).wrapping_mul(f as i64).wrapping_add(1 << (FINE - 1)) >> FINE) as u64
+        };
+        let sum = values(x).fold(0u64, |sum, level| sum.wrapping_add(exp(level)));
+        // 1 / sum = inverse * 2^(zeros - 95): one division for the row. The sum is at least 2^FINE, so that the
+        // inverse, at most 2^32, times an exponential is below 2^63.
+        let zeros = sum.leading_zeros();
+        let inverse = (1u64 << 63).checked_div(sum.wrapping_shl(zeros) >> 32).unwrap_or(0);
+        let shift = 80u32.wrapping_sub(zeros);
+        let half = 1u64.checked_shl(shift.wrapping_sub(1)).unwrap_or(0);
+        for (k, slot) in y.iter().enumerate() {
+            let e = exp(x.at(k).ok_or(Error::Internal)?);
+            let product = e.wrapping_mul(inverse).wrapping_add(half);
+            let level = product.checked_shr(shift).unwrap_or(0);
+            slot.set(i16::narrow(if level > 32767 { 32767 } else { level as i32 }));
+        }
+        Ok(())
+    })
+}
+
 /// What dequantize, softmax, quantize give.
-pub fn int8_onnx(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+pub fn onnx<T: Level + PartialOrd>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let beta = Softmax::parse(attributes)?.beta;
     let (px, py) = (Affine::of(io.input_desc(0)?), Affine::of(io.output_desc(0)?));
-    rows::<i8>(io, |x, y| {
+    rows::<T>(io, |x, y| {
         let max = px.real(greatest(x));
-        let exp = |level: i8| libm::expf((px.real(level.widen()) - max) * beta);
+        let exp = |level: T| libm::expf((px.real(level.widen()) - max) * beta);
         let sum = values(x).fold(0f32, |sum, level| sum + exp(level));
         for (k, slot) in y.iter().enumerate() {
             let e = exp(x.at(k).ok_or(Error::Internal)?);
-            slot.set(i8::narrow(py.level(e / sum)));
+            slot.set(T::narrow(py.level(e / sum)));
         }
         Ok(())
     })
@@ -112,6 +141,6 @@ fn values<T: Copy>(x: &View<'_, T>) -> impl Iterator<Item = T> {
     (0..).map_while(|k| x.at(k))
 }
 
-fn greatest(x: &View<'_, i8>) -> i32 {
-    values(x).fold(i8::MIN, |m, v| if v > m { v } else { m }).widen()
+fn greatest<T: Level + PartialOrd>(x: &View<'_, T>) -> i32 {
+    values(x).fold(T::narrow(i32::MIN), |m, v| if v > m { v } else { m }).widen()
 }

@@ -1,0 +1,6 @@
+//! The rules for quantization parameters, one fixture each.
+
+mod fixed;
+mod groups;
+mod net;
+mod spans;
