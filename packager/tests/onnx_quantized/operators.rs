@@ -190,6 +190,37 @@ fn operators_of_eight_bits_are_integer_and_exact() {
 }
 
 #[test]
+fn operators_of_sixteen_bits_around_zero_are_integer_and_exact() {
+    let mut tally = Tally::default();
+    for (k, c) in cases().iter().enumerate() {
+        for activations in [Activations::S16, Activations::U16] {
+            for (equal, opset) in [(false, c.opset), (true, c.opset), (false, 21)] {
+                let rest = c.rest.clone();
+                let (operands, attributes) = (c.operands.clone(), c.attributes.clone());
+                let newer = Case { op: c.op, operands, attributes, rest, opset };
+                // ReduceMean's axes are an input since 18.
+                if opset == 21 && c.op == "ReduceMean" {
+                    continue;
+                }
+                let net = build(&newer, activations, false, equal, 90 + k as u64);
+                let float = c.op == "Resize" && c.attributes[0].1.is("linear") && !equal;
+                let expect = if float { Expect::Float } else { Expect::Integer };
+                tally.check(&format!("{} QDQ {activations:?}", c.op), &net, expect);
+            }
+        }
+    }
+}
+
+#[test]
+fn sixteen_bits_around_another_zero_point_stay_exact() {
+    let mut tally = Tally::default();
+    for (k, c) in cases().iter().enumerate().filter(|(_, c)| c.op != "Transpose") {
+        let net = build(c, Activations::OddU16, false, false, 130 + k as u64);
+        tally.check(&format!("{} QDQ OddU16", c.op), &net, Expect::Any);
+    }
+}
+
+#[test]
 fn qlinear_operators_are_their_qdq_form() {
     let names = [
         "Add",

@@ -273,7 +273,7 @@ fn packed<const BITS: u32>(t: &TensorProto, count: usize, signed: bool) -> Resul
         return Err(Error::invalid(format!("{got} bytes do not hold {count} elements of {name}")));
     }
     let element = |k: usize| {
-        let bits = i64::from(bytes[k / per_byte] >> (k % per_byte) as u32 * BITS) & ((1 << BITS) - 1);
+        let bits = i64::from(bytes[k / per_byte] >> ((k % per_byte) as u32 * BITS)) & ((1 << BITS) - 1);
         if signed && bits >> (BITS - 1) == 1 { bits - (1 << BITS) } else { bits }
     };
     Ok(Data::Int((0..count).map(element).collect()))

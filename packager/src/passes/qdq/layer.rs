@@ -16,7 +16,7 @@ pub(super) struct Layer {
     levels: Vec<i32>,
     shape: Vec<usize>,
     quant: Quant,
-    /// int32, on the scale of the products.
+    /// int32, or int64 for int16 inputs, on the scale of the products.
     pub(super) bias: Option<Tensor>,
     name: String,
 }
@@ -44,6 +44,8 @@ impl Layer {
             (q.abs() <= (MAX_PARTS * 127) as f64).then_some(q as i32)
         };
         let levels: Vec<i32> = values.iter().enumerate().map(level).collect::<Option<_>>()?;
+        // int16 is accumulated in 64 bits, which nothing here fills.
+        let wide = x.dtype == Dtype::I16;
         // What the products of a channel can add up to at most.
         let (scale, zero) = x.quant.as_ref()?.single()?;
         let reach = i64::from((127 - zero).max(zero + 128));
@@ -64,14 +66,12 @@ impl Layer {
                 let near = |&e: &i64| (e - level).abs() <= level.abs() >> (f32::MANTISSA_DIGITS - 2);
                 *slot = own.filter(near).unwrap_or(level);
             }
-            let bias: Vec<i32> = biases.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
             let scale: Vec<f32> = (0..channels).map(|c| scale * layer.quant.scale_at(c)).collect();
             let quant = Quant { zero_point: vec![0; channels], scale, axis: 0 };
-            layer.bias =
-                Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &bias).quantized(quant));
+            layer.bias = Some(bias(b, &biases, wide)?.quantized(quant));
         }
         let safe = |(sum, bias): (&i64, &i64)| sum + bias.abs() <= i64::from(i32::MAX);
-        sums.iter().zip(&biases).all(safe).then_some(layer)
+        (wide || sums.iter().zip(&biases).all(safe)).then_some(layer)
     }
 
     /// A channel whose weights are all 0 takes any scale. Its own is often so small that the bias would not fit.
@@ -151,6 +151,15 @@ impl Layer {
         }
         Some(Wide { op, weights, parts, groups: groups.into() })
     }
+}
+
+/// Bias levels in the type of the accumulator.
+fn bias(b: &Tensor, levels: &[i64], wide: bool) -> Option<Tensor> {
+    if wide {
+        return Some(Tensor::constant(&*b.name, Dtype::I64, b.shape.clone(), levels));
+    }
+    let narrow: Vec<i32> = levels.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
+    Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &narrow))
 }
 
 /// The bias as a level of `product`, the scale of the products. `None` where it is none within a quarter of the
