@@ -90,9 +90,9 @@ fn the_fast_entries_are_chosen_where_the_processor_has_them() {
         return;
     }
     for def in [OpDef::of::<Conv2d>(), OpDef::of::<DepthwiseConv2d>(), OpDef::of::<FullyConnected>()] {
-        let entry = def.select(0, Dtype::F32, Rounding::None, false).unwrap();
+        let entry = def.select(0, Dtype::F32, Some(Dtype::F32), Rounding::None, false).unwrap();
         assert!(entry.name.starts_with("x86_fma_"), "{}", entry.name);
-        let entry = def.select(0, Dtype::F32, Rounding::None, true).unwrap();
+        let entry = def.select(0, Dtype::F32, Some(Dtype::F32), Rounding::None, true).unwrap();
         assert!(entry.name.starts_with("reference_"), "{}", entry.name);
     }
 }

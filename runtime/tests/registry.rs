@@ -54,21 +54,28 @@ fn entries_say_where_they_run_and_what_they_compute() {
 #[test]
 fn every_entry_has_a_reference_to_be_compared_with() {
     for (def, entry) in entries() {
-        for &dtype in entry.dtypes {
+        let weights: Vec<Option<Dtype>> = match entry.weights {
+            [] => vec![None],
+            weights => weights.iter().copied().map(Some).collect(),
+        };
+        for (&dtype, &weights) in entry.dtypes.iter().flat_map(|d| weights.iter().map(move |w| (d, w))) {
             for &rounding in entry.roundings {
                 let serving: Vec<&Entry> = def
                     .entries
                     .iter()
                     .filter(|e| {
-                        e.id == entry.id && e.dtypes.contains(&dtype) && e.roundings.contains(&rounding)
+                        e.id == entry.id
+                            && e.dtypes.contains(&dtype)
+                            && weights.is_none_or(|w| e.weights.contains(&w))
+                            && e.roundings.contains(&rounding)
                     })
                     .collect();
                 let isas: Vec<Isa> = serving.iter().map(|e| e.isa).collect();
-                let what = format!("{} {dtype:?} {rounding:?}: {isas:?}", def.name);
+                let what = format!("{} {dtype:?} {weights:?} {rounding:?}: {isas:?}", def.name);
                 // Best first, and the reference, which runs anywhere, last.
                 assert_eq!(isas.iter().filter(|&&isa| isa == Isa::Portable).count(), 1, "{what}");
                 assert_eq!(isas.last(), Some(&Isa::Portable), "{what}");
-                let reference = def.select(entry.id, dtype, rounding, true).unwrap();
+                let reference = def.select(entry.id, dtype, weights, rounding, true).unwrap();
                 assert_eq!(reference.isa, Isa::Portable, "{what}");
             }
         }

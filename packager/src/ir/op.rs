@@ -93,11 +93,14 @@ pub enum NearestMode {
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)] // each variant documents its operands and attributes together
 pub enum Op {
-    /// x `[N,H,W,C]`, weights `[O,kh,kw,C/groups]`, bias `[O]` (optional).
+    /// x `[N,H,W,C]`, weights `[O,kh,kw,C/groups]`, bias `[O]` (optional), table (optional).
+    ///
+    /// This and the next two have a table where weights are of 4 bits: `[O,G]` multipliers of groups of int4 weights
+    /// (not for depthwise), `[1,16]` or `[O,16]` levels of uint4 indices.
     Conv2d { window: Window, groups: u16, activation: Activation },
-    /// x `[N,H,W,C]`, weights `[1,kh,kw,C*multiplier]`, bias (optional).
+    /// x `[N,H,W,C]`, weights `[1,kh,kw,C*multiplier]`, bias (optional), table (optional).
     DepthwiseConv2d { window: Window, activation: Activation },
-    /// x `[..., I]`, weights `[O,I]`, bias `[O]` (optional); the output keeps x's leading dimensions.
+    /// x `[..., I]`, weights `[O,I]`, bias `[O]` (optional), table (optional); the output keeps x's leading dimensions.
     FullyConnected { activation: Activation },
     /// a, b with NumPy broadcasting.
     Binary { kind: Binary, activation: Activation },

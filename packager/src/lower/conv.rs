@@ -2,12 +2,21 @@
 
 use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
+use samara_runtime::ops::layer::LEVELS;
 use samara_runtime::ops::{Attr, Clamp, Conv2d, DepthwiseConv2d, FullyConnected, Op as _};
 
-use super::multiplier::{activation_levels, channel_constants};
+use super::multiplier::{activation_levels, channel_constants, wide_channel_constants};
 use super::{Lowered, Operand, View, parameters};
 use crate::error::{Error, Result};
 use crate::ir::{Activation, Numeric, Op, Quant, Tensor};
+
+/// Position, among a node's operands, of the table that decodes weights.
+pub const TABLE: usize = 3;
+
+/// Whether the operation is of this family.
+pub fn has_weights(op: &Op) -> bool {
+    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. })
+}
 
 /// See [`super::bare`].
 pub fn bare(op: &Op) -> Result<(u16, Attr)> {
@@ -23,10 +32,18 @@ pub fn lower(view: &View<'_>) -> Result<Lowered> {
         _ => return Err(Error::invalid("not of this family")),
     };
     let clamp = clamp(activation, view.output)?;
-    let bias = if view.optional(2).is_some() { Operand::Input(2) } else { Operand::Absent };
-    let mut operands = vec![Operand::Input(0), Operand::Input(1), bias];
-    if !view.is_float() {
-        operands.push(Operand::Constant(requantization(view)?));
+    let input = |i| if view.optional(i).is_some() { Operand::Input(i) } else { Operand::Absent };
+    let mut operands = vec![input(0), input(1), input(2)];
+    let (x, weights) = (view.input(0)?, view.input(1)?);
+    match (x.dtype, weights.dtype) {
+        (Dtype::F32, Dtype::F32 | Dtype::F16) => {}
+        (Dtype::F32, _) => operands.push(Operand::Constant(scales(view)?)),
+        _ => operands.push(Operand::Constant(requantization(view)?)),
+    }
+    if let Some(table) = view.optional(TABLE) {
+        check_table(view.op, weights, table)?;
+        operands.resize_with(TABLE + 1, || Operand::Absent);
+        operands.push(Operand::Input(TABLE));
     }
     let (code, attributes) = attributes(view.op, clamp)?;
     Ok(Lowered { code, attributes, rounding: view.rounding(), kernel: 0, operands })
@@ -58,15 +75,19 @@ pub fn clamp(activation: Activation, output: &Tensor) -> Result<Clamp> {
 /// `input scale * weight scale / output scale` per output channel, or once for a fully connected layer whose
 /// weights have one scale.
 fn requantization(view: &View<'_>) -> Result<Value> {
-    let (input, _) = parameters(view.input(0)?)?;
+    let x = view.input(0)?;
+    let (input, _) = parameters(x)?;
     let (output, _) = parameters(view.output)?;
+    let wide = x.dtype == Dtype::I16;
+    for t in [x, view.output].into_iter().filter(|_| wide) {
+        if parameters(t)?.1 != 0 {
+            let cause = format!("tensor '{}' (int16) has a zero point other than 0", t.name);
+            return Err(Error::invalid(cause));
+        }
+    }
     let fully_connected = matches!(view.op, Op::FullyConnected { .. });
-    let axis = if matches!(view.op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 };
-    let weights = view.input(1)?;
-    let channels = weights.shape.get(axis).copied().unwrap_or(1);
-    let quant = weight_scales(weights, axis, channels)?;
+    let (quant, count) = weight_scales(view)?;
     let whole = quant.scale.len() == 1;
-    let count = if fully_connected && whole { 1 } else { channels };
     let real = |c: usize| {
         let weight = quant.scale_at(c);
         match view.numeric {
@@ -76,11 +97,64 @@ fn requantization(view: &View<'_>) -> Result<Value> {
             Numeric::Onnx => (input * weight / output) as f64,
         }
     };
-    channel_constants(&(0..count).map(real).collect::<Vec<_>>(), view.numeric.rounding())
+    let reals: Vec<f64> = (0..count).map(real).collect();
+    let constants = if wide { wide_channel_constants } else { channel_constants };
+    constants(&reals, view.numeric.rounding())
 }
 
-/// The weights' scales, one or one per output channel, with zero points of 0 as the kernels expect.
-fn weight_scales(weights: &Tensor, axis: usize, channels: usize) -> Result<&Quant> {
+/// What sums of integer weights with float inputs are multiplied by.
+fn scales(view: &View<'_>) -> Result<Value> {
+    let (quant, count) = weight_scales(view)?;
+    let scales: Vec<f32> = (0..count).map(|c| quant.scale_at(c)).collect();
+    Ok(Value::constant(Dtype::F32, &[count as u32], &scales)?)
+}
+
+/// Refuses a table that does not decode these weights.
+fn check_table(op: &Op, weights: &Tensor, table: &Tensor) -> Result<()> {
+    let invalid = |what: String| {
+        Error::invalid(format!(
+            "table '{}' of weights '{}' ({}) {what}",
+            table.name,
+            weights.name,
+            weights.dtype.name()
+        ))
+    };
+    let levels = table.values::<i8>().filter(|_| table.dtype == Dtype::I8);
+    let levels = levels.ok_or_else(|| invalid("is not constant int8".into()))?;
+    let channels = weights.shape.get(channel_axis(op)).copied().unwrap_or(1);
+    let depth = weights.elements().checked_div(channels).unwrap_or(0);
+    let &[rows, columns] = &table.shape[..] else {
+        return Err(invalid(format!("has the shape {:?}, not two dimensions", table.shape)));
+    };
+    match weights.dtype {
+        Dtype::U4 if (rows == 1 || rows == channels) && columns == LEVELS => Ok(()),
+        Dtype::U4 => Err(invalid(format!("is {rows}x{columns}, not 1x{LEVELS} or {channels}x{LEVELS}"))),
+        Dtype::I4 if matches!(op, Op::DepthwiseConv2d { .. }) => {
+            Err(invalid("groups weights, which depthwise convolution does not".into()))
+        }
+        Dtype::I4 if rows != channels || columns == 0 || depth % columns != 0 => {
+            let cause =
+                format!("is {rows}x{columns}, which does not divide {channels} channels of {depth} weights");
+            Err(invalid(cause))
+        }
+        Dtype::I4 => match levels.iter().find(|&&m| m < 1) {
+            Some(m) => Err(invalid(format!("has the multiplier {m}; they are 1 to 127"))),
+            None => Ok(()),
+        },
+        _ => Err(invalid("has nothing to decode".into())),
+    }
+}
+
+/// The weights' dimension of output channels.
+fn channel_axis(op: &Op) -> usize {
+    if matches!(op, Op::DepthwiseConv2d { .. }) { 3 } else { 0 }
+}
+
+/// The weights' scales, one or one per output channel, with zero points of 0 as the kernels expect, and how many
+/// constants the runtime wants of them.
+fn weight_scales<'a>(view: &View<'a>) -> Result<(&'a Quant, usize)> {
+    let (weights, axis) = (view.input(1)?, channel_axis(view.op));
+    let channels = weights.shape.get(axis).copied().unwrap_or(1);
     let invalid = |what: &str| Error::invalid(format!("weights '{}' {what}", weights.name));
     let quant = weights.quant.as_ref().ok_or_else(|| invalid("have no scale"))?;
     let along = quant.scale.len() == channels && quant.axis == axis;
@@ -90,7 +164,8 @@ fn weight_scales(weights: &Tensor, axis: usize, channels: usize) -> Result<&Quan
     if quant.zero_point.iter().any(|&z| z != 0) {
         return Err(invalid("have a zero point other than 0, which is not supported"));
     }
-    Ok(quant)
+    let one = matches!(view.op, Op::FullyConnected { .. }) && quant.scale.len() == 1;
+    Ok((quant, if one { 1 } else { channels }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use samara_runtime::Dtype;
 use samara_runtime::ops::{Attr, BatchMatmul, Clamp, Op as _, PerTensor, Rounding};
 
 use super::conv::clamp;
-use super::multiplier::{fixed, tflite};
+use super::multiplier::{fixed, wide};
 use super::{Lowered, View, parameters};
 use crate::error::{Error, Result};
 use crate::ir::{Activation, Numeric, Op};
@@ -43,10 +43,9 @@ fn requantization(view: &View<'_>) -> Result<PerTensor> {
     match view.numeric.rounding() {
         Rounding::Onnx => Ok(PerTensor::float(real as f32)),
         // int16 products need all bits of the multiplier, and its shift may be negative.
-        Rounding::Single if view.input(0)?.dtype == Dtype::I16 => match tflite(real) {
-            [multiplier, shift] if shift < 30 => Ok(PerTensor::fixed(multiplier, shift + 1)),
-            _ => Err(Error::invalid("its input scales are too large for its output's")),
-        },
+        Rounding::Single if view.input(0)?.dtype == Dtype::I16 => {
+            wide(real).map(|[multiplier, shift]| PerTensor::fixed(multiplier, shift))
+        }
         rounding => fixed(real, rounding).map(|[multiplier, shift]| PerTensor::fixed(multiplier, shift)),
     }
 }

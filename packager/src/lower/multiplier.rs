@@ -45,6 +45,26 @@ pub fn fixed(real: f64, rounding: Rounding) -> Result<[i32; 2]> {
     }
 }
 
+/// `[multiplier, shift]` with `real = multiplier / 2^32 * 2^shift`, multiplier in [2^30, 2^31) or 0, the shift of either
+/// sign: products of int16 need all bits of the multiplier.
+pub fn wide(real: f64) -> Result<[i32; 2]> {
+    match tflite(real) {
+        [0, _] => Ok([0, 0]),
+        [multiplier, shift] if shift < 30 => Ok([multiplier, shift + 1]),
+        _ => Err(Error::invalid("its input scales are too large for its output's")),
+    }
+}
+
+/// The requantization operand of per-channel operators with int16 activations: as [`channel_constants`], in the
+/// numbers that sums of 64 bits are scaled by.
+pub fn wide_channel_constants(reals: &[f64], rounding: Rounding) -> Result<Value> {
+    if rounding != Rounding::Single {
+        return channel_constants(reals, rounding);
+    }
+    let pairs: Vec<[i32; 2]> = reals.iter().map(|&r| wide(r)).collect::<Result<_>>()?;
+    Ok(Value::constant(Dtype::I32, &[reals.len() as u32, 2], pairs.as_flattened())?)
+}
+
 /// The requantization operand of per-channel operators: `[channels, 2]` int32, or `[channels]` float.
 pub fn channel_constants(reals: &[f64], rounding: Rounding) -> Result<Value> {
     let n = reals.len() as u32;
@@ -99,8 +119,12 @@ mod tests {
             let [m, s] = single(real);
             let back = m as f64 / (1i64 << 32) as f64 * 2f64.powi(s);
             assert!((back / real - 1.0).abs() < 2e-4_f64.min(1.0 / m as f64), "{real} {back}");
+            let [m, s] = wide(real).unwrap();
+            let back = m as f64 / (1i64 << 32) as f64 * 2f64.powi(s);
+            assert!((back / real - 1.0).abs() < 1e-9, "{real} {back}");
         }
-        assert_eq!(tflite(0.0), [0, 0]);
+        assert_eq!((tflite(0.0), wide(0.0).unwrap()), ([0, 0], [0, 0]));
+        assert!(wide(1e12).is_err());
         // Rounds up to the next power of two.
         assert_eq!(tflite(1.0 - 1e-12), [1 << 30, 1]);
     }

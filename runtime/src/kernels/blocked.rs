@@ -1,39 +1,66 @@
 //! Float kernels that advance several outputs at once, for processors with a fused multiply-add of their own.
 //!
 //! Each output still adds its products in canonical order, then its bias, so the bits are the reference
-//! kernels'; only the latency of one chain of additions is hidden behind the others. Everything is inlined into
-//! the callers, which enable the instruction.
+//! kernels'; only the latency of one chain of additions is hidden behind the others. Weights that are not stored as
+//! floats are decoded a few at a time, for several pixels. Everything is inlined into the callers, which enable the
+//! instruction.
 
 use crate::error::{Error, Result};
 use crate::kernels::float::Fma;
+use crate::kernels::reference::dot::End;
 use crate::kernels::reference::rows::Row;
+use crate::kernels::reference::weights::{Format, Weights};
 use crate::ops::attr::Clamp;
+use crate::ops::io::Io;
 use crate::ops::window::Window;
 
 /// Outputs computed together: enough independent chains for two fused units of four cycles' latency.
 const BLOCK: usize = 8;
 /// Channels computed together by depthwise convolution: two 256-bit vectors.
 const LANES: usize = 16;
+/// Weights of each output of a block that are decoded at a time.
+const CHUNK: usize = 64;
+/// Pixels that use decoded weights before others are decoded.
+const STRIP: usize = 16;
 
-/// What the kernels share besides the row at hand.
+/// What the kernels share besides the row at hand, with weights stored as `S`.
 #[derive(Clone, Copy, Debug)]
-pub struct Layer<'a> {
-    /// In the reference layout.
-    pub weights: &'a [f32],
-    /// One per output channel, or none.
-    pub bias: Option<&'a [f32]>,
-    /// The fused activation.
-    pub clamp: Clamp,
+pub struct Layer<'a, S: Format> {
+    weights: S::Weights<'a>,
+    end: End<'a>,
 }
 
-impl Layer<'_> {
+impl<'a, S: Format> Layer<'a, S> {
+    /// From a step's operands.
+    pub fn new(io: &Io<'a>, clamp: Clamp) -> Result<Self> {
+        Ok(Layer { weights: S::read(io)?, end: End::new(io, clamp)? })
+    }
+
     /// Outputs `first..` from their sums of products.
     #[inline(always)]
-    fn finish(&self, first: usize, sums: &[f32], slots: &mut [f32]) {
+    fn finish(&self, first: usize, sums: &[f32], slots: &mut [f32]) -> Result<()> {
         for ((o, slot), &sum) in (first..).zip(slots).zip(sums) {
-            let bias = self.bias.and_then(|b| b.get(o));
-            *slot = self.clamp.limit_f32(bias.map_or(sum, |b| sum + b));
+            *slot = self.end.finish(sum, o)?;
         }
+        Ok(())
+    }
+
+    /// The first `length` weights of each of `count` output channels from `channel` on. The first channel's start at
+    /// `first`, the others' lie `stride` apart, decoded ones [`CHUNK`].
+    #[inline(always)]
+    fn decode(
+        &self,
+        [channel, count]: [usize; 2],
+        [first, stride, length]: [usize; 3],
+        decoded: &mut [f32; BLOCK * CHUNK],
+    ) -> Result<()> {
+        for (j, slots) in decoded.chunks_exact_mut(CHUNK).enumerate().take(count) {
+            let row = self.weights.row(channel + j, first + j * stride, length)?;
+            for (slot, w) in slots.iter_mut().zip(row) {
+                *slot = w.into();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,18 +81,25 @@ pub struct Geometry {
 
 /// One output row of Conv2D.
 #[inline(always)]
-pub fn conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'_, f32>) -> Result<()> {
+pub fn conv_2d_row<F: Fma, S: Format>(g: &Geometry, layer: &Layer<'_, S>, row: Row<'_, f32>) -> Result<()> {
     let per_output_group = g.outputs.checked_div(g.groups).ok_or(Error::Attribute)?.max(1);
+    let Some(weights) = layer.weights.floats() else {
+        return conv_2d_strips::<F, S>(g, layer, row, per_output_group);
+    };
     for (x, pixel) in row.output.chunks_exact_mut(g.outputs.max(1)).enumerate() {
         for (group, slots) in pixel.chunks_exact_mut(per_output_group).enumerate() {
             let mut first = group * per_output_group;
             for block in slots.chunks_mut(BLOCK) {
-                let at = [row.y, x, group, first];
-                match block.len() {
-                    1 => conv_2d_block::<F, 1>(g, layer, row.input, row.first, at, block)?,
-                    _ => conv_2d_block::<F, BLOCK>(g, layer, row.input, row.first, at, block)?,
+                let (at, input, count) = ([row.y, x, group, first], (row.first, row.input), block.len());
+                match count {
+                    1 => layer.finish(first, &conv_2d_block::<F, 1>(g, weights, input, at, count)?, block)?,
+                    _ => layer.finish(
+                        first,
+                        &conv_2d_block::<F, BLOCK>(g, weights, input, at, count)?,
+                        block,
+                    )?,
                 }
-                first += block.len();
+                first += count;
             }
         }
     }
@@ -75,12 +109,11 @@ pub fn conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'_, f32>) -
 #[inline(always)]
 fn conv_2d_block<F: Fma, const N: usize>(
     g: &Geometry,
-    layer: &Layer<'_>,
-    input: &[f32],
-    first_row: usize,
+    weights: &[f32],
+    (first_row, input): (usize, &[f32]),
     [y, x, group, first]: [usize; 4],
-    slots: &mut [f32],
-) -> Result<()> {
+    count: usize,
+) -> Result<[f32; N]> {
     let [height, width, channels] = g.input;
     let [kh, kw] = g.taps;
     let depth = channels.checked_div(g.groups).ok_or(Error::Attribute)?;
@@ -92,21 +125,79 @@ fn conv_2d_block<F: Fma, const N: usize>(
             let i = ((iy - first_row) * width + ix) * channels + group * depth;
             let xs = input.get(i..i + depth).ok_or(Error::Internal)?;
             let k = ((first * kh + ky) * kw + kx) * depth;
-            accumulate::<F, N>(&mut sums, slots.len(), xs, layer.weights, k, kh * kw * depth)?;
+            accumulate::<F, N>(&mut sums, count, xs, weights, k, kh * kw * depth)?;
         }
     }
-    layer.finish(first, &sums, slots);
+    Ok(sums)
+}
+
+/// One output row of Conv2D, by strips of pixels that share decoded weights.
+#[inline(always)]
+fn conv_2d_strips<F: Fma, S: Format>(
+    g: &Geometry,
+    layer: &Layer<'_, S>,
+    row: Row<'_, f32>,
+    per_output_group: usize,
+) -> Result<()> {
+    let [height, width, channels] = g.input;
+    let [kh, kw] = g.taps;
+    let depth = channels.checked_div(g.groups).ok_or(Error::Attribute)?;
+    let mut decoded = [0.0; BLOCK * CHUNK];
+    for (strip, pixels) in row.output.chunks_mut(STRIP * g.outputs.max(1)).enumerate() {
+        let mut first = 0;
+        while first < g.outputs {
+            let group = first.checked_div(per_output_group).ok_or(Error::Internal)?;
+            let count = BLOCK.min((group + 1) * per_output_group - first);
+            let mut sums = [[0.0; BLOCK]; STRIP];
+            for tap in 0..kh * kw {
+                let (ky, kx) = (tap.checked_div(kw).unwrap_or(0), tap.checked_rem(kw).unwrap_or(0));
+                let Some(iy) = g.window.tap(0, row.y, ky, height) else { continue };
+                for from in (0..depth).step_by(CHUNK) {
+                    let length = CHUNK.min(depth - from);
+                    let k = (first * kh * kw + tap) * depth + from;
+                    layer.decode([first, count], [k, kh * kw * depth, length], &mut decoded)?;
+                    let pixels = pixels.chunks_exact(g.outputs.max(1)).len();
+                    for (x, sums) in (strip * STRIP..).zip(sums.iter_mut().take(pixels)) {
+                        let Some(ix) = g.window.tap(1, x, kx, width) else { continue };
+                        let i = ((iy - row.first) * width + ix) * channels + group * depth + from;
+                        let xs = row.input.get(i..i + length).ok_or(Error::Internal)?;
+                        accumulate::<F, BLOCK>(sums, count, xs, &decoded, 0, CHUNK)?;
+                    }
+                }
+            }
+            for (pixel, sums) in pixels.chunks_exact_mut(g.outputs.max(1)).zip(&sums) {
+                layer.finish(first, sums, pixel.get_mut(first..first + count).ok_or(Error::Internal)?)?;
+            }
+            first += count;
+        }
+    }
     Ok(())
 }
 
 /// One row of FullyConnected: `xs` times the whole matrix.
 #[inline(always)]
-pub fn fully_connected_row<F: Fma>(layer: &Layer<'_>, xs: &[f32], ys: &mut [f32]) -> Result<()> {
+pub fn fully_connected_row<F: Fma, S: Format>(
+    layer: &Layer<'_, S>,
+    xs: &[f32],
+    ys: &mut [f32],
+) -> Result<()> {
+    let mut decoded = [0.0; BLOCK * CHUNK];
     for (block, slots) in ys.chunks_mut(BLOCK).enumerate() {
-        let first = block * BLOCK;
+        let (first, count) = (block * BLOCK, slots.len());
         let mut sums = [0.0; BLOCK];
-        accumulate::<F, BLOCK>(&mut sums, slots.len(), xs, layer.weights, first * xs.len(), xs.len())?;
-        layer.finish(first, &sums, slots);
+        match layer.weights.floats() {
+            Some(weights) => {
+                accumulate::<F, BLOCK>(&mut sums, count, xs, weights, first * xs.len(), xs.len())?;
+            }
+            None => {
+                for (chunk, part) in xs.chunks(CHUNK).enumerate() {
+                    let k = first * xs.len() + chunk * CHUNK;
+                    layer.decode([first, count], [k, xs.len(), part.len()], &mut decoded)?;
+                    accumulate::<F, BLOCK>(&mut sums, count, part, &decoded, 0, CHUNK)?;
+                }
+            }
+        }
+        layer.finish(first, &sums, slots)?;
     }
     Ok(())
 }
@@ -138,10 +229,15 @@ fn accumulate<F: Fma, const N: usize>(
 
 /// One output row of DepthwiseConv2D.
 #[inline(always)]
-pub fn depthwise_conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'_, f32>) -> Result<()> {
+pub fn depthwise_conv_2d_row<F: Fma, S: Format>(
+    g: &Geometry,
+    layer: &Layer<'_, S>,
+    row: Row<'_, f32>,
+) -> Result<()> {
     let [height, width, channels] = g.input;
     let [kh, kw] = g.taps;
     let multiplier = g.outputs.checked_div(channels).unwrap_or(1).max(1);
+    let mut decoded = [0.0; LANES];
     for (x, pixel) in row.output.chunks_exact_mut(g.outputs.max(1)).enumerate() {
         for (block, slots) in pixel.chunks_mut(LANES).enumerate() {
             let first = block * LANES;
@@ -153,7 +249,16 @@ pub fn depthwise_conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'
                     let i = ((iy - row.first) * width + ix) * channels;
                     let k = (ky * kw + kx) * g.outputs + first;
                     let xs = row.input.get(i..i + channels).ok_or(Error::Internal)?;
-                    let ws = layer.weights.get(k..k + slots.len()).ok_or(Error::Internal)?;
+                    let ws = match layer.weights.floats() {
+                        Some(weights) => weights.get(k..k + slots.len()),
+                        None => {
+                            for (j, slot) in decoded.iter_mut().enumerate().take(slots.len()) {
+                                *slot = layer.weights.at(first + j, k + j)?.into();
+                            }
+                            decoded.get(..slots.len())
+                        }
+                    };
+                    let ws = ws.ok_or(Error::Internal)?;
                     if multiplier == 1 {
                         let xs = xs.get(first..).ok_or(Error::Internal)?;
                         add_products::<F>(&mut sums, xs, ws);
@@ -165,7 +270,7 @@ pub fn depthwise_conv_2d_row<F: Fma>(g: &Geometry, layer: &Layer<'_>, row: Row<'
                     }
                 }
             }
-            layer.finish(first, &sums, slots);
+            layer.finish(first, &sums, slots)?;
         }
     }
     Ok(())

@@ -34,6 +34,7 @@ pub const INT8_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_average_pool_2d_int8_tflite",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

@@ -19,6 +19,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_clamp",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::F32],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -21,6 +21,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_concatenation_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

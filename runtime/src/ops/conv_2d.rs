@@ -1,15 +1,13 @@
 //! Conv2D: NHWC input, OHWI weights, with stride, dilation, explicit padding and groups.
 
 use crate::error::{Error, Result};
-use crate::kernels::reference::conv_2d as reference;
 use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
-use crate::ops::quantized::{check_bias, check_channels, requant_operand};
+use crate::ops::layer::{self, OPERANDS, entries};
+use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
 use crate::ops::window::Window;
 use crate::tensor::{Desc, Dtype, Shape};
 
-/// Operands: input `[N,H,W,C]`, weights `[O,kh,kw,C/groups]` (constant, zero point 0), bias `[O]` (constant,
-/// optional; int32 or float), requantization constants `[O,2]` int32 or `[O]` float (constant; absent for floats).
+/// Operands of a [`layer`]: input `[N,H,W,C]`, weights `[O,kh,kw,C/groups]`, bias, constants, table.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Conv2d {
     /// Strides, dilations and padding; padding contributes nothing to the sum.
@@ -20,56 +18,12 @@ pub struct Conv2d {
     pub clamp: Clamp,
 }
 
-/// TFLite rounding, int8.
-pub const INT8_TFLITE: Entry = Entry {
-    id: 0,
-    name: "reference_conv_2d_int8_tflite",
-    dtypes: &[Dtype::I8],
-    roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
-    overlap: true,
-    run: reference::int8::<crate::kernels::fixed::Tflite>,
-};
-/// Single rounding, int8.
-pub const INT8_SINGLE: Entry = Entry {
-    name: "reference_conv_2d_int8_single",
-    roundings: &[Rounding::Single],
-    run: reference::int8::<crate::kernels::fixed::Single>,
-    ..INT8_TFLITE
-};
-/// Float requantization, int8.
-pub const INT8_ONNX: Entry = Entry {
-    name: "reference_conv_2d_int8_onnx",
-    roundings: &[Rounding::Onnx],
-    run: reference::int8::<crate::kernels::fixed::Onnx>,
-    ..INT8_TFLITE
-};
-/// Float.
-pub const F32: Entry = Entry {
-    id: 0,
-    name: "reference_conv_2d_f32",
-    dtypes: &[Dtype::F32],
-    roundings: &[Rounding::None],
-    isa: Isa::Portable,
-    overlap: true,
-    run: reference::f32,
-};
-/// Float with FMA3 and AVX2: the same bits, faster.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub const F32_X86_FMA: Entry =
-    Entry { name: "x86_fma_conv_2d_f32", isa: Isa::X86Fma, run: crate::kernels::x86_64::fma::conv_2d, ..F32 };
+entries!(conv_2d);
 
 impl Op for Conv2d {
     const CODE: u16 = 1;
     const NAME: &'static str = "conv_2d";
-    const KERNELS: &'static [Entry] = &[
-        INT8_TFLITE,
-        INT8_SINGLE,
-        INT8_ONNX,
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        F32_X86_FMA,
-        F32,
-    ];
+    const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -83,27 +37,24 @@ impl Op for Conv2d {
     }
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
-        inputs.count(2, 4)?;
+        inputs.count(2, OPERANDS)?;
         let x = inputs.get(0)?;
-        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
-            return Err(Error::Dtype);
-        }
         let [n, h, w, c] = x.shape.dims4()?;
         let [o, kh, kw, per_group] = inputs.get(1)?.shape.dims4()?;
         let groups = self.groups as usize;
         if per_group.checked_mul(groups) != Some(c) || o.checked_rem(groups) != Some(0) {
             return Err(Error::Shape);
         }
-        constant(inputs, 1, x.dtype, &[o, kh, kw, per_group])?;
-        check_bias(inputs, 2, o)?;
+        let depth = kh.wrapping_mul(kw).wrapping_mul(per_group);
+        let dtype = layer::infer(inputs, &[o, kh, kw, per_group], o, Some(depth))?;
         let [oh, ow] = self.window.output([h, w], [kh, kw])?;
-        Ok(Inferred::one(x.dtype, Shape::new(&[n as u32, oh as u32, ow as u32, o as u32])?))
+        Ok(Inferred::one(dtype, Shape::new(&[n as u32, oh as u32, ow as u32, o as u32])?))
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
         let y = outputs.first().ok_or(Error::Operand)?;
         self.clamp.check(y.dtype)?;
-        check_channels(inputs, y, constants, requant_operand(3), y.shape.dim(3))
+        layer::check(inputs, y, constants, y.shape.dim(3))
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

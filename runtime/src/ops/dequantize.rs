@@ -17,6 +17,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_dequantize",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -88,7 +88,8 @@ pub fn eval(
     }
     def.check(attributes, &Inputs(&descs), &outputs, &Constants::new(constants, rounding))?;
     let first = descs.first().copied().flatten().ok_or(Error::Operand)?;
-    let entry = def.select(id, first.dtype, rounding, false)?;
+    let weights = descs.get(1).copied().flatten().map(|d| d.dtype);
+    let entry = def.select(id, first.dtype, weights, rounding, false)?;
     let scratch = def.scratch(attributes, &Inputs(&descs), &outputs, id)?;
     let mut scratch = crate::AlignedBytes::zeros(scratch);
     let mut values: Vec<Value> = outputs.iter().map(|&d| Value::zeros(d)).collect();

@@ -1,17 +1,14 @@
 //! FullyConnected: rows of the input times a constant matrix.
 
 use crate::error::{Error, Result};
-use crate::kernels::fixed::{Onnx, Single, Tflite};
-use crate::kernels::reference::fully_connected as reference;
 use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
-use crate::ops::quantized::{check_bias, check_channels, requant_operand};
+use crate::ops::layer::{self, CONSTANTS, OPERANDS, entries};
+use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
 use crate::ops::window::Window;
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
 
-/// Operands: input `[..., I]`, weights `[O,I]` (constant, zero point 0), bias `[O]` (constant, optional; int32
-/// or float), requantization constants (constant; absent for floats): `[O,2]` int32 or `[O]` float, or `[1,2]`
-/// or `[1]` where one serves all channels.
+/// Operands of a [`layer`]: input `[..., I]`, weights `[O,I]`, bias, constants, table. One constant of requantization
+/// or one scale, `[1,2]` or `[1]`, may serve all channels.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct FullyConnected {
     /// Whether the output keeps the input's leading dimensions, `[..., O]`. Otherwise the input is taken as
@@ -21,46 +18,7 @@ pub struct FullyConnected {
     pub clamp: Clamp,
 }
 
-/// TFLite rounding, int8.
-pub const INT8_TFLITE: Entry = Entry {
-    id: 0,
-    name: "reference_fully_connected_int8_tflite",
-    dtypes: &[Dtype::I8],
-    roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
-    overlap: true,
-    run: reference::int8::<Tflite>,
-};
-/// Single rounding, int8.
-pub const INT8_SINGLE: Entry = Entry {
-    name: "reference_fully_connected_int8_single",
-    roundings: &[Rounding::Single],
-    run: reference::int8::<Single>,
-    ..INT8_TFLITE
-};
-/// Float requantization, int8.
-pub const INT8_ONNX: Entry = Entry {
-    name: "reference_fully_connected_int8_onnx",
-    roundings: &[Rounding::Onnx],
-    run: reference::int8::<Onnx>,
-    ..INT8_TFLITE
-};
-/// Float.
-pub const F32: Entry = Entry {
-    name: "reference_fully_connected_f32",
-    dtypes: &[Dtype::F32],
-    roundings: &[Rounding::None],
-    run: reference::f32,
-    ..INT8_TFLITE
-};
-/// Float with FMA3 and AVX2: the same bits, faster.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub const F32_X86_FMA: Entry = Entry {
-    name: "x86_fma_fully_connected_f32",
-    isa: Isa::X86Fma,
-    run: crate::kernels::x86_64::fma::fully_connected,
-    ..F32
-};
+entries!(fully_connected);
 
 impl FullyConnected {
     /// Rows, and bytes of an input and an output row. A row of inputs is under each row of outputs, as under a
@@ -76,14 +34,7 @@ impl FullyConnected {
 impl Op for FullyConnected {
     const CODE: u16 = 3;
     const NAME: &'static str = "fully_connected";
-    const KERNELS: &'static [Entry] = &[
-        INT8_TFLITE,
-        INT8_SINGLE,
-        INT8_ONNX,
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        F32_X86_FMA,
-        F32,
-    ];
+    const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);
@@ -97,15 +48,12 @@ impl Op for FullyConnected {
     }
 
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
-        inputs.count(2, 4)?;
+        inputs.count(2, OPERANDS)?;
         let x = inputs.get(0)?;
-        if !matches!(x.dtype, Dtype::I8 | Dtype::F32) {
-            return Err(Error::Dtype);
-        }
         let weights = inputs.get(1)?.shape;
         let &[outputs, depth] = weights.dims() else { return Err(Error::Shape) };
-        constant(inputs, 1, x.dtype, &[outputs as usize, depth as usize])?;
-        check_bias(inputs, 2, outputs as usize)?;
+        let dims = [outputs as usize, depth as usize];
+        let dtype = layer::infer(inputs, &dims, outputs as usize, Some(depth as usize))?;
         let elements = x.shape.elements();
         let shape = if self.keep_dims {
             let mut dims = [1u32; MAX_RANK];
@@ -126,17 +74,17 @@ impl Op for FullyConnected {
             let batch = elements.checked_div(depth as usize).ok_or(Error::Shape)?;
             Shape::new(&[batch as u32, outputs])?
         };
-        Ok(Inferred::one(x.dtype, shape))
+        Ok(Inferred::one(dtype, shape))
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
         let y = outputs.first().ok_or(Error::Operand)?;
         self.clamp.check(y.dtype)?;
-        let channels = match inputs.optional(3) {
+        let channels = match inputs.optional(CONSTANTS) {
             Some(scales) if scales.shape.dim(0) == 1 => 1,
             _ => inputs.get(1)?.shape.dim(0),
         };
-        check_channels(inputs, y, constants, requant_operand(3), channels)
+        layer::check(inputs, y, constants, channels)
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

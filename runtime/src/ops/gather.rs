@@ -23,6 +23,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_gather_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,

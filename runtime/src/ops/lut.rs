@@ -24,6 +24,7 @@ pub const BYTES: Entry = Entry {
     id: 0,
     name: "reference_lut_int8",
     dtypes: &[Dtype::I8, Dtype::U8],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -24,6 +24,7 @@ pub const INT8: Entry = Entry {
     id: 0,
     name: "reference_minimum_int8",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

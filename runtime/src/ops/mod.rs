@@ -21,6 +21,7 @@ pub mod eval;
 pub mod fully_connected;
 pub mod gather;
 pub mod io;
+pub mod layer;
 pub mod lut;
 pub mod max_pool_2d;
 pub mod maximum;

@@ -25,6 +25,7 @@ pub const INT8_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_mul_int8_tflite",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

@@ -86,6 +86,8 @@ pub struct Entry {
     pub name: &'static str,
     /// Element types of input 0 that it serves.
     pub dtypes: &'static [Dtype],
+    /// Element types of input 1, the weights, that it serves; empty for operators without weights.
+    pub weights: &'static [Dtype],
     /// Roundings that it serves.
     pub roundings: &'static [Rounding],
     /// What the processor must offer.
@@ -325,12 +327,13 @@ impl OpDef {
         (self.shims.macs)(attributes, inputs, outputs)
     }
 
-    /// The first entry that serves kernel `id` for `dtype` and `rounding` on this processor; with
-    /// `reference_only` only portable ones count.
+    /// The first entry that serves kernel `id` for the element types of the first two inputs and `rounding` on this
+    /// processor; with `reference_only` only portable ones count.
     pub fn select(
         &self,
         id: u8,
         dtype: Dtype,
+        weights: Option<Dtype>,
         rounding: Rounding,
         reference_only: bool,
     ) -> Result<&'static Entry> {
@@ -339,6 +342,7 @@ impl OpDef {
             .find(|e| {
                 e.id == id
                     && e.dtypes.contains(&dtype)
+                    && (e.weights.is_empty() || weights.is_some_and(|w| e.weights.contains(&w)))
                     && e.roundings.contains(&rounding)
                     && (!reference_only || e.isa == Isa::Portable)
                     && e.isa.available()

@@ -22,6 +22,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_pad_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -27,6 +27,7 @@ pub const INT8_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_prelu_int8_tflite",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

@@ -21,6 +21,7 @@ pub const F32_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_quantize_f32_tflite",
     dtypes: &[Dtype::F32],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

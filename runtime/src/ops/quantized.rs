@@ -1,9 +1,9 @@
-//! Checks that the operators with per-channel requantization share.
+//! Quantization parameters, and checks of them that operators share.
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 use crate::ops::attr::{Attr, Reader};
-use crate::ops::op::{Constants, Inputs, Rounding, constant};
+use crate::ops::op::Rounding;
 use crate::tensor::{Desc, Dtype};
 
 /// One requantization constant for a whole tensor, in eight bytes of attributes: `[multiplier, shift]` as two
@@ -52,67 +52,6 @@ impl PerTensor {
         };
         if valid { Ok(()) } else { Err(Error::Quantization) }
     }
-}
-
-/// Position of the requantization operand.
-#[derive(Clone, Copy, Debug)]
-pub struct RequantOperand(usize);
-
-/// Names the operand that holds the requantization constants.
-pub const fn requant_operand(i: usize) -> RequantOperand {
-    RequantOperand(i)
-}
-
-/// An optional constant bias of `channels` values: int32 for quantized inputs, float for float ones.
-pub fn check_bias(inputs: &Inputs<'_>, i: usize, channels: usize) -> Result<()> {
-    if inputs.optional(i).is_none() {
-        return Ok(());
-    }
-    let dtype = match inputs.get(0)?.dtype {
-        Dtype::F32 => Dtype::F32,
-        _ => Dtype::I32,
-    };
-    constant(inputs, i, dtype, &[channels]).map(|_| ())
-}
-
-/// Requantization constants: absent for floats; for integers one per channel, each in its range, and the
-/// zero points of input and output in the range of their type.
-pub fn check_channels(
-    inputs: &Inputs<'_>,
-    output: &Desc,
-    constants: &Constants<'_>,
-    RequantOperand(i): RequantOperand,
-    channels: usize,
-) -> Result<()> {
-    let x = inputs.get(0)?;
-    if x.dtype == Dtype::F32 {
-        return if inputs.optional(i).is_none() { Ok(()) } else { Err(Error::Operand) };
-    }
-    check_zero_point(x)?;
-    check_zero_point(output)?;
-    if inputs.get(1)?.zero_point != 0 {
-        return Err(Error::Quantization);
-    }
-    let valid = match constants.rounding {
-        Rounding::Tflite => valid::<Tflite>(inputs, constants, i, channels)?,
-        Rounding::Single => valid::<Single>(inputs, constants, i, channels)?,
-        Rounding::Onnx => valid::<Onnx>(inputs, constants, i, channels)?,
-        Rounding::None => return Err(Error::Attribute),
-    };
-    if valid { Ok(()) } else { Err(Error::Quantization) }
-}
-
-fn valid<R: Requant>(
-    inputs: &Inputs<'_>,
-    constants: &Constants<'_>,
-    i: usize,
-    channels: usize,
-) -> Result<bool> {
-    match R::WIDTH {
-        1 => constant(inputs, i, R::DTYPE, &[channels])?,
-        width => constant(inputs, i, R::DTYPE, &[channels, width])?,
-    };
-    Ok(constants.get::<R::Scale>(i)?.iter().all(|&s| R::valid(s)))
 }
 
 /// The zero point must be a value of the tensor's own type.

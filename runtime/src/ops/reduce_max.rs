@@ -21,6 +21,7 @@ pub const INT8: Entry = Entry {
     id: 0,
     name: "reference_reduce_max_int8",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,

@@ -24,6 +24,7 @@ pub const TFLITE: Entry = Entry {
     id: 0,
     name: "reference_requantize_tflite",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

@@ -20,6 +20,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_reshape_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

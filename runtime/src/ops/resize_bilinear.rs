@@ -25,6 +25,7 @@ pub const INT8_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_resize_bilinear_int8_tflite",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: false,
@@ -94,13 +95,9 @@ impl Op for ResizeBilinear {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         match inputs.get(0)?.dtype {
             Dtype::F32 | Dtype::I8 | Dtype::I16 => self.sampling.infer(inputs),
-            Dtype::U8
-            | Dtype::I32
-            | Dtype::Bool
-            | Dtype::F16
-            | Dtype::I4
-            | Dtype::U4
-            | Dtype::I64 => Err(Error::Dtype),
+            Dtype::U8 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+                Err(Error::Dtype)
+            }
         }
     }
 

@@ -61,6 +61,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_resize_nearest_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: false,

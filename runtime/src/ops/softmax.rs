@@ -39,6 +39,7 @@ pub const INT8_TFLITE: Entry = Entry {
     id: 0,
     name: "reference_softmax_int8_tflite",
     dtypes: &[Dtype::I8],
+    weights: &[],
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,

@@ -24,6 +24,7 @@ pub const ANY: Entry = Entry {
     id: 0,
     name: "reference_strided_slice_any",
     dtypes: &Dtype::COMPUTED,
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -135,6 +135,7 @@ pub const F32: Entry = Entry {
     id: 0,
     name: "reference_unary_f32",
     dtypes: &[Dtype::F32],
+    weights: &[],
     roundings: &[Rounding::None],
     isa: Isa::Portable,
     overlap: true,

@@ -101,7 +101,8 @@ impl<'a, 'o> Step<'a, 'o> {
         let def = ops.iter().find(|d| d.code == record.op).ok_or(Error::UnknownOperator)?;
         operands.fill(plan, &record)?;
         let first = operands.inputs.first().and_then(Option::as_ref).ok_or(Error::Operand)?;
-        let entry = def.select(record.kernel, first.dtype, record.rounding, reference_only)?;
+        let weights = operands.inputs.get(1).and_then(Option::as_ref).map(|d| d.dtype);
+        let entry = def.select(record.kernel, first.dtype, weights, record.rounding, reference_only)?;
         Ok(Step { record, attributes: plan.attributes(&record)?, def, entry, operands })
     }
 

@@ -217,8 +217,10 @@ fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
     let Ok(step) = lower::lower(&View { op: &op, inputs: &inputs, output, numeric: graph.numeric }) else {
         return false;
     };
+    let weights = inputs.get(1).copied().flatten().map(|w| w.dtype);
     let kernel = |dtype| {
-        lower::definition(step.code).is_ok_and(|d| d.select(step.kernel, dtype, step.rounding, true).is_ok())
+        let served = |d: &OpDef| d.select(step.kernel, dtype, weights, step.rounding, true).is_ok();
+        lower::definition(step.code).is_ok_and(served)
     };
     inferred.dtype == output.dtype && inputs[0].is_some_and(|x| kernel(x.dtype))
 }

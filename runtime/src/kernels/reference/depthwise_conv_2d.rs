@@ -2,23 +2,40 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
-use crate::kernels::reference::dot::{Dot, Float, Int8};
+use crate::kernels::reference::dot::{Dot, Float, Int8, Int16};
 use crate::kernels::reference::rows::by_rows;
+use crate::kernels::reference::weights::{Format, Weights};
+use crate::kernels::sum::RequantWide;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// int8, in the rounding `R`.
-pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// int8 with weights stored as `F`, in the rounding `R`.
+pub fn int8<R: Requant, F: Format<Value: Into<i32>>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
-    let dot = Int8::<R>::new(io, op.clamp)?;
+    let dot = Int8::<R, F>::new(io, op.clamp)?;
     walk(&op, io, &dot)
 }
 
-/// Floats.
-pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// int16 with weights stored as `F`, in the rounding `R`.
+pub fn int16<R: RequantWide, F: Format<Value: Into<i32>>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
-    let dot = Float::new(io, op.clamp)?;
+    let dot = Int16::<R, F>::new(io, op.clamp)?;
+    walk(&op, io, &dot)
+}
+
+/// Floats with weights stored as `F`.
+pub fn f32<F: Format>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = DepthwiseConv2d::parse(attributes)?;
+    let dot = Float::<F>::new(io, op.clamp)?;
     walk(&op, io, &dot)
 }
 
@@ -39,8 +56,7 @@ fn walk<D: Dot>(op: &DepthwiseConv2d, io: &mut Io<'_>, dot: &D) -> Result<()> {
                             let i = ((iy - row.first) * width + ix) * channels + c;
                             let k = (ky * kw + kx) * outputs + o;
                             let x = *row.input.get(i).ok_or(Error::Internal)?;
-                            let w = *dot.weights().get(k).ok_or(Error::Internal)?;
-                            sum = dot.add(sum, x, w);
+                            sum = dot.add(sum, x, dot.weights().at(o, k)?);
                         }
                     }
                     *slot = dot.finish(sum, o)?;

@@ -4,30 +4,47 @@ use bytemuck::Pod;
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
-use crate::kernels::reference::dot::{Dot, Float, Int8};
+use crate::kernels::reference::dot::{Dot, Float, Int8, Int16};
+use crate::kernels::reference::weights::{Format, Weights};
+use crate::kernels::sum::RequantWide;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// int8, in the rounding `R`.
-pub fn int8<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// int8 with weights stored as `F`, in the rounding `R`.
+pub fn int8<R: Requant, F: Format<Value: Into<i32>>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = FullyConnected::parse(attributes)?;
-    let dot = Int8::<R>::new(io, op.clamp)?;
+    let dot = Int8::<R, F>::new(io, op.clamp)?;
     walk(io, &dot)
 }
 
-/// Floats.
-pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// int16 with weights stored as `F`, in the rounding `R`.
+pub fn int16<R: RequantWide, F: Format<Value: Into<i32>>>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    _cx: &Context,
+) -> Result<()> {
     let op = FullyConnected::parse(attributes)?;
-    let dot = Float::new(io, op.clamp)?;
+    let dot = Int16::<R, F>::new(io, op.clamp)?;
+    walk(io, &dot)
+}
+
+/// Floats with weights stored as `F`.
+pub fn f32<F: Format>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = FullyConnected::parse(attributes)?;
+    let dot = Float::<F>::new(io, op.clamp)?;
     walk(io, &dot)
 }
 
 fn walk<D: Dot>(io: &mut Io<'_>, dot: &D) -> Result<()> {
     by_matrix_rows::<D::Element>(io, |xs, ys| {
-        for ((o, slot), ws) in ys.iter_mut().enumerate().zip(dot.weights().chunks_exact(xs.len().max(1))) {
+        for (o, slot) in ys.iter_mut().enumerate() {
             let mut sum = dot.start(o);
-            for (&x, &w) in xs.iter().zip(ws) {
+            for (&x, w) in xs.iter().zip(dot.weights().row(o, o * xs.len(), xs.len())?) {
                 sum = dot.add(sum, x, w);
             }
             *slot = dot.finish(sum, o)?;

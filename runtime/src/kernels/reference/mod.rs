@@ -32,3 +32,4 @@ pub mod softmax;
 pub mod strided_slice;
 pub mod transpose;
 pub mod unary;
+pub mod weights;

@@ -9,41 +9,42 @@ use crate::kernels::blocked::{Geometry, Layer, conv_2d_row, depthwise_conv_2d_ro
 use crate::kernels::float::Hard;
 use crate::kernels::reference::fully_connected::by_matrix_rows;
 use crate::kernels::reference::rows::by_rows;
+use crate::kernels::reference::weights::Format;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Isa, Op};
 
-/// Conv2D; refuses where the processor lacks the features.
-pub fn conv_2d(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// Conv2D with weights stored as `S`; refuses where the processor lacks the features.
+pub fn conv_2d<S: Format>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     if !Isa::X86Fma.available() {
         return Err(Error::NoKernel);
     }
     // SAFETY: the processor has FMA3 and AVX2, as just asked.
-    unsafe { conv_2d_fma(attributes, io) }
+    unsafe { conv_2d_fma::<S>(attributes, io) }
 }
 
-/// DepthwiseConv2D; refuses where the processor lacks the features.
-pub fn depthwise_conv_2d(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// DepthwiseConv2D with weights stored as `S`; refuses where the processor lacks the features.
+pub fn depthwise_conv_2d<S: Format>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     if !Isa::X86Fma.available() {
         return Err(Error::NoKernel);
     }
     // SAFETY: the processor has FMA3 and AVX2, as just asked.
-    unsafe { depthwise_conv_2d_fma(attributes, io) }
+    unsafe { depthwise_conv_2d_fma::<S>(attributes, io) }
 }
 
-/// FullyConnected; refuses where the processor lacks the features.
-pub fn fully_connected(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// FullyConnected with weights stored as `S`; refuses where the processor lacks the features.
+pub fn fully_connected<S: Format>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     if !Isa::X86Fma.available() {
         return Err(Error::NoKernel);
     }
     // SAFETY: the processor has FMA3 and AVX2, as just asked.
-    unsafe { fully_connected_fma(attributes, io) }
+    unsafe { fully_connected_fma::<S>(attributes, io) }
 }
 
 #[target_feature(enable = "fma,avx2")]
-fn conv_2d_fma(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+fn conv_2d_fma<S: Format>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [outputs, kh, kw, _] = io.input_desc(1)?.shape.dims4()?;
@@ -54,12 +55,12 @@ fn conv_2d_fma(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
         outputs,
         groups: op.groups as usize,
     };
-    let layer = Layer { weights: io.input(1)?, bias: io.optional(2)?, clamp: op.clamp };
-    by_rows::<f32>(io, &op.window, kh, |row| conv_2d_row::<Hard>(&geometry, &layer, row))
+    let layer = Layer::<S>::new(io, op.clamp)?;
+    by_rows::<f32>(io, &op.window, kh, |row| conv_2d_row::<Hard, S>(&geometry, &layer, row))
 }
 
 #[target_feature(enable = "fma,avx2")]
-fn depthwise_conv_2d_fma(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+fn depthwise_conv_2d_fma<S: Format>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [_, kh, kw, outputs] = io.input_desc(1)?.shape.dims4()?;
@@ -70,13 +71,12 @@ fn depthwise_conv_2d_fma(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
         outputs,
         groups: channels,
     };
-    let layer = Layer { weights: io.input(1)?, bias: io.optional(2)?, clamp: op.clamp };
-    by_rows::<f32>(io, &op.window, kh, |row| depthwise_conv_2d_row::<Hard>(&geometry, &layer, row))
+    let layer = Layer::<S>::new(io, op.clamp)?;
+    by_rows::<f32>(io, &op.window, kh, |row| depthwise_conv_2d_row::<Hard, S>(&geometry, &layer, row))
 }
 
 #[target_feature(enable = "fma,avx2")]
-fn fully_connected_fma(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
-    let clamp = FullyConnected::parse(attributes)?.clamp;
-    let layer = Layer { weights: io.input(1)?, bias: io.optional(2)?, clamp };
-    by_matrix_rows::<f32>(io, |xs, ys| fully_connected_row::<Hard>(&layer, xs, ys))
+fn fully_connected_fma<S: Format>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+    let layer = Layer::<S>::new(io, FullyConnected::parse(attributes)?.clamp)?;
+    by_matrix_rows::<f32>(io, |xs, ys| fully_connected_row::<Hard, S>(&layer, xs, ys))
 }

@@ -1,0 +1,95 @@
+//! The kernels of a layer, from one list: an application names those of its activations, weights and rounding.
+
+/// Defines an operator's entries and `ENTRIES`, all of them. `$kernels` is the operator's name, of the module of its
+/// reference kernels and of its functions for x86-64.
+macro_rules! entries {
+    ($kernels:ident) => {
+        use crate::kernels::fixed::{Onnx, Single, Tflite};
+        use crate::kernels::reference::$kernels as reference;
+        use crate::kernels::reference::weights::{Half, Packed, Plain};
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        use crate::kernels::x86_64::fma;
+        use crate::ops::op::{Entry, Isa, Kernel, Rounding};
+
+        const fn portable(
+            name: &'static str,
+            dtypes: &'static [Dtype],
+            weights: &'static [Dtype],
+            roundings: &'static [Rounding],
+            run: Kernel,
+        ) -> Entry {
+            Entry { id: 0, name, dtypes, weights, roundings, isa: Isa::Portable, overlap: true, run }
+        }
+
+        $crate::ops::layer::entries! { $kernels
+            /// int8 activations and weights, TFLite rounding.
+            INT8_TFLITE = "int8_tflite", [I8] * [I8] Tflite, int8::<Tflite, Plain<i8>>;
+            /// int8 activations and weights, single rounding.
+            INT8_SINGLE = "int8_single", [I8] * [I8] Single, int8::<Single, Plain<i8>>;
+            /// int8 activations and weights, float requantization.
+            INT8_ONNX = "int8_onnx", [I8] * [I8] Onnx, int8::<Onnx, Plain<i8>>;
+            /// int8 activations, packed weights, TFLite rounding.
+            INT8_INT4_TFLITE = "int8_int4_tflite", [I8] * [I4 U4] Tflite, int8::<Tflite, Packed>;
+            /// int8 activations, packed weights, single rounding.
+            INT8_INT4_SINGLE = "int8_int4_single", [I8] * [I4 U4] Single, int8::<Single, Packed>;
+            /// int8 activations, packed weights, float requantization.
+            INT8_INT4_ONNX = "int8_int4_onnx", [I8] * [I4 U4] Onnx, int8::<Onnx, Packed>;
+            /// int16 activations, int8 weights, TFLite rounding.
+            INT16_TFLITE = "int16_int8_tflite", [I16] * [I8] Tflite, int16::<Tflite, Plain<i8>>;
+            /// int16 activations, int8 weights, single rounding.
+            INT16_SINGLE = "int16_int8_single", [I16] * [I8] Single, int16::<Single, Plain<i8>>;
+            /// int16 activations, int8 weights, float requantization.
+            INT16_ONNX = "int16_int8_onnx", [I16] * [I8] Onnx, int16::<Onnx, Plain<i8>>;
+            /// int16 activations, packed weights, TFLite rounding.
+            INT16_INT4_TFLITE = "int16_int4_tflite", [I16] * [I4 U4] Tflite, int16::<Tflite, Packed>;
+            /// int16 activations, packed weights, single rounding.
+            INT16_INT4_SINGLE = "int16_int4_single", [I16] * [I4 U4] Single, int16::<Single, Packed>;
+            /// int16 activations, packed weights, float requantization.
+            INT16_INT4_ONNX = "int16_int4_onnx", [I16] * [I4 U4] Onnx, int16::<Onnx, Packed>;
+            /// Float.
+            F32 = "f32", [F32] * [F32] None, f32::<Plain<f32>>, F32_X86_FMA: Plain<f32>;
+            /// Float activations, float16 weights.
+            F32_F16 = "f32_f16", [F32] * [F16] None, f32::<Half>, F32_F16_X86_FMA: Half;
+            /// Float activations, int8 weights.
+            F32_INT8 = "f32_int8", [F32] * [I8] None, f32::<Plain<i8>>, F32_INT8_X86_FMA: Plain<i8>;
+            /// Float activations, packed weights.
+            F32_INT4 = "f32_int4", [F32] * [I4 U4] None, f32::<Packed>, F32_INT4_X86_FMA: Packed;
+        }
+    };
+    ($kernels:ident $(
+        $(#[$doc:meta])*
+        $name:ident = $suffix:literal, [$dtype:ident] * [$($weights:ident)*] $rounding:ident,
+        $run:ident::<$($parameter:ty),*> $(, $fast:ident: $format:ty)?;
+    )*) => {
+        $(
+            $(#[$doc])*
+            pub const $name: Entry = portable(
+                concat!("reference_", stringify!($kernels), "_", $suffix),
+                &[Dtype::$dtype],
+                &[$(Dtype::$weights),*],
+                &[Rounding::$rounding],
+                reference::$run::<$($parameter),*>,
+            );
+            $(
+                /// The same bits with FMA3 and AVX2, faster.
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                pub const $fast: Entry = Entry {
+                    name: concat!("x86_fma_", stringify!($kernels), "_", $suffix),
+                    isa: Isa::X86Fma,
+                    run: fma::$kernels::<$format>,
+                    ..$name
+                };
+            )?
+        )*
+
+        /// All entries, best first.
+        pub const ENTRIES: &[Entry] = &[$(
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                $fast,
+            )?
+            $name,
+        )*];
+    };
+}
+pub(crate) use entries;
