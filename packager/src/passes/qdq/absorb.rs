@@ -81,7 +81,7 @@ pub(super) fn node(graph: &mut Graph, n: usize) -> Option<()> {
     }
     let result = graph.nodes[reader].outputs[0];
     let output = graph.tensors[result].clone();
-    if output.dtype != Dtype::I8 {
+    if !integer(&output) {
         return None;
     }
     let plan = match rule {
@@ -117,6 +117,23 @@ pub(super) fn node(graph: &mut Graph, n: usize) -> Option<()> {
     Some(())
 }
 
+/// Whether operators compute such levels: int8, or int16 around 0.
+fn integer(t: &Tensor) -> bool {
+    let zero = t.quant.as_ref().and_then(Quant::single).map(|(_, zero_point)| zero_point);
+    match t.dtype {
+        Dtype::I8 => zero.is_some(),
+        Dtype::I16 => zero == Some(0),
+        _ => false,
+    }
+}
+
+/// The same reals as int16 around 0, which holds every level of int8.
+fn widened(t: &Tensor) -> Option<Tensor> {
+    let (scale, _) = t.quant.as_ref()?.single()?;
+    let wide = Tensor::new(t.name.clone(), Dtype::I16, t.shape.clone());
+    (t.dtype == Dtype::I8).then(|| wide.quantized(Quant::per_tensor(scale, 0)))
+}
+
 enum Operand {
     Absent,
     Is(TensorId),
@@ -131,10 +148,12 @@ enum Operand {
 fn layer(graph: &Graph, node: &Node, axis: usize, output: &Tensor) -> Option<Plan> {
     let q = dequantized(graph, node.inputs[0]?)?;
     let x = &graph.tensors[q];
-    if x.dtype != output.dtype {
+    if x.dtype != output.dtype || !integer(x) {
         return None;
     }
-    let layer = Layer::new(x, graph.input(node, 1)?, graph.input(node, 2), axis, output)?;
+    let exact = node.inputs.get(2).copied().flatten().and_then(|b| graph.exact.get(&b));
+    let bias = (graph.input(node, 2), exact.map(Vec::as_slice));
+    let layer = Layer::new(x, graph.input(node, 1)?, bias, axis, output)?;
     let bias = || layer.bias.clone().map_or(Operand::Absent, Operand::New);
     if layer.parts() == 1 {
         let operands = vec![Operand::Is(q), Operand::New(layer.weights()), bias()];
@@ -166,10 +185,11 @@ fn operands(graph: &Graph, node: &Node, rule: Rule, output: &Tensor) -> Option<V
         let source = &graph.tensors[q];
         let fits = source.dtype == output.dtype && (!equal || same_meaning(source, output));
         operands.push(match rule {
-            _ if fits => Operand::Is(q),
+            _ if fits && integer(source) => Operand::Is(q),
             Rule::Equal | Rule::First => {
                 Operand::Requantized(q, Tensor { shape: source.shape.clone(), ..output.clone() })
             }
+            Rule::Any if output.dtype == Dtype::I16 => Operand::Requantized(q, widened(source)?),
             _ => return None,
         });
     }
@@ -206,11 +226,13 @@ fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
     inferred.dtype == output.dtype && inputs[0].is_some_and(|x| kernel(x.dtype))
 }
 
-/// A constant operand on its own grid as int8; where parameters must be equal, on the output's.
+/// A constant operand on its own grid in the output's type; where parameters must be equal, on the output's.
 fn constant(t: &Tensor, output: &Tensor, equal: bool) -> Option<Tensor> {
     let values = t.f32s()?;
+    let (lo, hi) = lower::multiplier::levels(output.dtype).ok()?;
     let quant = match t.quant.as_ref().map(Quant::single) {
         _ if equal => output.quant.clone()?,
+        Some(Some((scale, _))) if output.dtype == Dtype::I16 => Quant::per_tensor(scale, 0),
         // int8 levels of the same reals: a uint8 zero point moves with its levels.
         Some(Some((scale, zero_point))) => {
             let whole = (-128..=127).contains(&zero_point) && fits(&values, scale, zero_point);
@@ -227,13 +249,23 @@ fn constant(t: &Tensor, output: &Tensor, equal: bool) -> Option<Tensor> {
     let (s, z) = quant.single()?;
     let level = |&v: &f32| {
         let q = libm::rint(v as f64 / s as f64) + z as f64;
-        let on_grid = libm::fabs((q - z as f64) * s as f64 - v as f64) <= 1e-3 * s as f64;
-        let exact = on_grid && (-128.0..=127.0).contains(&q);
+        let on_grid = libm::fabs((q - z as f64) * s as f64 - v as f64) <= 1e-2 * s as f64;
+        let exact = on_grid && (lo as f64..=hi as f64).contains(&q);
         // Where the result is requantized element by element, so are constants in it.
-        (exact || equal).then_some(q.clamp(-128.0, 127.0) as i8)
+        (exact || equal).then_some(q.clamp(lo as f64, hi as f64))
     };
-    let levels: Vec<i8> = values.iter().map(level).collect::<Option<_>>()?;
-    Some(Tensor::constant(t.name.clone(), Dtype::I8, t.shape.clone(), &levels).quantized(quant))
+    let levels: Vec<f64> = values.iter().map(level).collect::<Option<_>>()?;
+    let (name, shape) = (t.name.clone(), t.shape.clone());
+    let constant = match output.dtype {
+        Dtype::I8 => {
+            Tensor::constant(name, Dtype::I8, shape, &levels.iter().map(|&q| q as i8).collect::<Vec<_>>())
+        }
+        Dtype::I16 => {
+            Tensor::constant(name, Dtype::I16, shape, &levels.iter().map(|&q| q as i16).collect::<Vec<_>>())
+        }
+        _ => return None,
+    };
+    Some(constant.quantized(quant))
 }
 
 fn fits(values: &[f32], scale: f32, zero_point: i32) -> bool {

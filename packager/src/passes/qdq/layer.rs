@@ -16,15 +16,22 @@ pub(super) struct Layer {
     levels: Vec<i32>,
     shape: Vec<usize>,
     quant: Quant,
-    /// int32, on the scale of the products.
+    /// int32, or int64 for int16 inputs, on the scale of the products.
     pub(super) bias: Option<Tensor>,
     name: String,
 }
 
 impl Layer {
-    /// Of the node's float constants; `x` is the integer input, `axis` the weights' one of output channels. `None`
-    /// where they lie on no grid, or where a 32-bit accumulator could overflow.
-    pub(super) fn new(x: &Tensor, w: &Tensor, b: Option<&Tensor>, axis: usize, y: &Tensor) -> Option<Self> {
+    /// Of the node's float constants `w` and `b`, whose levels are `exact` where they are wide; `x` is the integer
+    /// input, `axis` the weights' one of output channels. `None` where they lie on no grid, or where a 32-bit
+    /// accumulator could overflow.
+    pub(super) fn new(
+        x: &Tensor,
+        w: &Tensor,
+        (b, exact): (Option<&Tensor>, Option<&[i64]>),
+        axis: usize,
+        y: &Tensor,
+    ) -> Option<Self> {
         let (values, grid) = (w.f32s()?, w.quant.as_ref()?);
         if grid.scale.len() > 1 && grid.axis != axis {
             return None;
@@ -37,6 +44,8 @@ impl Layer {
             (q.abs() <= (MAX_PARTS * 127) as f64).then_some(q as i32)
         };
         let levels: Vec<i32> = values.iter().enumerate().map(level).collect::<Option<_>>()?;
+        // int16 is accumulated in 64 bits, which nothing here fills.
+        let wide = x.dtype == Dtype::I16;
         // What the products of a channel can add up to at most.
         let (scale, zero) = x.quant.as_ref()?.single()?;
         let reach = i64::from((127 - zero).max(zero + 128));
@@ -50,16 +59,19 @@ impl Layer {
             layer.raise_quiet(&reals, scale, &sums);
             let (step, _) = y.quant.as_ref()?.single()?;
             for (c, (&real, slot)) in reals.iter().zip(&mut biases).enumerate() {
-                *slot = bias_level(real, scale as f64 * layer.quant.scale_at(c) as f64, step as f64)?;
+                let product = scale as f64 * layer.quant.scale_at(c) as f64;
+                let level = bias_level(real, product, step as f64)?;
+                // The model's own integer, where it is one of this grid.
+                let own = exact.and_then(|e| e.get(c).copied());
+                let near = |&e: &i64| (e - level).abs() <= level.abs() >> (f32::MANTISSA_DIGITS - 2);
+                *slot = own.filter(near).unwrap_or(level);
             }
-            let bias: Vec<i32> = biases.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
             let scale: Vec<f32> = (0..channels).map(|c| scale * layer.quant.scale_at(c)).collect();
             let quant = Quant { zero_point: vec![0; channels], scale, axis: 0 };
-            layer.bias =
-                Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &bias).quantized(quant));
+            layer.bias = Some(bias(b, &biases, wide)?.quantized(quant));
         }
         let safe = |(sum, bias): (&i64, &i64)| sum + bias.abs() <= i64::from(i32::MAX);
-        sums.iter().zip(&biases).all(safe).then_some(layer)
+        (wide || sums.iter().zip(&biases).all(safe)).then_some(layer)
     }
 
     /// A channel whose weights are all 0 takes any scale. Its own is often so small that the bias would not fit.
@@ -139,6 +151,15 @@ impl Layer {
         }
         Some(Wide { op, weights, parts, groups: groups.into() })
     }
+}
+
+/// Bias levels in the type of the accumulator.
+fn bias(b: &Tensor, levels: &[i64], wide: bool) -> Option<Tensor> {
+    if wide {
+        return Some(Tensor::constant(&*b.name, Dtype::I64, b.shape.clone(), levels));
+    }
+    let narrow: Vec<i32> = levels.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
+    Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &narrow))
 }
 
 /// The bias as a level of `product`, the scale of the products. `None` where it is none within a quarter of the
@@ -225,7 +246,7 @@ mod tests {
         let w = Tensor::constant("w", Dtype::F32, vec![2, 2], &[0.0f32, 0.0, 1.0, -0.5]);
         let w = w.quantized(quant(&[1e-12, 0.25]));
         let b = Tensor::constant("b", Dtype::F32, vec![2], &[3.0f32, 0.5]);
-        let layer = Layer::new(&x, &w, Some(&b), 0, &y).unwrap();
+        let layer = Layer::new(&x, &w, (Some(&b), None), 0, &y).unwrap();
         assert_eq!(layer.levels, [0, 0, 4, -2]);
         let bias = layer.bias.as_ref().unwrap();
         assert_eq!(bias.ints().unwrap(), [1 << 24, 4]);
@@ -239,7 +260,7 @@ mod tests {
         let y = Tensor::new("y", Dtype::I8, vec![1, 1]).quantized(Quant::per_tensor(1e9, 0));
         let w = Tensor::constant("w", Dtype::F32, vec![1, 1], &[1.0f32]).quantized(Quant::per_tensor(1.0, 0));
         let of = |bias: f32| Tensor::constant("b", Dtype::F32, vec![1], &[bias]);
-        assert!(Layer::new(&x, &w, Some(&of(2.147_483e9)), 0, &y).is_some());
-        assert!(Layer::new(&x, &w, Some(&of(2.147_483_6e9)), 0, &y).is_none());
+        assert!(Layer::new(&x, &w, (Some(&of(2.147_483e9)), None), 0, &y).is_some());
+        assert!(Layer::new(&x, &w, (Some(&of(2.147_483_6e9)), None), 0, &y).is_none());
     }
 }
