@@ -61,7 +61,7 @@ pub struct Choice {
 }
 
 /// Ranges that are tried.
-pub const METHODS: [RangeMethod; 5] = [
+pub const METHODS: [RangeMethod; 4] = [
     RangeMethod::MinMax,
     RangeMethod::Percentile(99.99),
     RangeMethod::Percentile(99.9),
