@@ -2,12 +2,13 @@
 
 use super::scheme::{Account, finish, has_weights};
 use super::tune::{Tuned, tune};
-use super::{Evaluator, Options, judge};
+use super::{Evaluator, Options};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::ir::Graph;
 use crate::passes;
 use crate::plan;
+use crate::quantize::choose::{Judge, fits};
 use crate::quantize::{Activations, Recipe, WeightRounding};
 use crate::report::cost;
 use crate::search::{self, Effort, Layer, Point};
@@ -41,7 +42,8 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
         let recipe = Recipe { activations, ..Recipe::default() };
         tuned.push(tune(prepared, recipe, &options.tuning, options.numeric, *data)?);
     }
-    let judge = judge::Judge::new(prepared, judge::Split(*data).held())?;
+    let pass = || data.pass();
+    let mut judge = Judge::new(prepared, &pass, data.len())?;
     let mut trial = |recipe: &Recipe, effort: Effort| -> Result<Point> {
         let at = formats.iter().position(|&f| f == recipe.activations).unwrap_or(0);
         let Tuned { base, recipe: settled, .. } = &tuned[at];
@@ -53,8 +55,10 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
             rounding: if careful { settled.rounding } else { WeightRounding::Nearest },
             ..recipe.clone()
         };
-        let (graph, _) = base.quantize(&recipe, options.numeric, judge::Split(*data).fit())?;
-        let noise = judge.verdict(&graph, if careful { usize::MAX } else { SKETCH })?.noise;
+        let samples = data.pass().enumerate().filter(|(n, _)| fits(*n, data.len())).map(|(_, s)| s);
+        let (graph, _) = base.quantize(&recipe, options.numeric, samples)?;
+        let score = judge.score(&graph, if careful { usize::MAX } else { SKETCH })?;
+        let noise = libm::exp10(-score.sqnr_db / 10.0);
         auto.point(&graph, recipe, noise, careful)
     };
     let found = search::search(&layers, &formats, &options.budget, &mut trial)?;

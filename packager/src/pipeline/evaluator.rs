@@ -6,7 +6,7 @@ use crate::evaluate::{self, Metric, Truth};
 use crate::files::AlignedBytes;
 use crate::ir::Graph;
 
-use super::judge::Split;
+use crate::quantize::choose::fits;
 
 /// What candidates are scored on.
 pub struct Evaluator<'a> {
@@ -42,7 +42,9 @@ impl Evaluator<'_> {
         let Some(data) = self.calibration else { return Ok(0.0) };
         let (mut same, mut count, mut signal, mut noise) = (0usize, 0usize, 0.0, 0.0);
         let mut classes = true;
-        evaluate::both(self.source, &bundle, Split(data).held(), |pair| {
+        let small = (0..data.len()).all(|n| fits(n, data.len()));
+        let held = data.pass().enumerate().filter(|(n, _)| small || !fits(*n, data.len())).map(|(_, s)| s);
+        evaluate::both(self.source, &bundle, held, |pair| {
             let (want, got) = (&pair.source[0], &pair.bundle[0]);
             classes &= (2..=1000).contains(&want.len()) && want.len() != pair.input.len();
             same += usize::from(greatest(want) == greatest(got));

@@ -3,7 +3,6 @@
 mod auto;
 mod evaluator;
 mod golden;
-mod judge;
 mod scheme;
 mod tune;
 
@@ -24,9 +23,8 @@ use crate::target::Profile;
 use crate::{files, import, passes};
 
 pub use evaluator::{Evaluator, Labelled};
-pub use judge::Verdict;
 pub use scheme::{Account, Scheme};
-pub use tune::{Base, Trial, Tuning};
+pub use tune::{Base, Tuning};
 
 /// What `pack` was asked for.
 #[derive(Clone)]

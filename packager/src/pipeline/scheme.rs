@@ -1,11 +1,12 @@
 //! From what the user asked for to number formats, and from formats and data to an integer graph.
 
 use super::auto::{self, Auto};
-use super::tune::{self, Trial, Tuned};
+use super::tune::{self, Tuned};
 use super::{Base, Evaluator, Options};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::ir::{Graph, Node, Op};
+use crate::quantize::choose::Trial;
 use crate::quantize::recover::Outcome;
 use crate::quantize::{self, Activations, Recipe, Weights};
 use crate::search::Found;

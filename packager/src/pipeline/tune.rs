@@ -2,10 +2,10 @@
 
 use samara_runtime::ops::eval::Value;
 
-use super::judge::{Judge, Split, Verdict};
 use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::ir::{Graph, Numeric};
+use crate::quantize::choose::{Candidate, Fixed, Trial, choose};
 use crate::quantize::equalize::{self, Equalization, equalize};
 use crate::quantize::recover::{self, Outcome, recover};
 use crate::quantize::{
@@ -33,24 +33,6 @@ impl Tuning {
         correct_bias: Some(false),
         rounding: Some(WeightRounding::Nearest),
     };
-}
-
-/// Methods that are tried where none is given.
-const RANGES: [RangeMethod; 5] = [
-    RangeMethod::MinMax,
-    RangeMethod::Percentile(99.999),
-    RangeMethod::Percentile(99.99),
-    RangeMethod::Percentile(99.9),
-    RangeMethod::Mse,
-];
-
-/// A recipe that was tried, and what it kept of the held-out samples.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Trial {
-    /// What was tried.
-    pub recipe: Recipe,
-    /// What it kept.
-    pub verdict: Verdict,
 }
 
 /// A float graph, as it is or equalized, with what calibration saw in it.
@@ -83,13 +65,15 @@ impl Base {
 
     /// Every weight at its nearest level.
     fn nearest(&self, recipe: &Recipe, numeric: Numeric) -> Result<Graph> {
-        let levels = match recipe.activations {
-            Activations::F32 => return quantize::quantize(&self.float, recipe, None, numeric),
-            Activations::Int8 => Levels::Int8,
-            Activations::Int16 => Levels::Int16,
-        };
-        let ranges = self.observations.ranges(recipe.range, levels)?;
+        if recipe.activations == Activations::F32 {
+            return quantize::quantize(&self.float, recipe, None, numeric);
+        }
+        let ranges = self.observations.ranges(recipe.range, levels(recipe.activations))?;
         quantize::quantize(&self.float, recipe, Some(&ranges), numeric)
+    }
+
+    fn is_equalized(&self) -> bool {
+        !self.equalization.streams.is_empty()
     }
 
     /// As the recipe says, recovery included.
@@ -115,8 +99,7 @@ pub struct Tuned {
     pub trials: Vec<Trial>,
 }
 
-/// Settles what `tuning` leaves open, for the formats of `recipe`, one choice after the other: ranges and
-/// equalization with nearest weights, then rounding and biases. Judged on every fourth sample, fitted to the
+/// Settles what `tuning` leaves open, for the formats of `recipe`. Judged on every fourth sample, fitted to the
 /// others; the ranges are observed on all.
 pub fn tune(
     prepared: &Graph,
@@ -126,95 +109,41 @@ pub fn tune(
     data: &dyn Dataset,
 ) -> Result<Tuned> {
     let what = tuning.range.map_or(Observe::Histograms, Observe::for_method);
-    let recipe = Recipe {
-        equalize: tuning.equalize == Some(true),
-        correct_bias: tuning.correct_bias == Some(true),
-        rounding: tuning.rounding.unwrap_or_default(),
-        range: tuning.range.unwrap_or_default(),
-        ..recipe
-    };
     let plain = Base::new(prepared.clone(), data, what)?;
-    if tuning.equalize == Some(false) && is_settled(tuning) {
-        return Ok(Tuned { base: plain, recipe, trials: Vec::new() });
-    }
     let equalized = if tuning.equalize == Some(false) { None } else { plain.equalized(data, what)? };
-    if tuning.equalize == Some(true) && is_settled(tuning) {
-        return Ok(Tuned { base: equalized.unwrap_or(plain), recipe, trials: Vec::new() });
-    }
-    let split = Split(data);
-    let judge = Judge::new(prepared, split.held())?;
-    let mut search = Search { judge: &judge, numeric, trials: Vec::new(), best: None };
-    let mut bases: Vec<Base> = Vec::new();
-    if tuning.equalize != Some(true) || equalized.is_none() {
-        bases.push(plain);
-    }
-    bases.extend(equalized);
-    for (b, base) in bases.iter().enumerate() {
-        for range in tuning.range.map_or(RANGES.to_vec(), |r| vec![r]) {
-            let equalize = !base.equalization.streams.is_empty();
-            let nearest = WeightRounding::Nearest;
-            let tried = Recipe { range, equalize, rounding: nearest, correct_bias: false, ..recipe.clone() };
-            search.try_one(b, base, tried, std::iter::empty())?;
-        }
-    }
-    for (rounding, correct_bias) in [
-        (WeightRounding::Nearest, true),
-        (WeightRounding::Optimized, false),
-        (WeightRounding::Optimized, true),
-    ] {
-        let open = tuning.rounding.is_none_or(|r| r == rounding)
-            && tuning.correct_bias.is_none_or(|c| c == correct_bias);
-        if let Some((b, best)) = search.start().filter(|_| open) {
-            let tried = Recipe { rounding, correct_bias, ..best };
-            search.try_one(b, &bases[b], tried, split.fit())?;
-        }
-    }
-    let Search { trials, best, .. } = search;
-    let (b, found) = best.map_or((0, None), |(b, t)| (b, Some(trials[t].recipe.clone())));
-    // What was given stands, whatever the samples say.
-    let found = found.unwrap_or_else(|| recipe.clone());
-    let recipe = Recipe {
-        rounding: tuning.rounding.unwrap_or(found.rounding),
-        correct_bias: tuning.correct_bias.unwrap_or(found.correct_bias),
-        ..found
+    let mut bases = match (equalized, tuning.equalize) {
+        (Some(equalized), Some(true)) => vec![equalized],
+        (Some(equalized), _) => vec![plain, equalized],
+        (None, _) => vec![plain],
     };
-    Ok(Tuned { base: bases.swap_remove(b), recipe, trials })
-}
-
-/// Whether nothing but equalization is left to choose.
-fn is_settled(tuning: &Tuning) -> bool {
-    tuning.range.is_some() && tuning.correct_bias.is_some() && tuning.rounding.is_some()
-}
-
-struct Search<'a> {
-    judge: &'a Judge,
-    numeric: Numeric,
-    trials: Vec<Trial>,
-    /// Base and trial.
-    best: Option<(usize, usize)>,
-}
-
-impl Search<'_> {
-    /// The best of the trials with nearest weights and plain biases: what refinements start from.
-    fn start(&self) -> Option<(usize, Recipe)> {
-        let (b, t) = self.best?;
-        Some((b, self.trials[t].recipe.clone()))
+    if let (1, Tuning { range: Some(range), correct_bias: Some(correct_bias), rounding: Some(rounding), .. }) =
+        (bases.len(), *tuning)
+    {
+        let base = bases.swap_remove(0);
+        let equalize = base.is_equalized();
+        let recipe = Recipe { range, equalize, correct_bias, rounding, ..recipe };
+        return Ok(Tuned { base, recipe, trials: Vec::new() });
     }
+    let levels = levels(recipe.activations);
+    let ranges: Vec<_> =
+        bases.iter().map(|base| move |method| base.observations.ranges(method, levels)).collect();
+    let candidates: Vec<Candidate<'_>> = bases
+        .iter()
+        .zip(&ranges)
+        .map(|(base, ranges)| Candidate { graph: &base.float, equalized: base.is_equalized(), ranges })
+        .collect();
+    let Tuning { range, correct_bias, rounding, .. } = *tuning;
+    let fixed = Fixed { range, correct_bias, rounding };
+    let options = recover::Options::default();
+    let pass = || data.pass();
+    let choice = choose(&candidates, &recipe, &fixed, &pass, data.len(), numeric, &options)?;
+    let (at, recipe, trials) = (choice.candidate, choice.recipe, choice.trials);
+    Ok(Tuned { base: bases.swap_remove(at), recipe, trials })
+}
 
-    fn try_one(
-        &mut self,
-        b: usize,
-        base: &Base,
-        recipe: Recipe,
-        samples: impl Iterator<Item = Result<Vec<Value>>>,
-    ) -> Result<()> {
-        let (graph, _) = base.quantize(&recipe, self.numeric, samples)?;
-        let verdict = self.judge.verdict(&graph, usize::MAX)?;
-        let better = self.best.is_none_or(|(_, t)| verdict.noise < self.trials[t].verdict.noise);
-        self.trials.push(Trial { recipe, verdict });
-        if better {
-            self.best = Some((b, self.trials.len() - 1));
-        }
-        Ok(())
+fn levels(activations: Activations) -> Levels {
+    match activations {
+        Activations::F32 | Activations::Int8 => Levels::Int8,
+        Activations::Int16 => Levels::Int16,
     }
 }

@@ -117,8 +117,9 @@ fn summary(packed: &Packed, evaluation: Option<&crate::evaluate::Evaluation>) ->
         report["recipe"] = recipe.json();
     }
     if !packed.account.trials.is_empty() {
-        let trial = |t: &pipeline::Trial| {
-            json!({ "recipe": t.recipe.json(), "sqnr_db": t.verdict.db(), "agreement": t.verdict.agreement })
+        let trial = |t: &crate::quantize::choose::Trial| {
+            json!({ "recipe": t.recipe.json(), "sqnr_db": t.score.sqnr_db, "agreement": t.score.agreement,
+                    "kept": t.kept })
         };
         report["trials"] = packed.account.trials.iter().map(trial).collect();
     }
