@@ -94,13 +94,9 @@ impl Op for ResizeBilinear {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         match inputs.get(0)?.dtype {
             Dtype::F32 | Dtype::I8 | Dtype::I16 => self.sampling.infer(inputs),
-            Dtype::U8
-            | Dtype::I32
-            | Dtype::Bool
-            | Dtype::F16
-            | Dtype::I4
-            | Dtype::U4
-            | Dtype::I64 => Err(Error::Dtype),
+            Dtype::U8 | Dtype::I32 | Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => {
+                Err(Error::Dtype)
+            }
         }
     }
 
