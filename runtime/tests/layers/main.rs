@@ -97,7 +97,7 @@ proptest! {
         let x = noise.int16(layer.input.iter().product());
         // Biases beyond 32 bits, too.
         let most = 1i64 << great;
-        let bias: Vec<i64> = (0..layer.outputs).map(|_| noise.int(-30000, 30000) * most >> 15).collect();
+        let bias: Vec<i64> = (0..layer.outputs).map(|_| (noise.int(-30000, 30000) * most) >> 15).collect();
         let b = Value::constant(Dtype::I64, &[layer.outputs as u32], &bias).unwrap();
         let (def, attributes) = layer.operator(Clamp::i32(-32768, 31000));
         for format in INTEGERS.into_iter().filter(|&f| is_possible(&layer, f)) {

@@ -74,7 +74,7 @@ pub(crate) fn stored(
             Stored { weights: packed(Dtype::I4, dims, &levels), table: None, meaning }
         }
         Format::Grouped(most) => {
-            let groups = (1..=depth.min(most)).rev().find(|g| depth % g == 0).unwrap();
+            let groups = (1..=depth.min(most)).rev().find(|g| depth.is_multiple_of(*g)).unwrap();
             let levels: Vec<i64> = (0..n).map(|_| noise.int(-8, 7)).collect();
             let multipliers: Vec<i8> = (0..channels * groups).map(|_| noise.int(1, 127) as i8).collect();
             let multiplier = |i: usize| multipliers[i / depth * groups + i % depth * groups / depth] as i64;
