@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use npyz::npz::NpzArchive;
 use samara_runtime::{Bundle, Dtype, Session, ops};
 
