@@ -10,7 +10,7 @@ use crate::build::{Build, observe, values};
 
 /// Depthwise separable blocks as MobileNet has them; the spread of channel ranges between layers is `2^-down` to
 /// `2^up`, and the function is the same whatever the spread (caps are never reached).
-fn mobile(activation: Activation, down: i32, up: i32) -> Build {
+pub(crate) fn mobile(activation: Activation, down: i32, up: i32) -> Build {
     let (mut build, x) = Build::new(3, &[1, 16, 16, 3]);
     let mut t = build.conv(x, 16, 3, 1, activation);
     for (channels, stride) in [(24, 2), (32, 1), (32, 2), (48, 1), (48, 1)] {
@@ -58,7 +58,7 @@ fn sqnr(graph: &Graph, source: &Graph, fit: &[Vec<Value>], held: &[Vec<Value>]) 
     10.0 * (signal / noise).log10()
 }
 
-fn equalized(build: &Build, fit: &[Vec<Value>], options: &Options) -> (Graph, Equalization) {
+pub(crate) fn equalized(build: &Build, fit: &[Vec<Value>], options: &Options) -> (Graph, Equalization) {
     let channels = observe(&build.graph, fit);
     let mut graph = build.graph.clone();
     let done = equalize(&mut graph, |t| channels[t].as_deref(), options).unwrap_or_else(|e| panic!("{e}"));
