@@ -3,4 +3,6 @@
 mod build;
 mod compare;
 mod function;
+#[path = "../mixed/mod.rs"]
+mod mixed;
 mod signal;
