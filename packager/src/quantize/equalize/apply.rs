@@ -30,8 +30,8 @@ impl Layer {
         let depthwise = matches!(node.op, Op::DepthwiseConv2d { .. });
         let (outputs, reads) = if depthwise { (last, 1) } else { (first, last) };
         let values = weights.f32s()?;
-        let even = outputs > 0 && reads > 0 && inputs > 0 && inputs % reads == 0;
-        (even && outputs % (inputs / reads) == 0).then_some(Layer {
+        let even = outputs > 0 && reads > 0 && inputs > 0 && inputs.is_multiple_of(reads);
+        (even && outputs.is_multiple_of(inputs / reads)).then_some(Layer {
             depthwise,
             outputs,
             values,

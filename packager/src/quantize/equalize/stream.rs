@@ -89,8 +89,8 @@ impl<'g> Find<'g> {
         let (p, q) = (self.channels[a], self.channels[b]);
         let channels = match (p, q) {
             (0, _) | (_, 0) => 0,
-            _ if q % p == 0 => p,
-            _ if p % q == 0 => q,
+            _ if q.is_multiple_of(p) => p,
+            _ if p.is_multiple_of(q) => q,
             _ => 0,
         };
         let (kept, gone) = (a.min(b), a.max(b));
