@@ -13,7 +13,7 @@ pub mod recover;
 pub mod solve;
 mod weights;
 
-pub use calibrate::{Range, Ranges, calibrate};
+pub use calibrate::{Bin, Levels, Observations, Observe, Observer, Range, Ranges, calibrate, observe};
 pub use parameters::{cover, from_range, symmetric};
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};

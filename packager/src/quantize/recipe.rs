@@ -48,8 +48,6 @@ pub enum RangeMethod {
     Percentile(f32),
     /// The range whose rounding and clipping add the least squared error.
     Mse,
-    /// The range whose levels lose the least information (Kullback-Leibler divergence).
-    Entropy,
 }
 
 /// How weights are rounded to levels.
