@@ -85,7 +85,7 @@ pub fn choose<'a>(
     data: Samples<'a>,
     samples: usize,
     numeric: Numeric,
-    options: &'a recover::Options,
+    options: recover::Options,
 ) -> Result<Choice> {
     let first = candidates.first().ok_or_else(|| Error::invalid("no float graph to quantize"))?;
     let judge = Judge::new(first.graph, data, samples)?;
@@ -119,7 +119,7 @@ struct Search<'a> {
     data: Samples<'a>,
     samples: usize,
     numeric: Numeric,
-    options: &'a recover::Options,
+    options: recover::Options,
     judge: Judge,
     trials: Vec<(usize, Trial)>,
     /// Index of the best trial.
@@ -143,7 +143,7 @@ impl Search<'_> {
         let ranges = observations.map(|o| o.ranges(recipe.range, levels)).transpose()?;
         let quantized = quantize(graph, &recipe, ranges.as_ref(), self.numeric)?;
         let samples = (self.data)().enumerate().filter(|(n, _)| fits(*n, self.samples)).map(|(_, s)| s);
-        let (quantized, _) = recover(graph, quantized, &recipe, samples, self.options)?;
+        let (quantized, _) = recover(graph, quantized, &recipe, samples, &self.options)?;
         let score = self.judge.score(&quantized)?;
         let kept = self.trials.get(self.best).is_none_or(|(_, best)| better(&score, &best.score));
         if kept {
