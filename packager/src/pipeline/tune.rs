@@ -124,19 +124,19 @@ pub fn tune(
         let recipe = Recipe { range, equalize, correct_bias, rounding, ..recipe };
         return Ok(Tuned { base, recipe, trials: Vec::new() });
     }
-    let levels = levels(recipe.activations);
-    let ranges: Vec<_> =
-        bases.iter().map(|base| move |method| base.observations.ranges(method, levels)).collect();
     let candidates: Vec<Candidate<'_>> = bases
         .iter()
-        .zip(&ranges)
-        .map(|(base, ranges)| Candidate { graph: &base.float, equalized: base.is_equalized(), ranges })
+        .map(|base| Candidate {
+            graph: &base.float,
+            equalized: base.is_equalized(),
+            observations: Some(&base.observations),
+        })
         .collect();
     let Tuning { range, correct_bias, rounding, .. } = *tuning;
     let fixed = Fixed { range, correct_bias, rounding };
     let options = recover::Options::default();
     let pass = || data.pass();
-    let choice = choose(&candidates, &recipe, &fixed, &pass, data.len(), numeric, &options)?;
+    let choice = choose(&candidates, &recipe, &fixed, &pass, data.len(), numeric, options)?;
     let (at, recipe, trials) = (choice.candidate, choice.recipe, choice.trials);
     Ok(Tuned { base: bases.swap_remove(at), recipe, trials })
 }

@@ -8,7 +8,7 @@ use samara_runtime::ops::eval::Value;
 use super::recover::tape::{Tape, reals};
 use super::recover::walk::as_input;
 use super::recover::{self, recover};
-use super::{Activations, RangeMethod, Ranges, Recipe, WeightRounding, quantize};
+use super::{Activations, Levels, Observations, RangeMethod, Recipe, WeightRounding, quantize};
 use crate::error::{Error, Result};
 use crate::interpret::Interpreter;
 use crate::ir::{Function, Graph, Numeric, Op, TensorId};
@@ -17,14 +17,15 @@ use crate::ir::{Function, Graph, Numeric, Op, TensorId};
 pub type Samples<'a> = &'a dyn Fn() -> Box<dyn Iterator<Item = Result<Vec<Value>>> + 'a>;
 
 /// A prepared float graph that may be quantized: the model as it is, or equalized.
+#[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// Computes what every other candidate computes.
     pub graph: &'a Graph,
     /// Goes into the recipe.
     pub equalized: bool,
-    /// Ranges of this graph's activations, from the samples that [`fits`] names; not asked for where activations
+    /// What the samples that [`fits`] names show of its tensors, with histograms; not needed where activations
     /// stay floats.
-    pub ranges: &'a dyn Fn(RangeMethod) -> Result<Ranges>,
+    pub observations: Option<&'a Observations>,
 }
 
 /// How well a quantized graph does on the judging samples.
@@ -106,7 +107,7 @@ pub fn choose<'a>(
     data: Samples<'a>,
     samples: usize,
     numeric: Numeric,
-    options: &'a recover::Options,
+    options: recover::Options,
 ) -> Result<Choice> {
     let first = candidates.first().ok_or_else(|| Error::invalid("no float graph to quantize"))?;
     let judge = Judge::new(first.graph, data, samples)?;
@@ -148,7 +149,7 @@ struct Search<'a> {
     data: Samples<'a>,
     samples: usize,
     numeric: Numeric,
-    options: &'a recover::Options,
+    options: recover::Options,
     judge: Judge,
     trials: Vec<(usize, Trial)>,
     /// Index of the best trial.
@@ -167,14 +168,12 @@ impl Search<'_> {
         if self.trials.iter().any(|(_, t)| t.recipe == recipe) {
             return Ok(());
         }
-        let Candidate { graph, ranges, .. } = &self.candidates[candidate];
-        let ranges = match recipe.activations {
-            Activations::F32 => None,
-            Activations::Int8 | Activations::Int16 => Some(ranges(recipe.range)?),
-        };
+        let Candidate { graph, observations, .. } = &self.candidates[candidate];
+        let levels = if recipe.activations == Activations::Int16 { Levels::Int16 } else { Levels::Int8 };
+        let ranges = observations.map(|o| o.ranges(recipe.range, levels)).transpose()?;
         let quantized = quantize(graph, &recipe, ranges.as_ref(), self.numeric)?;
         let samples = (self.data)().enumerate().filter(|(n, _)| fits(*n, self.samples)).map(|(_, s)| s);
-        let (quantized, _) = recover(graph, quantized, &recipe, samples, self.options)?;
+        let (quantized, _) = recover(graph, quantized, &recipe, samples, &self.options)?;
         let score = self.judge.score(&quantized, usize::MAX)?;
         let kept = self.trials.get(self.best).is_none_or(|(_, best)| better(&score, &best.score));
         if kept {

@@ -40,6 +40,9 @@ pub(crate) struct Solved {
 
 /// Damping of second moments relative to their mean diagonal, and its share per column and position.
 const DAMPING: [f64; 2] = [0.01, 0.1];
+/// How much of a mean error counts where the bias is corrected: the rest, the bias makes up for. Not none, because
+/// means over few samples are uncertain.
+const MEAN: f64 = 0.5;
 /// Times that palette levels and indices follow each other.
 const TABLE_ROUNDS: usize = 3;
 
@@ -139,7 +142,8 @@ fn unit_index(observed: &Observed, layer: &Layer, o: usize) -> usize {
 }
 
 /// Weights of the least error on the fitted samples, channel by channel.
-fn optimize(layer: &Layer, observed: &Observed, input: &Input, start: &Coded, centred: bool) -> Coded {
+fn optimize(layer: &Layer, observed: &Observed, input: &Input, start: &Coded, correct_bias: bool) -> Coded {
+    let centred = if correct_bias { 1.0 - MEAN } else { 0.0 };
     let prepared: Vec<Quadratic> = observed.fit.iter().map(|m| quadratic(m, centred)).collect();
     let blocks: Vec<Vec<Block<'_>>> =
         (0..layer.channels).map(|o| blocks_of(layer, observed, &prepared, o, centred)).collect();
@@ -191,14 +195,13 @@ fn fit_tables(layer: &Layer, blocks: &[Vec<Block<'_>>], coded: &mut Coded, floor
     }
 }
 
-fn quadratic(m: &Moments, centred: bool) -> Quadratic {
+/// `centred` is the share of the mean error that the bias makes up for.
+fn quadratic(m: &Moments, centred: f64) -> Quadratic {
     let k = m.k;
     let mut gram = m.gram.clone();
-    if centred {
-        for i in 0..k {
-            for j in 0..k {
-                gram[i * k + j] -= m.x[i] * m.x[j];
-            }
+    for i in 0..k {
+        for j in 0..k {
+            gram[i * k + j] -= centred * m.x[i] * m.x[j];
         }
     }
     Quadratic::new(k, &gram, DAMPING[0] + DAMPING[1] * k as f64 / m.count.max(1.0))
@@ -210,7 +213,7 @@ fn blocks_of<'a>(
     observed: &Observed,
     prepared: &'a [Quadratic],
     o: usize,
-    centred: bool,
+    centred: f64,
 ) -> Vec<Block<'a>> {
     let row = layer.row(o);
     let from = unit_index(observed, layer, o);
@@ -219,7 +222,7 @@ fn blocks_of<'a>(
         .map(|(u, (m, _, (output, first)))| {
             let quadratic = &prepared[from + u];
             let (w, k) = (&row[first..first + m.k], m.k);
-            let offset = if centred { m.y[output] - dot(w, &m.x) } else { 0.0 };
+            let offset = centred * (m.y[output] - dot(w, &m.x));
             // The part of the error that the inputs explain.
             let residual: Vec<f64> = (0..k)
                 .map(|i| m.cross[output * k + i] - dot(w, &m.gram[i * k..(i + 1) * k]) - offset * m.x[i])
