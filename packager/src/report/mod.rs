@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 
 pub use cost::{Estimate, estimate};
 pub use facts::Facts;
-pub use histogram::Histogram;
+pub use histogram::{Bin, Histogram};
 pub use memory::{Life, Memory};
 pub use sizes::{LayerSize, Parts, Sizes};
 
