@@ -99,6 +99,17 @@ impl Metric {
     }
 }
 
+impl std::str::FromStr for Metric {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Metric, String> {
+        Metric::find(name).ok_or_else(|| {
+            let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
+            format!("a metric is one of {}", names.join(", "))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +119,7 @@ mod tests {
         for metric in Metric::ALL {
             assert_eq!(Metric::find(metric.name()), Some(metric));
         }
-        assert_eq!(Metric::find("top3"), None);
+        assert!("top3".parse::<Metric>().unwrap_err().contains("top1, top5, auc"));
+        assert_eq!("auc".parse(), Ok(Metric::Auc));
     }
 }

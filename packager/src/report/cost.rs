@@ -125,3 +125,18 @@ fn is_float(plan: &Plan, step: &PlannedStep) -> bool {
     let first = step.inputs.iter().flatten().next();
     first.is_some_and(|&t| plan.tensors[t].desc.dtype == Dtype::F32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::PROFILES;
+
+    #[test]
+    fn every_profile_has_a_speed() {
+        let profiles: Vec<_> = PROFILES.iter().map(|p| p.name).collect();
+        assert_eq!(SPEEDS.iter().map(|s| s.profile).collect::<Vec<_>>(), profiles);
+        for (profile, speed) in PROFILES.iter().zip(SPEEDS) {
+            assert_eq!(profile.integer_only, speed.float.is_none(), "{}", profile.name);
+        }
+    }
+}

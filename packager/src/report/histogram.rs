@@ -3,17 +3,24 @@
 use crate::ir::{Graph, Quant};
 use crate::lower::multiplier::levels;
 
-/// Counts of a tensor's values in bins of equal width.
+/// Values between two edges.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Bin {
+    /// Least value that it can hold.
+    pub lo: f64,
+    /// Greatest value; equal to `lo` where it counts one value only, zero.
+    pub hi: f64,
+    /// How many values it holds.
+    pub count: u64,
+}
+
+/// Counts of a tensor's values.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Histogram {
     /// The tensor's name.
     pub tensor: String,
-    /// Start of the first bin.
-    pub lo: f32,
-    /// End of the last bin.
-    pub hi: f32,
-    /// Values in each bin.
-    pub bins: Vec<u64>,
+    /// Ascending; gaps hold nothing.
+    pub bins: Vec<Bin>,
     /// The range that was chosen; `None` to read it off the packed graph's tensor of that name.
     pub range: Option<(f32, f32)>,
 }
@@ -32,36 +39,30 @@ impl Histogram {
 
     /// Values counted.
     pub fn count(&self) -> u64 {
-        self.bins.iter().sum()
-    }
-
-    /// Start of bin `i`, or end of the one before.
-    pub fn edge(&self, i: usize) -> f64 {
-        let (lo, hi) = (f64::from(self.lo), f64::from(self.hi));
-        lo + (hi - lo) * i as f64 / self.bins.len().max(1) as f64
+        self.bins.iter().map(|b| b.count).sum()
     }
 
     /// Share of values in bins that lie wholly outside a range.
     pub fn outside(&self, (lo, hi): (f32, f32)) -> f64 {
-        let out = |i: usize| self.edge(i + 1) < f64::from(lo) || self.edge(i) > f64::from(hi);
-        let outside: u64 = (0..self.bins.len()).filter(|&i| out(i)).map(|i| self.bins[i]).sum();
+        let out = |b: &&Bin| b.hi < f64::from(lo) || b.lo > f64::from(hi);
+        let outside: u64 = self.bins.iter().filter(out).map(|b| b.count).sum();
         outside as f64 / self.count().max(1) as f64
     }
 
-    /// Edges of the first and behind the last bin that holds something.
+    /// Start of the first and end of the last bin that holds something.
     pub fn seen(&self) -> Option<(f64, f64)> {
-        let first = self.bins.iter().position(|&n| n > 0)?;
-        let last = self.bins.iter().rposition(|&n| n > 0)?;
-        Some((self.edge(first), self.edge(last + 1)))
+        let mut filled = self.bins.iter().filter(|b| b.count > 0);
+        let first = filled.next()?;
+        Some((first.lo, filled.next_back().unwrap_or(first).hi))
     }
 
     /// Counts in `columns` equal columns over `[lo, hi]`; a bin counts where its middle lies.
     pub(super) fn columns(&self, (lo, hi): (f64, f64), columns: usize) -> Vec<u64> {
         let mut out = vec![0; columns];
-        for (i, &n) in self.bins.iter().enumerate().filter(|b| *b.1 > 0) {
-            let middle = (self.edge(i) + self.edge(i + 1)) / 2.0;
+        for b in self.bins.iter().filter(|b| b.count > 0) {
+            let middle = (b.lo + b.hi) / 2.0;
             let at = ((middle - lo) / (hi - lo).max(f64::MIN_POSITIVE) * columns as f64) as usize;
-            out[at.min(columns - 1)] += n;
+            out[at.min(columns - 1)] += b.count;
         }
         out
     }
@@ -75,7 +76,12 @@ mod tests {
     use crate::ir::{Numeric, Tensor};
 
     fn histogram(bins: &[u64]) -> Histogram {
-        Histogram { tensor: "x".into(), lo: -4.0, hi: 4.0, bins: bins.to_vec(), range: None }
+        let width = 8.0 / bins.len() as f64;
+        let bin = |(i, &count): (usize, &u64)| {
+            let lo = -4.0 + width * i as f64;
+            Bin { lo, hi: lo + width, count }
+        };
+        Histogram { tensor: "x".into(), bins: bins.iter().enumerate().map(bin).collect(), range: None }
     }
 
     #[test]

@@ -86,9 +86,8 @@ fn histogram(r: &Report<'_>, h: &Histogram) -> Json {
     let chosen = h.chosen(r.inputs.packed);
     json!({
         "tensor": h.tensor,
-        "lo": h.lo,
-        "hi": h.hi,
-        "bins": h.bins,
+        // [from, to, count]
+        "bins": h.bins.iter().map(|b| json!([b.lo, b.hi, b.count])).collect::<Vec<_>>(),
         "range": chosen.map(|(lo, hi)| json!([lo, hi])),
         "outside": chosen.map(|c| h.outside(c)),
     })

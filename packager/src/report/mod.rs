@@ -16,18 +16,20 @@ mod svg;
 mod text;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value as Json;
 
 pub use cost::{Estimate, estimate};
 pub use facts::Facts;
-pub use histogram::Histogram;
+pub use histogram::{Bin, Histogram};
 pub use memory::{Life, Memory};
 pub use sizes::{LayerSize, Parts, Sizes};
 
 use crate::compare::Comparison;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
+use crate::files;
 use crate::ir::Graph;
 use crate::pipeline::Packed;
 use crate::plan::Plan;
@@ -165,6 +167,29 @@ pub struct Trial {
     pub note: String,
 }
 
+/// What a report is written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// One page for people.
+    Html,
+    /// One object for machines.
+    Json,
+}
+
+impl Format {
+    /// By the file's ending; others are refused, which is better asked before the work than after it.
+    pub fn of(path: &Path) -> Result<Format> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("html") => Ok(Format::Html),
+            Some("json") => Ok(Format::Json),
+            _ => {
+                let cause = Error::invalid("a report is .html or .json");
+                Err(cause.remedy("name it R.html or R.json").about(path.display()))
+            }
+        }
+    }
+}
+
 /// The facts, ready to be written.
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
@@ -193,6 +218,15 @@ impl<'a> Report<'a> {
         let layers = sizes.layers.iter().map(|l| &l.name);
         let nodes = names::Names::new(memory.times.iter().chain(layers).map(String::as_str));
         Ok(Report { inputs, facts, sizes, memory, costs, names: (tensors, nodes) })
+    }
+
+    /// Writes the page or the JSON, as [`Format::of`] the path says; whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = match Format::of(path)? {
+            Format::Html => self.html(),
+            Format::Json => format!("{:#}\n", self.json()),
+        };
+        files::write_atomic(path, text.as_bytes())
     }
 
     /// The report for machines.

@@ -8,7 +8,7 @@ mod mixed;
 mod packing;
 
 use packing::{Packing, shared_model, vibration};
-use samara_packager::evaluate::{Metric, Truth, evaluate, external};
+use samara_packager::evaluate::{self, Metric, Truth, evaluate, external};
 use samara_packager::plan::Plan;
 use samara_packager::report::{Budget, Inputs, LayerError, Report, Trial, Unit, cost};
 use samara_packager::target;
@@ -187,6 +187,55 @@ fn pages_of_shared_models_are_whole() {
         assert!(!page.contains("http:") && !page.contains("https:"), "{stem}");
         println!("{stem}: {} bytes of page", page.len());
     }
+}
+
+/// Reconstruction on a real autoencoder: both areas are those of counting every pair of samples.
+#[test]
+fn a_reconstruction_is_scored_by_every_pair() {
+    let Some(p) = shared_model("ad_autoencoder") else { return };
+    let source = &p.packed.source;
+    let (mut scores, mut labels) = ((Vec::new(), Vec::new()), Vec::new());
+    evaluate::both(source, &p.bundle, p.samples(), |pair| {
+        let score = |output: &[f32]| -> f64 {
+            output.iter().zip(pair.input).map(|(&y, &x)| (f64::from(y) - f64::from(x)).powi(2)).sum()
+        };
+        scores.0.push(score(&pair.source[0]));
+        scores.1.push(score(&pair.bundle[0]));
+        labels.push(i64::from(pair.sample % 3 == 0));
+        Ok(())
+    })
+    .unwrap_or_else(|e| panic!("{e}"));
+    let area = |scores: &[f64]| {
+        let of = |label| (0..labels.len()).filter(|&i| labels[i] == label).collect::<Vec<_>>();
+        let (normal, anomalous) = (of(0), of(1));
+        let above =
+            |&a: &usize| normal.iter().map(|&n| f64::from(u8::from(scores[a] > scores[n]))).sum::<f64>();
+        100.0 * anomalous.iter().map(above).sum::<f64>() / (normal.len() * anomalous.len()) as f64
+    };
+    let truth = Truth::from_labels(labels.clone());
+    assert_eq!(Metric::suggest(source, &truth), Metric::Auc);
+    let got =
+        evaluate(source, &p.bundle, p.samples(), &truth, &[Metric::Auc]).unwrap_or_else(|e| panic!("{e}"));
+    let auc = &got.outcomes[0];
+    println!("autoencoder: {:?} -> {} %", auc.source, auc.bundle);
+    assert!((auc.source.unwrap() - area(&scores.0)).abs() < 1e-9, "{auc:?}, {}", area(&scores.0));
+    assert!((auc.bundle - area(&scores.1)).abs() < 1e-9, "{auc:?}, {}", area(&scores.1));
+}
+
+#[test]
+fn a_report_is_written_as_its_name_says() {
+    let p = vibration();
+    let report = Report::new(Inputs::new(&p.packed, &p.bundle, p.target)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    report.write(&path("r.html")).unwrap();
+    report.write(&path("r.json")).unwrap();
+    assert_eq!(std::fs::read_to_string(path("r.html")).unwrap(), report.html());
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path("r.json")).unwrap()).unwrap();
+    assert_eq!(json["digest"], report.json()["digest"]);
+    let error = report.write(&path("r.pdf")).unwrap_err().to_string();
+    assert!(error.contains("r.pdf") && error.contains(".html or .json"), "{error}");
+    assert!(!path("r.pdf").exists());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Graph, Numeric};
 use samara_packager::pipeline::{self, Options, Packed, Scheme};
 use samara_packager::quantize::{Range, Recipe};
-use samara_packager::report::Histogram;
+use samara_packager::report::{Bin, Histogram};
 use samara_packager::target::{self, Profile};
 use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
@@ -117,7 +117,7 @@ fn pack_vibration() -> Packing {
     let all =
         |samples: &Samples| samples.iter().collect::<Result<Vec<_>, _>>().unwrap_or_else(|e| panic!("{e}"));
     let (calibration, evaluation) = (read("calibrate.npz"), read("evaluate.npz"));
-    let truth = Truth::from_arrays(&evaluation.others).unwrap_or_else(|e| panic!("{e}"));
+    let truth = Truth::read(&file("evaluate.npz"), &source).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(Metric::suggest(&source, &truth), Metric::Top1);
     let labels = ["normal", "unbalance", "misalignment", "looseness", "outer-race", "inner-race"];
     Packing::new(&model, &labels, all(&calibration), all(&evaluation))
@@ -168,12 +168,15 @@ fn histograms(graph: &Graph, samples: &[Vec<Value>]) -> Vec<Histogram> {
             bins[t][at.min(BINS - 1)] += 1;
         }
     });
+    let bins_of = |t: usize, Range { lo, hi }: Range| {
+        let edge = |i: usize| f64::from(lo) + f64::from(hi - lo) * i as f64 / BINS as f64;
+        let filled = bins[t].iter().enumerate().filter(|b| *b.1 > 0);
+        filled.map(|(i, &count)| Bin { lo: edge(i), hi: edge(i + 1), count }).collect()
+    };
     let seen = ranges.iter().enumerate().filter_map(|(t, r)| Some((t, (*r)?)));
-    seen.map(|(t, Range { lo, hi })| Histogram {
+    seen.map(|(t, range)| Histogram {
         tensor: graph.tensors[t].name.clone(),
-        lo,
-        hi,
-        bins: bins[t].clone(),
+        bins: bins_of(t, range),
         range: None,
     })
     .collect()

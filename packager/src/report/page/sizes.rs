@@ -50,7 +50,7 @@ pub(super) fn content(r: &Report<'_>) -> String {
         ("tables", "scales, multipliers and tables"),
     ];
     let mut out = legend(&colours);
-    out += &table("sortable", &columns, &s.layers.iter().map(row).collect::<Vec<_>>(), Some(foot));
+    out += &table("sortable sizes", &columns, &s.layers.iter().map(row).collect::<Vec<_>>(), Some(foot));
     let sections: Vec<String> =
         r.facts.sections.iter().map(|(kind, size)| format!("{kind} {}", bytes(*size as f64))).collect();
     out += &format!(

@@ -68,15 +68,14 @@ fn budgets(budgets: &[Budget]) -> String {
     if budgets.is_empty() {
         return String::new();
     }
-    let number = |b: &Budget, x: f64| match b.unit {
-        Unit::Bytes => format!("{} B", thousands(x as u64)),
-        Unit::Milliseconds => time(x),
-        Unit::Points => format!("{} points", points(x)),
-    };
     let entry = |b: &Budget| {
         let (class, verdict) = if b.met() { ("", "✓ inside") } else { (" class=\"missed\"", "✗ past") };
         let whole = b.limit.max(b.actual).max(f64::MIN_POSITIVE);
-        let title = format!("{} of {}", number(b, b.actual), number(b, b.limit));
+        let title = match b.unit {
+            Unit::Bytes => format!("{} of {} B", thousands(b.actual as u64), thousands(b.limit as u64)),
+            Unit::Milliseconds => format!("{} of {}", time(b.actual), time(b.limit)),
+            Unit::Points => format!("{} of {} points", points(b.actual), points(b.limit)),
+        };
         let bar = stacked(
             &[Part {
                 class: if b.met() { "own" } else { "over" },
