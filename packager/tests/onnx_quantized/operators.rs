@@ -203,8 +203,14 @@ fn operators_of_sixteen_bits_around_zero_are_integer_and_exact() {
                     continue;
                 }
                 let net = build(&newer, activations, false, equal, 90 + k as u64);
-                let float = c.op == "Resize" && c.attributes[0].1.is("linear") && !equal;
-                let expect = if float { Expect::Float } else { Expect::Integer };
+                let linear = c.op == "Resize" && c.attributes[0].1.is("linear") && !equal;
+                // Functions are interpolated tables, which are not always as exact as floats.
+                let function = ["Clip", "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish"].contains(&c.op);
+                let expect = match (linear, function) {
+                    (true, _) => Expect::Float,
+                    (_, true) => Expect::Any,
+                    _ => Expect::Integer,
+                };
                 tally.check(&format!("{} QDQ {activations:?}", c.op), &net, expect);
             }
         }
