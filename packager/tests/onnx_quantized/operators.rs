@@ -218,6 +218,22 @@ fn operators_of_sixteen_bits_around_zero_are_integer_and_exact() {
 }
 
 #[test]
+fn eight_bits_meet_sixteen() {
+    let mut tally = Tally::default();
+    for op in ["Add", "Mul", "Concat", "Max"] {
+        let mut net = Net::new(21, 17);
+        let (a, b) = (net.input(INT8, &[2, 9]), net.input(INT16, &[2, 9]));
+        let (a, b) = (net.dequantize(&a, (0.02, 11.0)), net.dequantize(&b, (0.0001, 0.0)));
+        let attributes = if op == "Concat" { vec![("axis", At::I(1))] } else { vec![] };
+        let y = net.node("", op, &[&a, &b], &attributes);
+        let fitted = Net::fitting(net.value(&y), INT16);
+        let y = net.quantize(&y, INT16, fitted);
+        net.output(&y, 1.0);
+        tally.check(&format!("{op} of int8 and int16"), &net, Expect::Integer);
+    }
+}
+
+#[test]
 fn sixteen_bits_around_another_zero_point_stay_exact() {
     let mut tally = Tally::default();
     for (k, c) in cases().iter().enumerate().filter(|(_, c)| c.op != "Transpose") {
