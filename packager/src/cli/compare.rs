@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long)]
     data: PathBuf,
     /// Shape of an input that the file leaves open, as NAME=1x3x96x96.
-    #[arg(long, value_parser = super::pack::input_shape)]
+    #[arg(long, value_parser = super::pack::units::input_shape)]
     input_shape: Vec<(String, Vec<usize>)>,
     /// Below this signal-to-noise ratio a layer counts as wrong.
     #[arg(long, default_value_t = 10.0)]

@@ -64,8 +64,11 @@ pub(super) fn element(kind: &str) -> Result<Element> {
     })
 }
 
-/// A NumPy integer type, for labels: bytes of one element and its value; `None` for other types.
-pub(super) fn integer(kind: &str) -> Option<(usize, fn(&[u8]) -> i64)> {
+/// A NumPy integer type, for labels: bytes of one element, and what they are.
+pub(super) type Integer = (usize, fn(&[u8]) -> i64);
+
+/// The integer type that a header calls `kind`; `None` for other types.
+pub(super) fn integer(kind: &str) -> Option<Integer> {
     // Shorter slices than the element's size cannot happen; they would read as zeros in front.
     fn wide<const N: usize>(b: &[u8]) -> [u8; N] {
         b.first_chunk().copied().unwrap_or([0; N])

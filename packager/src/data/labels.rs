@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use super::element::integer;
+use super::element::{Integer, integer};
 use super::header::{self, Header};
 use super::source::DataFile;
 use crate::error::{About, Error, Result};
@@ -44,12 +44,7 @@ pub(super) fn read(file: &DataFile, name: &str, count: usize) -> Result<Vec<i64>
     values().about(format_args!("array '{name}'")).about(about)
 }
 
-fn integers(
-    from: &mut dyn Read,
-    header: &Header,
-    (size, value): (usize, fn(&[u8]) -> i64),
-    count: usize,
-) -> Result<Vec<i64>> {
+fn integers(from: &mut dyn Read, header: &Header, (size, value): Integer, count: usize) -> Result<Vec<i64>> {
     if header::read(from)?.0 != *header {
         return Err(Error::invalid("it changed while it was read"));
     }

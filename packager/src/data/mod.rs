@@ -8,6 +8,7 @@ mod labels;
 mod npy;
 mod npz;
 mod part;
+pub mod dataset;
 pub mod samples;
 mod source;
 mod stream;

@@ -42,6 +42,18 @@ impl Metric {
         }
     }
 
+    /// What people call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Metric::Top1 => "Top-1 accuracy",
+            Metric::Top5 => "Top-5 accuracy",
+            Metric::Auc => "Area under the ROC curve",
+            Metric::Mae => "Mean absolute error",
+            Metric::Rmse => "Root mean squared error",
+            Metric::Sqnr => "Signal to quantization noise",
+        }
+    }
+
     /// The metric of this name.
     pub fn find(name: &str) -> Option<Metric> {
         Metric::ALL.into_iter().find(|m| m.name() == name)

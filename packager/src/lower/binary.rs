@@ -143,14 +143,14 @@ mod tests {
             let op = Add { left: q.left, right: q.right, output: q.output, clamp: Clamp::i32(-128, 127) };
             assert!(255 * (op.left[0] as i64 + op.right[0] as i64) + (1 << op.output[1]) <= i32::MAX as i64);
         }
-        assert!(additive_single(1e8, 1.0).is_err());
+        assert!(additive_single(Dtype::I8, 1e8, 1.0).is_err());
     }
 
     #[test]
     fn tflite_constants_are_the_reference_ones() {
         // Equal scales: both inputs are halved exactly; 2 * 0.5 / 2^20 / 0.25 = 2^-18.
-        let q = additive_tflite(Binary::Add, [0.5, 0.5, 0.25]).unwrap();
+        let q = additive_tflite(Binary::Add, Dtype::I8, [0.5, 0.5, 0.25]).unwrap();
         assert_eq!(q, Quantized { left: [1 << 30, 0], right: [1 << 30, 0], output: [1 << 30, -17] });
-        assert!(additive_tflite(Binary::Add, [0.5, 0.5, 1e-9]).is_err());
+        assert!(additive_tflite(Binary::Add, Dtype::I8, [0.5, 0.5, 1e-9]).is_err());
     }
 }

@@ -5,6 +5,8 @@
 //! is the graph's [`Numeric`].
 
 mod calibrate;
+pub mod choose;
+pub mod equalize;
 mod parameters;
 mod prepare;
 mod recipe;
@@ -12,10 +14,11 @@ pub mod recover;
 pub mod solve;
 mod weights;
 
-pub use calibrate::{Range, Ranges, calibrate};
+pub use calibrate::{Bin, Levels, Observations, Observe, Observer, Range, Ranges, calibrate, observe};
 pub use parameters::{cover, from_range, symmetric};
 pub use prepare::prepare;
 pub use recipe::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
+pub use weights::{Bits, bits, bits_of};
 
 use samara_runtime::Dtype;
 

@@ -92,14 +92,18 @@ fn directory_field(bytes: &[u8], at: usize) -> usize {
 
 #[test]
 fn truncated_member() {
-    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+    // Stored bytes end with a sum that is wrong, packed ones in the middle of a code.
+    for (method, with) in [
+        (CompressionMethod::Stored, "array 'x' cannot be read in sample"),
+        (CompressionMethod::Deflated, "array 'x' ends within sample"),
+    ] {
         let mut bytes = archive_with(method, &[("x.npy", &npy::emit(&array("", 2000)).unwrap())]);
         // The directory says that half as many packed bytes are there.
         let at = directory_field(&bytes, 20);
         let packed = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         bytes[at..at + 4].copy_from_slice(&(packed / 2).to_le_bytes());
         let place = Place::new(&[("a.npz", &bytes)]);
-        let good = refused(&place.path("a.npz"), &["x"], "array 'x' cannot be read in sample");
+        let good = refused(&place.path("a.npz"), &["x"], with);
         assert!((500..1500).contains(&good), "{good}");
     }
 }

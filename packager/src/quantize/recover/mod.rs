@@ -15,8 +15,8 @@ mod moments;
 mod patches;
 mod quadratic;
 mod table;
-mod tape;
-mod walk;
+pub(crate) mod tape;
+pub(crate) mod walk;
 
 use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;

@@ -46,6 +46,11 @@ impl Quadratic {
         self.order[place]
     }
 
+    /// Row of a place, reordered.
+    pub(crate) fn row(&self, place: usize) -> &[f64] {
+        &self.h[place * self.k..(place + 1) * self.k]
+    }
+
     /// `H^-1 b`, reordered places.
     pub(crate) fn solve(&self, b: &[f64]) -> Vec<f64> {
         let (k, r) = (self.k, &self.factor);
@@ -65,7 +70,7 @@ impl Quadratic {
 
     /// `H d`, reordered places.
     pub(crate) fn times(&self, d: &[f64]) -> Vec<f64> {
-        (0..self.k).map(|i| dot(&self.h[i * self.k..(i + 1) * self.k], d)).collect()
+        (0..self.k).map(|i| dot(self.row(i), d)).collect()
     }
 
     /// Rounds `target` place by place, each error passed on to the places not yet decided (Frantar et al. 2022,

@@ -24,15 +24,13 @@ impl Equations {
             for (i, &c) in codes.iter().enumerate() {
                 self.b[c as usize] += scale * wanted[i];
             }
-            for level in 0..16 {
-                let member: Vec<f64> = codes.iter().map(|&c| f64::from(u8::from(c == level))).collect();
-                if member.iter().all(|&m| m == 0.0) {
-                    continue;
+            for (i, &c) in codes.iter().enumerate() {
+                let mut sums = [0.0; 16];
+                for (h, &other) in block.quadratic.row(i).iter().zip(&codes) {
+                    sums[other as usize & 15] += h;
                 }
-                let product = block.quadratic.times(&member);
-                for (i, &c) in codes.iter().enumerate() {
-                    self.a[level as usize][c as usize] += square(scale) * product[i];
-                }
+                let equation = self.a[c as usize].iter_mut().zip(sums);
+                equation.for_each(|(a, sum)| *a += square(scale) * sum);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! channel; biases at input scale times weight scale.
 
 pub(crate) mod bias;
+mod bits;
 pub(crate) mod coded;
 pub(crate) mod encode;
 pub(crate) mod grid;
@@ -11,6 +12,8 @@ pub(crate) mod layer;
 pub(crate) mod palette;
 
 use super::solve::Assigned;
+pub use bits::{Bits, bits, bits_of};
+
 use super::{Activations, Weights};
 use crate::error::{Error, Result};
 use crate::ir::{Graph, Node};

@@ -1,0 +1,5 @@
+//! Equalization keeps what a float graph computes, and keeps int8 graphs of unequal channels alive.
+
+mod build;
+mod function;
+mod signal;
