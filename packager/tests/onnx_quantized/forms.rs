@@ -119,7 +119,7 @@ fn four_bit_weights_keep_their_levels() {
             let graph = tally.check("weights of four bits", &narrow(kind, grids, None, 1), Expect::Integer);
             let layer = graph.nodes.iter().find(|n| matches!(n.op, Op::FullyConnected { .. })).unwrap();
             let w = graph.input(layer, 1).unwrap();
-            assert!(w.ints().unwrap().iter().all(|q| (-8..=7).contains(q)));
+            assert_eq!(w.dtype, Dtype::I4);
             assert_eq!(w.quant.as_ref().unwrap().scale.len(), grids);
         }
     }
@@ -179,4 +179,31 @@ fn a_factor_of_gemm_is_one_of_its_weights_scale() {
     let y = net.node(MS, "QGemm", &inputs, &[("alpha", At::F(0.5))]);
     net.output(&y, 1.0);
     Tally::default().check("QGemm with a factor", &net, Expect::Integer);
+}
+
+#[test]
+fn float_layers_keep_the_integers_of_their_weights() {
+    let mut tally = Tally::default();
+    for (kind, dtype) in [(INT8, Dtype::I8), (UINT8, Dtype::I8), (INT4, Dtype::I4), (UINT4, Dtype::I4)] {
+        for (op, x, w, axis) in
+            [("Conv", &[1, 3, 6, 6][..], &[4, 3, 3, 3][..], 0), ("MatMul", &[2, 8], &[8, 5], 1)]
+        {
+            let mut net = Net::new(21, 8);
+            let x = net.input(FLOAT, x);
+            let (lo, hi) = crate::net::bounds(kind);
+            let levels = (0..w.iter().product()).map(|_| net.random.level((lo, hi))).collect();
+            let levels = net.constant(kind, w, levels);
+            let scale: Vec<f32> = (0..w[axis]).map(|c| 0.01 + 0.003 * c as f32).collect();
+            let zero = (lo + hi + 1.0) / 2.0;
+            let [s, z] = net.parameters(&scale, &vec![zero; w[axis]], kind);
+            let attributes = [("axis", At::I(axis as i64))];
+            let reals = net.node("", "DequantizeLinear", &[&levels, &s, &z], &attributes);
+            let y = net.node("", op, &[&x, &reals], &[]);
+            let most = net.value(&y).v.iter().fold(0f64, |m, y| m.max(y.abs()));
+            net.output(&y, most * 1e-5);
+            let graph = tally.check("weights alone", &net, Expect::Float);
+            let layer = graph.nodes.iter().find(|n| n.inputs.len() > 1).unwrap();
+            assert_eq!(graph.input(layer, 1).unwrap().dtype, dtype, "{op}");
+        }
+    }
 }

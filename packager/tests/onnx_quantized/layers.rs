@@ -3,7 +3,7 @@
 use samara_packager::ir::Op;
 use samara_runtime::Dtype;
 
-use crate::net::{At, INT8, INT32, MS, Net, UINT8};
+use crate::net::{At, INT8, INT16, INT32, MS, Net, UINT8};
 use crate::real::T;
 use crate::tally::{Expect, Tally, float_operators, import};
 
@@ -74,11 +74,14 @@ pub(crate) const S8: Way = Way {
 /// One layer between an integer input and an integer output.
 pub(crate) fn layer(g: &Geometry, way: &Way, seed: u64) -> Net {
     let mut net = Net::new(way.opset, seed);
+    if way.x == INT16 {
+        net.domain = MS;
+    }
     let x = net.input(way.x, g.x);
     let (channels, count) = (g.w[g.axis], g.w.iter().product::<usize>());
     let grids = if way.per_channel { channels } else { 1 };
-    let sx = (0.01 + 0.04 * net.random.unit()) as f32;
-    let zx = net.random.level(crate::net::bounds(way.x));
+    let sx = (0.01 + 0.04 * net.random.unit()) as f32 * if way.x == INT16 { 1.0 / 256.0 } else { 1.0 };
+    let zx = if way.x == INT16 { 0.0 } else { net.random.level(crate::net::bounds(way.x)) };
     let sw: Vec<f32> = (0..grids).map(|_| (0.002 + 0.01 * net.random.unit()) as f32).collect();
     let zw: Vec<f64> = (0..grids).map(|_| net.random.level(way.zero)).collect();
     let range = if way.w == INT8 { (-127.0, 127.0) } else { (0.0, 255.0) };
@@ -164,6 +167,8 @@ fn pairs() -> Vec<(&'static str, Way)> {
         ("U8U8", Way { x: UINT8, w: UINT8, zero: anywhere, ..S8 }),
         ("S8U8", Way { w: UINT8, zero: anywhere, ..S8 }),
         ("S8S8 shifted", Way { zero: (-20.0, 20.0), ..S8 }),
+        ("S16S8", Way { x: INT16, ..S8 }),
+        ("S16U8", Way { x: INT16, w: UINT8, zero: anywhere, ..S8 }),
     ]
 }
 
@@ -173,7 +178,8 @@ fn layers_are_integer_and_exact_in_every_pair_of_types() {
     for (k, g) in geometries().iter().enumerate() {
         for (name, pair) in pairs() {
             for per_channel in [false, true] {
-                for qlinear in [false, true] {
+                // QLinear operators have no 16 bits.
+                for qlinear in [false, true].into_iter().take(if pair.x == INT16 { 1 } else { 2 }) {
                     let channels = if per_channel { "per channel" } else { "per tensor" };
                     let form = if qlinear { "QLinear" } else { "QDQ" };
                     let way = Way { per_channel, qlinear, ..pair.clone() };
@@ -191,12 +197,11 @@ fn biases_of_every_kind() {
     for (k, g) in geometries().iter().enumerate().filter(|(_, g)| g.op != "MatMul") {
         for bias in [Bias::None, Bias::Float, Bias::Wide] {
             for relu in [false, true] {
-                let way = Way { bias, relu, per_channel: k % 2 == 0, ..S8 };
-                tally.check(
-                    &format!("{} bias {bias:?}", g.op),
-                    &layer(g, &way, 7 + k as u64),
-                    Expect::Integer,
-                );
+                for x in [INT8, INT16] {
+                    let way = Way { x, bias, relu, per_channel: k % 2 == 0, ..S8 };
+                    let net = layer(g, &way, 7 + k as u64);
+                    tally.check(&format!("{} bias {bias:?}", g.op), &net, Expect::Integer);
+                }
             }
         }
     }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::files::AlignedBytes;
 use samara_packager::import::{self, Options};
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Graph, Op};
-use samara_packager::passes;
+use samara_packager::{passes, plan};
+use samara_runtime::bundle::Bundle;
+use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::eval::Value;
-use samara_runtime::{Desc, Dtype, Shape};
+use samara_runtime::{Desc, Dtype, Session, Shape, ops};
 
 use crate::net::{FLOAT, INT8, INT16, Net, UINT8};
 use crate::real::T;
@@ -49,10 +53,11 @@ pub(crate) fn import(net: &Net) -> Result<Graph, String> {
     Ok(graph)
 }
 
-/// Operators that compute in floats.
+/// Operators that compute in floats; those that only move them do not count.
 pub(crate) fn float_operators(graph: &Graph) -> Vec<&'static str> {
     let float = |n: &&samara_packager::ir::Node| {
-        graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32) && n.op != Op::Quantize
+        let moves = n.op == Op::Quantize || n.op.keeps_levels();
+        graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32) && !moves
     };
     graph.nodes.iter().filter(float).map(|n| n.op.name()).collect()
 }
@@ -74,7 +79,13 @@ impl Tally {
         for feed in 0..FEEDS {
             let feeds = net.feeds(feed);
             let inputs = feeds.iter().zip(&net.inputs).map(|(t, i)| value(t, i.kind)).collect();
+            let inputs: Vec<Value> = inputs;
+            let bytes: Vec<Vec<u8>> = inputs.iter().map(|v| v.bytes().to_vec()).collect();
             let got = interpreter.run(inputs, |_, _| Ok(())).unwrap_or_else(|e| panic!("{label}: {e}"));
+            if feed == 0 {
+                let device = on_device(&graph, &bytes).unwrap_or_else(|e| panic!("{label}: {e}"));
+                assert!(got.iter().map(Value::bytes).eq(device.iter().map(Vec::as_slice)), "{label}");
+            }
             let want = net.evaluate(&feeds);
             assert_eq!(got.len(), want.len());
             for ((got, want), (name, _, step)) in got.iter().zip(&want).zip(&net.outputs) {
@@ -91,6 +102,24 @@ impl Tally {
         }
         graph
     }
+}
+
+/// The outputs of a bundle.
+fn on_device(graph: &Graph, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, samara_packager::Error> {
+    let plan = plan::plan(graph)?;
+    let identity = Identity { name: "m".into(), ..Identity::default() };
+    let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
+    let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
+    let bytes = AlignedBytes::new(&bundle::write(&parts)?);
+    let parsed = Bundle::check(&bytes)?;
+    let session = Session::load(&parsed, ops::ALL)?;
+    let mut arena = AlignedBytes::zeros(session.arena_bytes());
+    let mut run = session.bind(&mut arena)?;
+    for (i, bytes) in inputs.iter().enumerate() {
+        run.input(i)?.copy_from_bytes(bytes)?;
+    }
+    run.run()?;
+    (0..graph.outputs.len()).map(|o| Ok(run.output(o)?.bytes().to_vec())).collect()
 }
 
 impl Drop for Tally {
