@@ -116,7 +116,10 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
             format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
         return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
     }
-    let plan = plan::plan(&graph).about(&about)?;
+    let mut plan = plan::plan(&graph).about(&about)?;
+    if let Some(base) = &account.base {
+        plan.equalized = base.equalization.factors.clone();
+    }
     let card = card(model, options, &plan, &account)?;
     let mut named = options.clone();
     if named.identity.name.is_empty() {

@@ -107,7 +107,7 @@ impl From<&Comparison> for LayerError {
         LayerError {
             name: c.name.clone(),
             sqnr_db: c.sqnr_db(),
-            own_db: None,
+            own_db: c.own_sqnr_db(),
             cosine: c.cosine(),
             max_error: c.max_error,
             saturated: c.saturated_share(),

@@ -73,6 +73,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 
 /// Arguments that say nothing without others.
 fn check(args: &Args) -> Result<()> {
+    for path in &args.evaluation.report {
+        crate::report::Format::of(path)?;
+    }
     let q = &args.quantization;
     let auto = q.quantize == Some(Quantize::Auto);
     let stray =
@@ -118,6 +121,7 @@ fn summary(packed: &Packed, evaluation: Option<&crate::evaluate::Evaluation>) ->
     report["float_operators"] = json!(packed.float_operators());
     if let Some(recipe) = &packed.account.recipe {
         report["recipe"] = recipe.json();
+        report["bits_per_weight"] = json!(crate::quantize::bits(&packed.graph).per_weight());
     }
     if !packed.account.trials.is_empty() {
         let trial = |t: &crate::quantize::choose::Trial| {
