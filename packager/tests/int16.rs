@@ -1,14 +1,19 @@
 //! int16 activations from the graph to their steps, in every numeric profile: the levels stay within one or two of
 //! what the operator gives in double precision on the same levels.
 
+use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::files::AlignedBytes;
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{
     Activation, Binary, Function, Graph, Numeric, Op, PoolKind, Quant, ReduceKind, Sampling, Tensor, TensorId,
 };
 use samara_packager::lower::{knots, table::Side};
-use samara_runtime::Dtype;
+use samara_packager::plan;
+use samara_runtime::bundle::Bundle;
+use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::Window;
 use samara_runtime::ops::eval::Value;
+use samara_runtime::{Dtype, Session, ops};
 
 const PROFILES: [Numeric; 3] = [Numeric::Tflite, Numeric::Single, Numeric::Onnx];
 /// Softmax, Logistic and Tanh.
@@ -359,4 +364,77 @@ fn indices_of_the_largest_and_by_indices() {
     let y = Interpreter::new(&graph).unwrap().run(vec![input], |_, _| Ok(())).unwrap();
     assert_eq!(y[0].elements::<i32>(), [2, 1]);
     assert_eq!(y[1].elements::<i16>(), [32767, 5, -2, -32768]);
+}
+
+/// A network of nothing but int16 activations, with branches that join again.
+fn network(numeric: Numeric) -> Graph {
+    let mut g = Graph::new("network", numeric);
+    let push = |g: &mut Graph, name: &str, op: Op, inputs: &[TensorId], scale: f32| {
+        let inputs: Vec<_> = inputs.iter().map(|&t| Some(t)).collect();
+        let y = g.push(name, op, &inputs).unwrap();
+        (g.tensors[y].dtype, g.tensors[y].quant) = (Dtype::I16, Some(Quant::per_tensor(scale, 0)));
+        y
+    };
+    let quantized = |name: &str, shape: &[usize], scale, seed| {
+        let data = levels(shape.iter().product(), seed);
+        Tensor::constant(name, Dtype::I16, shape.to_vec(), &data).quantized(Quant::per_tensor(scale, 0))
+    };
+    let x = quantized("x", &[1, 6, 6, 4], 1e-3, 0);
+    let x = g.add(Tensor { data: None, ..x });
+    let slopes = g.add(quantized("slopes", &[4], 2e-5, 1));
+    let weights = g.add(quantized("weights", &[1, 4, 4], 1e-4, 2));
+    let activation = Activation::NONE;
+    let binary = |kind| Op::Binary { kind, activation };
+    let kind = PoolKind::Average { count_include_pad: false };
+    let window = Window { pad: [1, 1, 1, 1], ..Window::UNIT };
+    let average = Op::Pool2d { kind, size: [3, 3], window, activation };
+    let average = push(&mut g, "average", average, &[x], 1e-3);
+    let most = Op::Pool2d { kind: PoolKind::Max, size: [3, 3], window, activation };
+    let most = push(&mut g, "most", most, &[x], 1e-3);
+    let sum = push(&mut g, "sum", binary(Binary::Add), &[average, most], 1.4e-3);
+    let prelu = push(&mut g, "prelu", Op::PRelu, &[sum, slopes], 1.2e-3);
+    let relu6 = push(&mut g, "relu6", Op::Clamp { activation: Activation::RELU6 }, &[prelu], 2e-4);
+    let gate = push(&mut g, "gate", Op::Unary { function: Function::Logistic }, &[sum], FIXED);
+    let product = push(&mut g, "product", binary(Binary::Mul), &[relu6, gate], 2e-4);
+    let joined = push(&mut g, "joined", Op::Concatenation { axis: 2 }, &[product, relu6], 2e-4);
+    let size = Op::ResizeBilinear { size: [4, 8], sampling: Sampling::HalfPixel };
+    let resized = push(&mut g, "resized", size, &[joined], 2e-4);
+    let mean = Op::Reduce { kind: ReduceKind::Mean, axes: vec![1], keep_dims: false };
+    let mean = push(&mut g, "mean", mean, &[resized], 1.1e-4);
+    let matmul = Op::BatchMatMul { adj_x: false, adj_y: true };
+    let scores = push(&mut g, "scores", matmul, &[mean, weights], 1e-3);
+    let softmax = push(&mut g, "softmax", Op::Softmax { axis: 2, beta: 1.0 }, &[scores], FIXED);
+    let real = g.push("real", Op::Dequantize, &[Some(scores)]).unwrap();
+    (g.inputs, g.outputs) = (vec![x], vec![softmax, real]);
+    g
+}
+
+#[test]
+fn a_session_gives_the_levels_of_the_graph() {
+    for numeric in PROFILES {
+        let graph = network(numeric);
+        let plan = plan::plan(&graph).unwrap();
+        let identity = Identity { name: "network".into(), target: "host".into(), ..Identity::default() };
+        let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
+        let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
+        let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
+        let bundle = Bundle::check(&bytes).unwrap();
+        let session = Session::load(&bundle, ops::ALL).unwrap();
+        let mut arena = AlignedBytes::zeros(session.arena_bytes());
+        let mut run = session.bind(&mut arena).unwrap();
+        for seed in 0..4 {
+            let data = levels(144, seed);
+            let x = Tensor { data: None, ..graph.tensors[graph.inputs[0]].clone() };
+            let x = Tensor { data: Some(data.iter().flat_map(|v| v.to_le_bytes()).collect()), ..x };
+            let expect =
+                Interpreter::new(&graph).unwrap().run(vec![x.value().unwrap()], |_, _| Ok(())).unwrap();
+            run.input(0).unwrap().copy_from(&data).unwrap();
+            run.run().unwrap();
+            let softmax = run.output(0).unwrap().elements::<i16>().unwrap().to_vec();
+            assert_eq!(softmax, expect[0].elements::<i16>(), "{numeric:?}");
+            assert!(softmax.iter().any(|&v| v != softmax[0]), "{numeric:?}: nothing to see");
+            let real = run.output(1).unwrap().elements::<f32>().unwrap().to_vec();
+            assert_eq!(real, expect[1].elements::<f32>(), "{numeric:?}");
+        }
+    }
 }
