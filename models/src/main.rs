@@ -1,11 +1,15 @@
 //! `samara-models`: makes the files of the project's own models.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
-use samara_models::{output, vibration};
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use clap::{Args, Parser, Subcommand};
+use samara_models::model::{self, Model};
+
+mod cli;
 
 #[derive(Parser)]
 #[command(version, about = "Makes the project's own models and their data", long_about = None)]
@@ -16,44 +20,101 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Lists the models
+    List,
     /// Writes the calibration and evaluation data
     Data {
-        model: Model,
+        #[command(flatten)]
+        which: Which,
         /// Folder to write to
         #[arg(short, long)]
         output: PathBuf,
-        /// Seed of the simulation
-        #[arg(long, default_value_t = vibration::SEED)]
-        seed: u64,
+        /// Seed of the simulation, instead of the committed data's
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Writes the large sets instead: train, test and every calibration draw
+        #[arg(long)]
+        splits: bool,
     },
-    /// Trains the model and writes it with its data and model card
+    /// Trains the model and writes it with its data
     Train {
-        model: Model,
+        #[command(flatten)]
+        which: Which,
         /// Folder to write to
         #[arg(short, long)]
         output: PathBuf,
-        /// Seed of the simulation, the first weights and the order of the batches
-        #[arg(long, default_value_t = vibration::SEED)]
-        seed: u64,
+        /// Seed of the simulation, the first weights and the order of the batches, instead of the committed
+        /// model's
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Passes over the training data, instead of the committed model's
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        epochs: Option<u16>,
+    },
+    /// Trains a written model on with fake quantization and writes it as `model_qat.onnx` beside it
+    Finetune {
+        #[command(flatten)]
+        which: Which,
+        /// Folder with `model.onnx`
+        folder: PathBuf,
+        /// Seed of the simulation and the order of the batches, instead of the committed model's
+        #[arg(long)]
+        seed: Option<u64>,
         /// Passes over the training data
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = model::FINETUNE_EPOCHS, value_parser = clap::value_parser!(u16).range(1..))]
         epochs: u16,
     },
     /// Measures the float accuracy of a written model on its evaluation data
     Evaluate {
-        model: Model,
+        #[command(flatten)]
+        which: Which,
         /// Folder with `model.onnx` and `evaluate.npz`
         folder: PathBuf,
-        /// Writes the probabilities of every window, to compare other runtimes with
+        /// Labelled data to use instead of the folder's `evaluate.npz`
         #[arg(long, value_name = "FILE.npz")]
-        probabilities: Option<PathBuf>,
+        data: Option<PathBuf>,
+        /// Writes the outputs of every sample, to compare other runtimes with
+        #[arg(long, value_name = "FILE.npz")]
+        outputs: Option<PathBuf>,
+    },
+    /// Packs the folder's models with `samara` and measures the bundles on labelled data
+    Measure {
+        #[command(flatten)]
+        bundles: Bundles,
+        /// Labelled data to use instead of the folder's `evaluate.npz`
+        #[arg(long, value_name = "FILE.npz")]
+        data: Option<PathBuf>,
+    },
+    /// Measures a written model in floats and as bundles and writes its model card
+    Card {
+        #[command(flatten)]
+        bundles: Bundles,
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Model {
-    /// Machine condition from vibration spectrograms
-    Vibration,
+#[derive(Args)]
+struct Which {
+    #[arg(value_parser = model_parser())]
+    model: &'static Model,
+}
+
+#[derive(Args)]
+struct Bundles {
+    #[command(flatten)]
+    which: Which,
+    /// Folder with the model and its data
+    folder: PathBuf,
+    /// The `samara` command
+    #[arg(long, value_name = "PROGRAM")]
+    samara: PathBuf,
+    /// Further arguments for `samara pack` of the float model
+    #[arg(last = true)]
+    pack: Vec<String>,
+}
+
+fn model_parser() -> impl TypedValueParser<Value = &'static Model> {
+    PossibleValuesParser::new(model::ALL.iter().map(|model| model.name))
+        .map(|name| model::find(&name).expect("the parser admits the list's names alone"))
 }
 
 fn main() -> ExitCode {
@@ -68,109 +129,30 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Data { model: Model::Vibration, output, seed } => data(&output, seed),
-        Command::Train { model: Model::Vibration, output, seed, epochs } => {
-            training::train(&output, seed, usize::from(epochs))
+        Command::List => {
+            model::ALL.iter().for_each(|model| println!("{:10} {}", model.name, model.about));
+            Ok(())
         }
-        Command::Evaluate { model: Model::Vibration, folder, probabilities } => {
-            training::evaluate(&folder, probabilities.as_deref())
+        Command::Data { which, output, seed, splits } => {
+            cli::data::run(which.model, &output, seed.unwrap_or(which.model.seed), splits)
         }
-    }
-}
-
-fn data(folder: &Path, seed: u64) -> Result<()> {
-    let [calibrate, evaluate] = data_files(seed)?;
-    output::write(&[(folder.join("calibrate.npz"), &calibrate), (folder.join("evaluate.npz"), &evaluate)])
-}
-
-fn data_files(seed: u64) -> Result<[Vec<u8>; 2]> {
-    let calibration = vibration::generate(seed, vibration::Split::Calibration);
-    let test = vibration::generate(seed, vibration::Split::Test);
-    Ok([vibration::calibration_file(&calibration)?, vibration::evaluation_file(&test)?])
-}
-
-#[cfg(feature = "train")]
-mod training {
-    use std::path::Path;
-
-    use anyhow::{Context, Result};
-    use burn::tensor::Device;
-    use prost::Message;
-    use samara_models::npz::Archive;
-    use samara_models::onnx::Weights;
-    use samara_models::vibration::network::Network;
-    use samara_models::vibration::{self, DataSet, Split, card};
-    use samara_models::{output, train};
-
-    pub(crate) fn train(folder: &Path, seed: u64, epochs: usize) -> Result<()> {
-        let fit = vibration::generate(seed, Split::Train);
-        let validation = vibration::generate(seed, Split::Validation);
-        let network = train::fit(seed, epochs, &fit, &validation, |epoch, loss, confusion| {
-            println!(
-                "epoch {epoch:2}/{epochs}  loss {loss:.4}  validation accuracy {:.2} %",
-                100.0 * confusion.accuracy()
-            );
-        });
-        let test = vibration::generate(seed, Split::Test);
-        let confusion = train::evaluate(&network, &test);
-        let model = network.export().encode_to_vec();
-        let [calibrate, evaluate] = super::data_files(seed)?;
-        let card = card::render(&card::Facts {
-            seed,
-            epochs,
-            parameters: Weights::parse(&model)?.iter().map(|(_, array)| array.values.len()).sum(),
-            model_bytes: model.len(),
-            confusion: &confusion,
-        });
-        print!("\n{confusion}");
-        output::write(&[
-            (folder.join("calibrate.npz"), &calibrate),
-            (folder.join("evaluate.npz"), &evaluate),
-            (folder.join("model.onnx"), &model),
-            (folder.join("README.md"), card.as_bytes()),
-        ])
-    }
-
-    pub(crate) fn evaluate(folder: &Path, probabilities: Option<&Path>) -> Result<()> {
-        let path = folder.join("model.onnx");
-        let device = Device::flex();
-        let network = std::fs::read(&path)
-            .map_err(anyhow::Error::from)
-            .and_then(|bytes| Network::new(&device).load(&Weights::parse(&bytes)?, &device))
-            .with_context(|| format!("{}: not a model that `train` wrote", path.display()))?;
-        let path = folder.join("evaluate.npz");
-        let set = DataSet::open(&path)
-            .with_context(|| format!("{}: not data that `data` wrote", path.display()))?;
-        let scores = train::infer(&network, &set);
-        let confusion = train::count(&scores, &set.labels);
-        if let Some(path) = probabilities {
-            let mut archive = Archive::new();
-            let shape = [set.labels.len() as u64, (scores.len() / set.labels.len().max(1)) as u64];
-            archive.add(vibration::OUTPUT, &shape, &scores)?;
-            output::write(&[(path.to_path_buf(), &archive.finish()?)])?;
+        Command::Train { which, output, seed, epochs } => {
+            let epochs = epochs.unwrap_or(which.model.epochs);
+            cli::train::run(which.model, &output, seed.unwrap_or(which.model.seed), epochs)
         }
-        print!("{confusion}");
-        println!(
-            "\n{} of {} correct: {:.2} %",
-            confusion.correct(),
-            confusion.total(),
-            100.0 * confusion.accuracy()
-        );
-        Ok(())
-    }
-}
-
-#[cfg(not(feature = "train"))]
-mod training {
-    use std::path::Path;
-
-    use anyhow::{Result, bail};
-
-    pub(crate) fn train(_: &Path, _: u64, _: usize) -> Result<()> {
-        bail!("train: this build has no trainer; build with `--features train`")
-    }
-
-    pub(crate) fn evaluate(_: &Path, _: Option<&Path>) -> Result<()> {
-        bail!("evaluate: this build cannot run networks; build with `--features train`")
+        Command::Finetune { which, folder, seed, epochs } => {
+            cli::train::finetune(which.model, &folder, seed.unwrap_or(which.model.seed), epochs)
+        }
+        Command::Evaluate { which, folder, data, outputs } => {
+            cli::evaluate::run(which.model, &folder, data.as_deref(), outputs.as_deref())
+        }
+        Command::Measure { bundles, data } => {
+            let Bundles { which, folder, samara, pack } = bundles;
+            cli::measure::run(which.model, &folder, &samara, &pack, data.as_deref())
+        }
+        Command::Card { bundles } => {
+            let Bundles { which, folder, samara, pack } = bundles;
+            cli::card::run(which.model, &folder, &samara, &pack)
+        }
     }
 }

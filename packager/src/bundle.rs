@@ -194,10 +194,19 @@ fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
     out
 }
 
-/// Names for people, as JSON: tensors by id, steps by index.
+/// Names for people, as JSON: tensors by id, steps by index; factors of equalized tensors by name.
 fn names(plan: &Plan) -> Result<Vec<u8>> {
     let tensors: Vec<&str> = plan.tensors.iter().map(|t| &t.name[..]).collect();
     let steps: Vec<&str> = plan.steps.iter().map(|s| &s.name[..]).collect();
-    serde_json::to_vec(&serde_json::json!({ "tensors": tensors, "steps": steps }))
-        .map_err(|e| Error::invalid(e.to_string()))
+    let mut names = serde_json::json!({ "tensors": tensors, "steps": steps });
+    let equalized: serde_json::Map<_, _> = plan
+        .equalized
+        .iter()
+        .filter(|(name, _)| tensors.contains(&&name[..]))
+        .map(|(name, factors)| (name.clone(), serde_json::json!(factors)))
+        .collect();
+    if !equalized.is_empty() {
+        names["equalized"] = equalized.into();
+    }
+    serde_json::to_vec(&names).map_err(|e| Error::invalid(e.to_string()))
 }

@@ -17,6 +17,7 @@ pub mod passes;
 pub mod pipeline;
 pub mod plan;
 pub mod quantize;
+pub mod report;
 pub mod repository;
 pub mod search;
 pub mod sign;

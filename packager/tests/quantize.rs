@@ -5,8 +5,8 @@ mod mixed;
 
 use std::path::{Path, PathBuf};
 
-use samara_packager::bundle::Identity;
 use samara_packager::compare::{Comparison, compare};
+use samara_packager::data::dataset::Dataset;
 use samara_packager::data::samples::{Samples, quantize};
 use samara_packager::files::AlignedBytes;
 use samara_packager::import;
@@ -23,26 +23,15 @@ const FLOOR_DB: f64 = 20.0;
 /// The rounding modes that a float model can be quantized with.
 const NUMERICS: [Numeric; 2] = [Numeric::Single, Numeric::Tflite];
 
-fn options(numeric: Numeric, scheme: Option<Scheme>) -> Options<'static> {
-    Options {
-        identity: Identity::default(),
-        target: target::find("host").expect("the host is a target"),
-        scheme,
-        numeric,
-        import: import::Options::default(),
-        calibration_digest: None,
-    }
-}
-
 fn pack(model: &Path, source: &Graph, numeric: Numeric, calibration: Option<Vec<Vec<Value>>>) -> Packed {
-    let packed = match calibration {
-        Some(samples) => {
-            let mut samples = samples.into_iter().map(Ok);
-            pipeline::pack(model, source.clone(), options(numeric, Some(Scheme::Int8)), Some(&mut samples))
-        }
-        None => pipeline::pack(model, source.clone(), options(numeric, Some(Scheme::F32)), None),
+    let scheme = if calibration.is_some() { Scheme::Int8 } else { Scheme::F32 };
+    let options = Options {
+        scheme: Some(scheme),
+        calibration: calibration.as_ref().map(|samples| samples as &dyn Dataset),
+        numeric,
+        ..Options::new(target::find("host").expect("the host is a target"))
     };
-    packed.unwrap_or_else(|e| panic!("{e}"))
+    pipeline::pack(model, source.clone(), &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The tensor whose noise is measured: the output, or what its softmax reads.

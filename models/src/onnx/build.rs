@@ -53,7 +53,7 @@ pub struct BatchNormalization {
 
 /// A graph under construction; the batch dimension of inputs and outputs is symbolic.
 pub struct GraphBuilder {
-    graph: GraphProto,
+    pub(super) graph: GraphProto,
 }
 
 impl GraphBuilder {
@@ -71,6 +71,11 @@ impl GraphBuilder {
     /// `Conv`.
     pub fn convolution(&mut self, path: &str, x: &str, layer: &Convolution) -> String {
         let weight = self.weight(path, "weight", &layer.weight);
+        self.convolve(path, vec![x.into(), weight], layer)
+    }
+
+    /// `Conv` of named operands.
+    pub(super) fn convolve(&mut self, path: &str, inputs: Vec<String>, layer: &Convolution) -> String {
         let [top, left] = layer.padding;
         let attributes = vec![
             ints("dilations", &layer.dilation),
@@ -79,7 +84,7 @@ impl GraphBuilder {
             ints("pads", &[top, left, top, left]),
             ints("strides", &layer.stride),
         ];
-        self.node(path, "Conv", vec![x.into(), weight], attributes)
+        self.node(path, "Conv", inputs, attributes)
     }
 
     /// `BatchNormalization` in inference mode.
@@ -107,6 +112,11 @@ impl GraphBuilder {
         self.node(path, "Clip", vec![x.into(), low, high], vec![])
     }
 
+    /// `Relu`.
+    pub fn relu(&mut self, path: &str, x: &str) -> String {
+        self.node(path, "Relu", vec![x.into()], vec![])
+    }
+
     /// `Add` of equal shapes.
     pub fn add(&mut self, path: &str, a: &str, b: &str) -> String {
         self.node(path, "Add", vec![a.into(), b.into()], vec![])
@@ -125,18 +135,27 @@ impl GraphBuilder {
     /// `Gemm` of a linear layer; `weight` is outputs x inputs.
     pub fn linear(&mut self, path: &str, x: &str, weight: &Array, bias: &Array) -> String {
         let inputs = vec![x.into(), self.weight(path, "weight", weight), self.weight(path, "bias", bias)];
+        self.gemm(path, inputs)
+    }
+
+    /// `Gemm` of named operands.
+    pub(super) fn gemm(&mut self, path: &str, inputs: Vec<String>) -> String {
         let attributes = vec![float("alpha", 1.0), float("beta", 1.0), int("transB", 1)];
         self.node(path, "Gemm", inputs, attributes)
     }
 
     /// `Softmax` over the last axis, making the value `output`.
     pub fn softmax(&mut self, path: &str, x: &str, output: &str) -> String {
-        let made = self.node(path, "Softmax", vec![x.into()], vec![int("axis", -1)]);
-        if let Some(node) = self.graph.node.last_mut() {
-            debug_assert_eq!(node.output, [made]);
-            node.output = vec![output.into()];
-        }
+        self.node(path, "Softmax", vec![x.into()], vec![int("axis", -1)]);
+        self.rename_last(output);
         output.into()
+    }
+
+    /// Gives the value that the last node makes another name.
+    pub fn rename_last(&mut self, name: &str) {
+        if let Some(node) = self.graph.node.last_mut() {
+            node.output = vec![name.into()];
+        }
     }
 
     /// Declares the float output `name` of shape `batch` x `shape`.
@@ -160,7 +179,7 @@ impl GraphBuilder {
         }
     }
 
-    fn node(
+    pub(super) fn node(
         &mut self,
         path: &str,
         op_type: &str,
@@ -226,7 +245,7 @@ fn batched(name: &str, shape: &[usize]) -> ValueInfoProto {
     }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
+pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.into(), i: Some(value), r#type: attribute_type::INT, ..Default::default() }
 }
 

@@ -2,7 +2,9 @@
 
 mod build;
 pub mod proto;
+mod quantized;
 mod weights;
 
 pub use build::{Array, BatchNormalization, Convolution, GraphBuilder};
+pub use quantized::{Grid, Levels};
 pub use weights::Weights;

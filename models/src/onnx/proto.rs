@@ -7,6 +7,10 @@ use prost::{Message, Oneof};
 
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.INT8`.
+pub const INT8: i32 = 3;
+/// `TensorProto.DataType.INT32`.
+pub const INT32: i32 = 6;
 
 /// `AttributeProto.AttributeType` values.
 pub mod attribute_type {
@@ -137,7 +141,7 @@ pub struct TensorProto {
     /// Empty for a scalar.
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
-    /// Element type, [`FLOAT`] here.
+    /// Element type: [`FLOAT`], [`INT8`] or [`INT32`].
     #[prost(int32, tag = "2")]
     pub data_type: i32,
     /// Unique in the graph; absent in attributes.

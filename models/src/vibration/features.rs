@@ -5,8 +5,8 @@
 
 use super::signal::SAMPLES;
 use super::{BANDS, CHANNELS, FRAMES, WINDOW};
+use crate::spectrum::{FRAME, frame_power, hann};
 
-const FRAME: usize = 512;
 const HOP: usize = 256;
 const _: () = assert!(FRAME + (FRAMES - 1) * HOP == SAMPLES);
 
@@ -29,9 +29,7 @@ const STEPS: f32 = 32.0;
 /// If `acceleration` has not [`SAMPLES`] values.
 pub fn spectrograms(acceleration: &[f32]) -> [f32; WINDOW] {
     assert_eq!(acceleration.len(), SAMPLES);
-    let hann: Vec<f32> = (0..FRAME)
-        .map(|i| 0.5 - 0.5 * libm::cosf(core::f32::consts::TAU * i as f32 / FRAME as f32))
-        .collect();
+    let hann = hann();
     let envelope = envelope(acceleration);
     let mut features = [0.0; WINDOW];
     for (channel, signal) in [acceleration, &envelope].into_iter().enumerate() {
@@ -59,12 +57,6 @@ fn envelope(signal: &[f32]) -> Vec<f32> {
     let mean = envelope.iter().sum::<f32>() / envelope.len() as f32;
     envelope.iter_mut().for_each(|x| *x -= mean);
     envelope
-}
-
-fn frame_power(samples: &[f32], hann: &[f32]) -> [f32; FRAME / 2] {
-    let mut buffer: [f32; FRAME] = core::array::from_fn(|i| samples[i] * hann[i]);
-    let spectrum = microfft::real::rfft_512(&mut buffer);
-    spectrum.map(|bin| bin.re * bin.re + bin.im * bin.im)
 }
 
 #[cfg(test)]

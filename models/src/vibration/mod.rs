@@ -1,24 +1,36 @@
 //! Vibration monitoring: which fault, if any, a second of acceleration shows.
 
-pub mod card;
-mod data;
 mod features;
-#[cfg(feature = "train")]
-pub mod network;
 mod signal;
+mod text;
 
-pub use data::{DataSet, Split, calibration_file, evaluation_file, generate};
 pub use features::spectrograms;
 pub use signal::{SAMPLE_RATE, SAMPLES, acceleration};
 
-/// Folder and command-line name of the model.
-pub const NAME: &str = "vibration";
-/// Name of the network's input, and of its array in the data files.
-pub const INPUT: &str = "spectrograms";
-/// Name of the network's output.
-pub const OUTPUT: &str = "probabilities";
-/// Seed of the committed data and model.
-pub const SEED: u64 = 20_260;
+use crate::data::{Sizes, Source, Split};
+use crate::mobile::{Activation, Block, Plan};
+use crate::model::{Model, Task};
+use crate::random::Random;
+
+/// The model.
+pub const MODEL: Model = Model {
+    name: "vibration",
+    about: "Machine condition from vibration spectrograms",
+    seed: 20_260,
+    epochs: 20,
+    source: Source {
+        input: PLAN.input,
+        shape: &PLAN.shape,
+        classes: LABELS.len(),
+        sizes: Sizes { train: 12_000, validation: 1_200, evaluation: 1_200, test: 6_000 },
+        sample,
+    },
+    output: PLAN.output,
+    task: Task::Classification { labels: &LABELS },
+    text: text::TEXT,
+    #[cfg(feature = "train")]
+    trainer: training::TRAINER,
+};
 
 /// Spectrograms per window: of the acceleration and of its envelope.
 pub const CHANNELS: usize = 2;
@@ -28,6 +40,24 @@ pub const BANDS: usize = 16;
 pub const FRAMES: usize = 16;
 /// Values of one network input.
 pub const WINDOW: usize = CHANNELS * BANDS * FRAMES;
+
+/// The network.
+pub const PLAN: &Plan = &Plan {
+    name: "vibration",
+    about: "Machine condition from vibration spectrograms",
+    input: "spectrograms",
+    shape: [CHANNELS, BANDS, FRAMES],
+    stem: 16,
+    stride: 1,
+    blocks: &[
+        Block { name: "down", channels: 32, stride: 2, residual: false },
+        Block { name: "refine", channels: 32, stride: 1, residual: true },
+        Block { name: "top", channels: 64, stride: 2, residual: false },
+    ],
+    activation: Activation::Relu6,
+    labels: &LABELS,
+    output: "probabilities",
+};
 
 /// What the machine suffers from; the discriminant is the class index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +86,30 @@ impl Condition {
         Self::OuterRace,
         Self::InnerRace,
     ];
-
-    /// Class label as written into the model's metadata.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Unbalance => "unbalance",
-            Self::Misalignment => "misalignment",
-            Self::Looseness => "looseness",
-            Self::OuterRace => "outer-race",
-            Self::InnerRace => "inner-race",
-        }
-    }
 }
 
-/// Class labels in the order of the class index.
-pub fn labels() -> Vec<&'static str> {
-    Condition::ALL.iter().map(|condition| condition.label()).collect()
+/// Class labels, as written into the model's metadata, in the order of [`Condition::ALL`].
+pub const LABELS: [&str; Condition::ALL.len()] =
+    ["normal", "unbalance", "misalignment", "looseness", "outer-race", "inner-race"];
+
+fn sample(_: Split, index: usize, random: &mut Random) -> (Vec<f32>, i64) {
+    let class = index % Condition::ALL.len();
+    let signal = acceleration(Condition::ALL[class], random);
+    (spectrograms(&signal).to_vec(), class as i64)
+}
+
+#[cfg(feature = "train")]
+mod training {
+    use super::PLAN;
+    use crate::mobile::{self, Mobile};
+    use crate::train::{self, Schedule, Stored, Trainer};
+
+    pub(super) const TRAINER: Trainer = Trainer {
+        fit: |seed, epochs, sets, report| {
+            let schedule = Schedule { seed, epochs, rate: 4e-3, decay: 1e-3 };
+            train::fit(|device| Mobile::new(PLAN, device), &schedule, sets, report).export()
+        },
+        infer: |weights, set| train::infer_exported(|device| Mobile::new(PLAN, device), weights, set),
+        finetune: Some(|weights, run, sets, report| mobile::finetune(PLAN, weights, run, sets, report)),
+    };
 }

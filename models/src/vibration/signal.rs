@@ -10,6 +10,7 @@
 
 use super::Condition;
 use crate::random::Random;
+use crate::spectrum::sin_turns;
 
 /// Samples per second.
 pub const SAMPLE_RATE: f32 = 4096.0;
@@ -127,11 +128,6 @@ fn add_lines(signal: &mut [f32], lines: &[Line], shaft: f32, drift: f32) {
             *sample += line.amplitude * sin_turns(line.order * turns + line.phase);
         }
     }
-}
-
-/// sin(2 pi x), with the whole turns taken off first so that precision does not fall with time.
-fn sin_turns(turns: f32) -> f32 {
-    libm::sinf(core::f32::consts::TAU * (turns - libm::floorf(turns)))
 }
 
 /// Impulse response of the structure: a decaying sine. `frequency` in Hz, `damping` in 1/s.

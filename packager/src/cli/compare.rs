@@ -6,7 +6,7 @@ use clap::ValueHint;
 use serde_json::json;
 
 use super::output::Output;
-use crate::compare::{Comparison, compare};
+use crate::compare::{Comparison, compare_alone, worst_alone};
 use crate::data::samples::Samples;
 use crate::error::{About, Result};
 use crate::{files, import, pipeline};
@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long)]
     data: PathBuf,
     /// Shape of an input that the file leaves open, as NAME=1x3x96x96.
-    #[arg(long, value_parser = super::pack::input_shape)]
+    #[arg(long, value_parser = super::pack::units::input_shape)]
     input_shape: Vec<(String, Vec<usize>)>,
     /// Below this signal-to-noise ratio a layer counts as wrong.
     #[arg(long, default_value_t = 10.0)]
@@ -35,25 +35,39 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let bytes = files::read_aligned(&args.bundle)?;
     let progress = output.progress("comparing", samples.len());
     let watched = samples.iter().inspect(|_| progress.inc(1));
-    let layers = compare(&source, &bytes, watched).about(args.bundle.display())?;
+    let layers = compare_alone(&source, &bytes, watched).about(args.bundle.display())?;
     progress.finish_and_clear();
     let first = layers.iter().find(|l| l.sqnr_db() < args.floor_db).map(|l| &l.name[..]);
     let rows: Vec<_> = layers.iter().map(row).collect();
-    let report = json!({ "samples": samples.len(), "layers": rows, "first_wrong": first });
+    let worst = worst_alone(&layers);
+    let report = json!({
+        "samples": samples.len(),
+        "layers": rows,
+        "first_wrong": first,
+        "worst_alone": worst.map(|l| &l.name),
+    });
     output.result(&report, || {
         let mut text = format!(
-            "{:40} {:>9} {:>9} {:>12} {:>10}\n",
-            "tensor", "SQNR dB", "cosine", "max error", "saturated"
+            "{:40} {:>9} {:>9} {:>9} {:>12} {:>10}\n",
+            "tensor", "SQNR dB", "alone dB", "cosine", "max error", "saturated"
         );
         for l in &layers {
             text += &format!(
-                "{:40} {:>9.1} {:>9.5} {:>12.5} {:>9.2}%\n",
+                "{:40} {:>9.1} {:>9.1} {:>9.5} {:>12.5} {:>9.2}%\n",
                 l.name,
                 l.sqnr_db(),
+                l.own_sqnr_db().unwrap_or(f64::INFINITY),
                 l.cosine(),
                 l.max_error,
                 100.0 * l.saturated_share()
             );
+            for fused in &l.fused {
+                text += &format!("  with {fused}\n");
+            }
+        }
+        if let Some(worst) = worst {
+            let db = worst.own_sqnr_db().unwrap_or(f64::INFINITY);
+            text += &format!("'{}' adds most noise of its own, {db:.1} dB\n", worst.name);
         }
         match first {
             Some(name) => text + &format!("'{name}' is the first below {} dB\n", args.floor_db),
@@ -64,11 +78,13 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 }
 
 fn row(l: &Comparison) -> serde_json::Value {
-    let sqnr = l.sqnr_db();
+    // JSON has no infinity: identical layers have none.
+    let finite = |db: f64| db.is_finite().then_some(db);
     json!({
         "name": l.name,
-        // JSON has no infinity: identical layers have none.
-        "sqnr_db": if sqnr.is_finite() { Some(sqnr) } else { None },
+        "fused": l.fused,
+        "sqnr_db": finite(l.sqnr_db()),
+        "own_sqnr_db": l.own_sqnr_db().and_then(finite),
         "cosine": l.cosine(),
         "max_error": l.max_error,
         "saturated": l.saturated_share(),

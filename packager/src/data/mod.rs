@@ -1,5 +1,6 @@
 //! NumPy arrays in and out, and samples made from them.
 
+pub mod dataset;
 mod element;
 #[cfg(test)]
 mod faults;

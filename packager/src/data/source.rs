@@ -147,25 +147,28 @@ impl DataFile {
         })
     }
 
-    /// An array's header, its data's size checked against the shape; `element` bytes each.
+    /// An array's header, its data's size checked against the shape; `element` says how many bytes one element of
+    /// a kind has.
     pub(super) fn header(&self, member: &Member, element: impl Fn(&str) -> Result<usize>) -> Result<Header> {
-        let read = || {
-            let mut opened = self.open(member.index)?;
-            let (header, head) = header::read(&mut *opened.reader()?)?;
-            let each = element(&header.kind)? as u64;
-            let needs = header.shape.iter().try_fold(each, |n, &d| n.checked_mul(d as u64));
-            match needs {
-                Some(needs) if head.checked_add(needs) == Some(member.size) => Ok(header),
-                Some(needs) => Err(Error::invalid(format!(
-                    "holds {} bytes of data where its shape needs {needs}",
-                    member.size.saturating_sub(head)
-                ))),
-                None => Err(Error::invalid(format!("its shape {:?} is too large", header.shape))),
-            }
-        };
-        let result: Result<Header> = read();
-        let named = if self.archive { result.about(format_args!("array '{}'", member.name)) } else { result };
-        named.about(self.path.display())
+        let header = self.sized(member, element);
+        let header =
+            if self.archive { header.about(format_args!("array '{}'", member.name)) } else { header };
+        header.about(self.path.display())
+    }
+
+    fn sized(&self, member: &Member, element: impl Fn(&str) -> Result<usize>) -> Result<Header> {
+        let mut opened = self.open(member.index)?;
+        let (header, head) = header::read(&mut *opened.reader()?)?;
+        let each = element(&header.kind)? as u64;
+        let needs = header.shape.iter().try_fold(each, |n, &d| n.checked_mul(d as u64));
+        match needs {
+            Some(needs) if head.checked_add(needs) == Some(member.size) => Ok(header),
+            Some(needs) => Err(Error::invalid(format!(
+                "holds {} bytes of data where its shape needs {needs}",
+                member.size.saturating_sub(head)
+            ))),
+            None => Err(Error::invalid(format!("its shape {:?} is too large", header.shape))),
+        }
     }
 }
 

@@ -42,6 +42,18 @@ impl Metric {
         }
     }
 
+    /// What people call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Metric::Top1 => "Top-1 accuracy",
+            Metric::Top5 => "Top-5 accuracy",
+            Metric::Auc => "Area under the ROC curve",
+            Metric::Mae => "Mean absolute error",
+            Metric::Rmse => "Root mean squared error",
+            Metric::Sqnr => "Signal to quantization noise",
+        }
+    }
+
     /// The metric of this name.
     pub fn find(name: &str) -> Option<Metric> {
         Metric::ALL.into_iter().find(|m| m.name() == name)
@@ -87,6 +99,17 @@ impl Metric {
     }
 }
 
+impl std::str::FromStr for Metric {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Metric, String> {
+        Metric::find(name).ok_or_else(|| {
+            let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
+            format!("a metric is one of {}", names.join(", "))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +119,7 @@ mod tests {
         for metric in Metric::ALL {
             assert_eq!(Metric::find(metric.name()), Some(metric));
         }
-        assert_eq!(Metric::find("top3"), None);
+        assert!("top3".parse::<Metric>().unwrap_err().contains("top1, top5, auc"));
+        assert_eq!("auc".parse(), Ok(Metric::Auc));
     }
 }

@@ -19,7 +19,7 @@ pub use bootstrap::{Bits, Interval};
 pub use classes::{Classes, Confusion, MAX_MATRIX};
 pub use metric::Metric;
 pub use pass::{Pair, both};
-pub use truth::Truth;
+pub use truth::{MAX_TARGETS, Truth};
 
 use samara_runtime::ops::eval::Value;
 

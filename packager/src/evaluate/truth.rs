@@ -1,9 +1,18 @@
 //! What the data set says the answers are.
 
-use samara_runtime::Dtype;
+use std::path::Path;
 
-use crate::data::Array;
+use samara_runtime::{Desc, Dtype, Shape};
+
+use crate::data::samples::{InputSpec, Samples};
 use crate::error::{Error, Result};
+use crate::ir::{Graph, Tensor};
+
+/// Most bytes of targets, which are held while the models run.
+pub const MAX_TARGETS: usize = 1 << 28;
+
+const LABELS: &str = "labels";
+const TARGETS: &str = "targets";
 
 /// Labels and targets, one per sample.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -23,23 +32,19 @@ impl Truth {
     /// No labels: enough for the metrics that compare with the float model.
     pub const NONE: Truth = Truth { labels: None, targets: None };
 
-    /// From the array `labels` (integers, one per sample) and `targets` (floats, sample axis first), where they
-    /// are among a data file's arrays.
-    pub fn from_arrays(arrays: &[Array]) -> Result<Truth> {
-        let find = |name: &str| arrays.iter().find(|a| a.name == name);
-        let labels = find("labels").map(labels).transpose()?;
-        let targets = match find("targets") {
-            Some(array) if array.dtype != Dtype::F32 => {
-                return Err(Error::invalid(format!("array 'targets' is {}, not float", array.dtype.name())));
-            }
-            Some(array) => {
-                array.check_finite()?;
-                let width = array.shape.iter().skip(1).product();
-                Some(Targets { width, values: bytemuck::pod_collect_to_vec(&array.bytes) })
-            }
-            None => None,
-        };
-        Ok(Truth { labels, targets })
+    /// From the data that the samples come from: the array `labels` (integers, one per sample), else `targets`
+    /// (floats, sample axis first, each of output 0's shape); [`Truth::NONE`] where it has neither.
+    pub fn read(path: &Path, graph: &Graph) -> Result<Truth> {
+        let samples = Samples::read(path, graph)?;
+        let others = samples.others()?;
+        let has = |name: &str| others.iter().any(|o| o == name);
+        if has(LABELS) {
+            return Ok(Truth::from_labels(samples.labels(LABELS)?));
+        }
+        match graph.outputs.first() {
+            Some(&output) if has(TARGETS) => targets(path, &graph.tensors[output]),
+            _ => Ok(Truth::NONE),
+        }
     }
 
     /// From labels.
@@ -70,7 +75,7 @@ impl Truth {
         })?;
         match labels.iter().enumerate().find(|(_, l)| !(0..classes as i64).contains(l)) {
             Some((n, label)) => Err(Error::invalid(format!(
-                "array 'labels' holds {label} at sample {n}; there are {classes} classes"
+                "array '{LABELS}' holds {label} at sample {n}; there are {classes} classes"
             ))),
             None => Ok(labels),
         }
@@ -84,7 +89,7 @@ impl Truth {
         })?;
         if targets.width != width {
             return Err(Error::invalid(format!(
-                "array 'targets' has {} values per sample; the model's first output has {width}",
+                "array '{TARGETS}' has {} values per sample; the model's first output has {width}",
                 targets.width
             )));
         }
@@ -94,7 +99,7 @@ impl Truth {
     /// Refuses truth for another number of samples.
     pub(super) fn expect(&self, samples: usize) -> Result<()> {
         let targets = self.targets.as_ref().map(|t| t.values.len() / t.width.max(1));
-        let counts = [("labels", self.labels.as_ref().map(Vec::len)), ("targets", targets)];
+        let counts = [(LABELS, self.labels.as_ref().map(Vec::len)), (TARGETS, targets)];
         for (name, count) in counts {
             if let Some(count) = count.filter(|&c| c != samples) {
                 return Err(Error::invalid(format!("array '{name}' is for {count} samples, not {samples}")));
@@ -104,58 +109,80 @@ impl Truth {
     }
 }
 
-/// One integer per sample.
-fn labels(array: &Array) -> Result<Vec<i64>> {
-    if array.shape.iter().skip(1).any(|&d| d != 1) || array.shape.is_empty() {
-        return Err(Error::invalid(format!(
-            "array 'labels' has shape {:?}; it needs one number per sample",
-            array.shape
-        )));
+/// Reads the targets of an output, as if they were the input of a model.
+fn targets(path: &Path, output: &Tensor) -> Result<Truth> {
+    let width = output.elements();
+    // One number per sample needs no further axis.
+    let shape = if width == 1 { Shape::new(&[1])? } else { output.runtime_shape()? };
+    let spec = InputSpec { name: TARGETS.into(), desc: Desc::new(Dtype::F32, shape) };
+    let samples = Samples::read_for(path, vec![spec])?;
+    let size = samples.len().saturating_mul(width).saturating_mul(4);
+    if size > MAX_TARGETS {
+        let cause = format!("array '{TARGETS}' has {size} bytes; the most is {MAX_TARGETS}");
+        return Err(Error::invalid(cause).remedy("evaluate on fewer samples").about(path.display()));
     }
-    let size = array.dtype.size();
-    let signed = [Dtype::I8, Dtype::I16, Dtype::I32].contains(&array.dtype);
-    if !signed && ![Dtype::U8, Dtype::Bool].contains(&array.dtype) {
-        let cause = format!("array 'labels' is {}, not an integer type", array.dtype.name());
-        return Err(Error::invalid(cause).remedy("targets of a regression go into an array 'targets'"));
+    let mut values = Vec::new();
+    for sample in samples.iter() {
+        values.extend(sample?.iter().flat_map(|v| v.elements::<f32>().to_vec()));
     }
-    let widen = |bytes: &[u8]| {
-        let mut word = [if signed && bytes[size - 1] & 0x80 != 0 { 0xff } else { 0 }; 8];
-        word[..size].copy_from_slice(bytes);
-        i64::from_le_bytes(word)
-    };
-    Ok(array.bytes.chunks_exact(size).map(widen).collect())
+    Ok(Truth::from_targets(width, values))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{self, Array};
+    use crate::ir::Numeric;
 
-    fn array(name: &str, dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Array {
-        Array { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytes.to_vec() }
+    /// A model of one input `x` and one output of this shape.
+    fn graph(output: &[usize]) -> Graph {
+        let mut g = Graph::new("g", Numeric::Single);
+        let x = g.add(Tensor::new("x", Dtype::F32, vec![1, 2]));
+        let y = g.add(Tensor::new("y", Dtype::F32, output.to_vec()));
+        (g.inputs, g.outputs) = (vec![x], vec![y]);
+        g
     }
 
-    fn refused(arrays: &[Array]) -> String {
-        Truth::from_arrays(arrays).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn labels_of_any_integer_type_are_read() {
-        let of = |dtype, bytes: &[u8]| {
-            let n = bytes.len() / Dtype::size(dtype);
-            Truth::from_arrays(&[array("labels", dtype, &[n], bytes)]).unwrap().labels.unwrap()
+    /// The truth beside three samples of `x`.
+    fn read(output: &[usize], dtype: Dtype, name: &str, shape: &[usize], bytes: &[u8]) -> Result<Truth> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data.npz");
+        let array = |name: &str, dtype, shape: &[usize], bytes: &[u8]| Array {
+            name: name.into(),
+            dtype,
+            shape: shape.to_vec(),
+            bytes: bytes.to_vec(),
         };
-        assert_eq!(of(Dtype::I32, &[1, 0, 0, 0, 255, 255, 255, 255]), [1, -1]);
-        assert_eq!(of(Dtype::I16, &[0, 1, 254, 255]), [256, -2]);
-        assert_eq!(of(Dtype::I8, &[127, 128]), [127, -128]);
-        assert_eq!(of(Dtype::U8, &[200]), [200]);
-        assert_eq!(of(Dtype::Bool, &[0, 1]), [0, 1]);
+        let arrays = [array("x", Dtype::F32, &[3, 2], &[0; 24]), array(name, dtype, shape, bytes)];
+        data::write(&path, &arrays).unwrap();
+        Truth::read(&path, &graph(output))
     }
 
     #[test]
-    fn labels_that_are_no_labels_are_refused_by_name() {
-        assert!(refused(&[array("labels", Dtype::F32, &[1], &[0; 4])]).contains("float32, not an integer"));
-        assert!(refused(&[array("labels", Dtype::U8, &[2, 3], &[0; 6])]).contains("[2, 3]"));
-        assert!(refused(&[array("targets", Dtype::I8, &[2], &[0; 2])]).contains("not float"));
+    fn labels_and_targets_are_read_beside_the_samples() {
+        let labels = read(&[1, 4], Dtype::I16, "labels", &[3], &[0, 0, 3, 0, 1, 0]).unwrap();
+        assert_eq!(labels, Truth::from_labels(vec![0, 3, 1]));
+        let floats: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
+        let targets = read(&[1, 2], Dtype::F32, "targets", &[3, 2], &floats).unwrap();
+        assert_eq!(targets, Truth::from_targets(2, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        for shape in [&[3][..], &[3, 1]] {
+            let one = read(&[1, 1], Dtype::F32, "targets", shape, &floats[..12]).unwrap();
+            assert_eq!(one, Truth::from_targets(1, vec![0.0, 1.0, 2.0]));
+        }
+        assert_eq!(read(&[1, 2], Dtype::U8, "else", &[3], &[0; 3]).unwrap(), Truth::NONE);
+    }
+
+    #[test]
+    fn truth_of_another_shape_or_type_is_refused_by_name() {
+        let refused = |output: &[usize], dtype, name: &str, shape: &[usize], bytes: &[u8]| {
+            read(output, dtype, name, shape, bytes).unwrap_err().to_string()
+        };
+        let error = refused(&[1, 2], Dtype::F32, "labels", &[3], &[0; 12]);
+        assert!(error.contains("labels") && error.contains("integers"), "{error}");
+        let error = refused(&[1, 2], Dtype::U8, "labels", &[3, 2], &[0; 6]);
+        assert!(error.contains("labels") && error.contains("[3, 2]"), "{error}");
+        let error = refused(&[1, 2], Dtype::F32, "targets", &[3, 5], &[0; 60]);
+        assert!(error.contains("targets") && error.contains("[3, 5]"), "{error}");
     }
 
     #[test]

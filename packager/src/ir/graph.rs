@@ -1,5 +1,7 @@
 //! Tensors, nodes and the graph that owns them.
 
+use std::collections::BTreeMap;
+
 use bytemuck::Pod;
 use half::f16;
 use samara_runtime::ops::Rounding;
@@ -237,6 +239,8 @@ pub struct Graph {
     pub outputs: Vec<TensorId>,
     /// How integer steps round.
     pub numeric: Numeric,
+    /// The integers of float constants on a grid, zero point subtracted, where single precision does not hold them.
+    pub exact: BTreeMap<TensorId, Vec<i64>>,
 }
 
 impl Graph {
@@ -249,6 +253,7 @@ impl Graph {
             inputs: Vec::new(),
             outputs: Vec::new(),
             numeric,
+            exact: BTreeMap::new(),
         }
     }
 

@@ -144,6 +144,14 @@ mod tests {
             assert!(255 * (op.left[0] as i64 + op.right[0] as i64) + (1 << op.output[1]) <= i32::MAX as i64);
         }
         assert!(additive_single(Dtype::I8, 1e8, 1.0).is_err());
+        // Sums of 64 bits leave the weights all of their own 31.
+        for (a, b) in [(0.5, 0.5), (1.0, 1e-3), (1e8, 3.0)] {
+            let q = additive_single(Dtype::I16, a, b).unwrap();
+            let unit = libm::ldexp(1.0, -q.output[1]);
+            assert!((q.left[0] as f64 * unit - a).abs() <= unit / 2.0 && unit < 2e-9 * a.max(1.0));
+            assert!((q.right[0] as f64 * unit - b).abs() <= unit / 2.0);
+        }
+        assert!(additive_single(Dtype::I16, 1e10, 1.0).is_err());
     }
 
     #[test]
@@ -152,5 +160,8 @@ mod tests {
         let q = additive_tflite(Binary::Add, Dtype::I8, [0.5, 0.5, 0.25]).unwrap();
         assert_eq!(q, Quantized { left: [1 << 30, 0], right: [1 << 30, 0], output: [1 << 30, -17] });
         assert!(additive_tflite(Binary::Add, Dtype::I8, [0.5, 0.5, 1e-9]).is_err());
+        // int16 is shifted by 15.
+        let q = additive_tflite(Binary::Add, Dtype::I16, [0.5, 0.5, 0.25]).unwrap();
+        assert_eq!(q.output, [1 << 30, -12]);
     }
 }

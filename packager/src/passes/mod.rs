@@ -46,6 +46,9 @@ pub const PASSES: &[Pass] = &[
 /// What makes integer operators of a model with QuantizeLinear and DequantizeLinear, once [`PASSES`] settled.
 pub const QUANTIZED: &[Pass] = &[Pass { name: "quantize and dequantize", run: qdq::run }];
 
+/// What keeps the integers of weights in layers that [`QUANTIZED`] leaves float.
+pub const WEIGHTS: &[Pass] = &[Pass { name: "integer weights", run: qdq::weights }];
+
 /// What turns every graph into one that each node's lowering accepts; run after [`PASSES`] and quantization.
 pub const LEGALIZE: &[Pass] = &[
     Pass { name: "long concatenations", run: legalize::concatenations },
@@ -59,10 +62,11 @@ pub const LEGALIZE: &[Pass] = &[
 /// Most repetitions of a list; every pass shrinks or moves something one way, so this is never reached.
 const MAX_ROUNDS: usize = 64;
 
-/// Runs [`PASSES`] until nothing changes, and [`QUANTIZED`] in between.
+/// Runs [`PASSES`] until nothing changes, and [`QUANTIZED`] and [`WEIGHTS`] in between.
 pub fn run(graph: &mut Graph) -> Result<()> {
     repeat(graph, PASSES)?;
     repeat(graph, QUANTIZED)?;
+    repeat(graph, WEIGHTS)?;
     repeat(graph, PASSES)
 }
 

@@ -34,6 +34,15 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     Ok(changed)
 }
 
+/// Layers that stay float keep the integers of their weights.
+pub(super) fn weights(graph: &mut Graph) -> Result<bool> {
+    let mut changed = false;
+    for n in 0..graph.nodes.len() {
+        changed |= absorb::weights(graph, n).is_some();
+    }
+    Ok(changed)
+}
+
 /// Every uint8 activation becomes int8 with its zero point less 128: the same reals. The model's own inputs and
 /// outputs keep their type behind a Quantize.
 fn signed(graph: &mut Graph) -> bool {

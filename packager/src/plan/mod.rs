@@ -3,6 +3,8 @@
 pub mod memory;
 mod steps;
 
+use std::collections::BTreeMap;
+
 use samara_runtime::Desc;
 use samara_runtime::bundle::plan::{Header, NO_TENSOR, StepRecord, TensorRecord};
 use samara_runtime::ops::Rounding;
@@ -61,6 +63,9 @@ pub struct Plan {
     pub arena: usize,
     /// The rounding of integer steps, `None` for a float model.
     pub numeric: Rounding,
+    /// By tensor name: `real[..., c] = factor[c % factors] * stored[..., c]` along the last axis, where channels
+    /// were equalized. For comparisons; no run needs it.
+    pub equalized: BTreeMap<String, Vec<f32>>,
 }
 
 /// Plans a legalized graph (see [`crate::passes`]).

@@ -1,6 +1,6 @@
 //! Lowers every node and gathers constants; leaves arena offsets open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::{Inputs, Rounding};
@@ -25,6 +25,7 @@ pub(super) fn steps(graph: &Graph) -> Result<Plan> {
             weights: Vec::new(),
             arena: 0,
             numeric: Rounding::None,
+            equalized: BTreeMap::new(),
         },
         places: HashMap::new(),
         constants: HashMap::new(),

@@ -32,11 +32,32 @@ pub struct Candidate<'a> {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Score {
     /// Signal to noise of the outputs, before a softmax, in decibels; noise over signal is averaged over outputs.
+    /// Of one score per class only the differences count.
     pub sqnr_db: f64,
     /// Share of samples with the float model's class; `None` where no softmax or logistic makes the output.
     pub agreement: Option<f64>,
     /// Judging samples.
     pub samples: usize,
+}
+
+/// Choices that are made already; `None` is left to the samples.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Fixed {
+    /// Ranges of activations.
+    pub range: Option<RangeMethod>,
+    /// Whether biases take up mean errors.
+    pub correct_bias: Option<bool>,
+    /// Rounding of weights.
+    pub rounding: Option<WeightRounding>,
+}
+
+impl Fixed {
+    /// Whether a recipe keeps to them.
+    fn allows(&self, recipe: &Recipe) -> bool {
+        self.range.is_none_or(|r| r == recipe.range || recipe.activations == Activations::F32)
+            && self.correct_bias.is_none_or(|c| c == recipe.correct_bias)
+            && self.rounding.is_none_or(|r| r == recipe.rounding)
+    }
 }
 
 /// One recipe that was tried.
@@ -82,6 +103,7 @@ pub fn fits(n: usize, samples: usize) -> bool {
 pub fn choose<'a>(
     candidates: &'a [Candidate<'a>],
     base: &Recipe,
+    fixed: &Fixed,
     data: Samples<'a>,
     samples: usize,
     numeric: Numeric,
@@ -93,16 +115,24 @@ pub fn choose<'a>(
         Search { candidates, data, samples, numeric, options, judge, trials: Vec::new(), best: 0 };
     for (c, candidate) in candidates.iter().enumerate() {
         let (weights, layers) = (base.weights, base.layers.clone());
-        let plain = Recipe { activations: base.activations, weights, layers, ..Recipe::default() };
-        search.attempt(c, Recipe { equalize: candidate.equalized, ..plain })?;
+        let plain = Recipe {
+            activations: base.activations,
+            weights,
+            layers,
+            equalize: candidate.equalized,
+            range: fixed.range.unwrap_or_default(),
+            correct_bias: fixed.correct_bias.unwrap_or_default(),
+            rounding: fixed.rounding.unwrap_or_default(),
+        };
+        search.attempt(c, plain)?;
     }
     let floats = base.activations == Activations::F32;
     for &range in if floats { &METHODS[..1] } else { &METHODS[..] } {
-        search.change(|r| Recipe { range, ..r })?;
+        search.change(fixed, |r| Recipe { range, ..r })?;
     }
     for rounding in [WeightRounding::Nearest, WeightRounding::Optimized] {
         for correct_bias in [false, true] {
-            search.change(|r| Recipe { rounding, correct_bias, ..r })?;
+            search.change(fixed, |r| Recipe { rounding, correct_bias, ..r })?;
         }
     }
     let (candidate, recipe) = match search.trials.get(search.best) {
@@ -127,11 +157,11 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries the best recipe with one change, unless that was tried before.
-    fn change(&mut self, change: impl FnOnce(Recipe) -> Recipe) -> Result<()> {
+    /// Tries the best recipe with one change, unless that was tried before or is settled otherwise.
+    fn change(&mut self, fixed: &Fixed, change: impl FnOnce(Recipe) -> Recipe) -> Result<()> {
         let (candidate, best) = &self.trials[self.best];
         let (candidate, recipe) = (*candidate, change(best.recipe.clone()));
-        self.attempt(candidate, recipe)
+        if fixed.allows(&recipe) { self.attempt(candidate, recipe) } else { Ok(()) }
     }
 
     fn attempt(&mut self, candidate: usize, recipe: Recipe) -> Result<()> {
@@ -144,7 +174,7 @@ impl Search<'_> {
         let quantized = quantize(graph, &recipe, ranges.as_ref(), self.numeric)?;
         let samples = (self.data)().enumerate().filter(|(n, _)| fits(*n, self.samples)).map(|(_, s)| s);
         let (quantized, _) = recover(graph, quantized, &recipe, samples, &self.options)?;
-        let score = self.judge.score(&quantized)?;
+        let score = self.judge.score(&quantized, usize::MAX)?;
         let kept = self.trials.get(self.best).is_none_or(|(_, best)| better(&score, &best.score));
         if kept {
             self.best = self.trials.len();
@@ -165,7 +195,7 @@ fn better(new: &Score, old: &Score) -> bool {
 }
 
 /// Judging samples and what the float model makes of them, in temporary files.
-struct Judge {
+pub struct Judge {
     inputs: Vec<Tape>,
     outputs: Vec<Tape>,
     count: usize,
@@ -174,7 +204,8 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(float: &Graph, data: Samples<'_>, samples: usize) -> Result<Self> {
+    /// Runs the float graph on the judging ones of `data`'s `samples` samples.
+    pub fn new(float: &Graph, data: Samples<'_>, samples: usize) -> Result<Self> {
         let tapes = |ids: &[TensorId]| -> Result<Vec<Tape>> {
             ids.iter().map(|&t| Tape::new(float.tensors[t].desc()?)).collect()
         };
@@ -198,19 +229,20 @@ impl Judge {
         if count == 0 {
             return Err(Error::invalid("the calibration data holds no sample"));
         }
-        let classes = watched.first() != float.outputs.first();
+        let classes = has_classes(float, &watched);
         Ok(Judge { inputs, outputs, count, classes })
     }
 
-    /// Runs a quantized graph on the judging samples.
-    fn score(&mut self, graph: &Graph) -> Result<Score> {
+    /// Runs a quantized graph on at most `most` judging samples.
+    pub fn score(&mut self, graph: &Graph, most: usize) -> Result<Score> {
+        let count = self.count.min(most.max(1));
         let interpreter = Interpreter::new(graph)?;
         let watched = judged(graph);
         self.inputs.iter_mut().chain(&mut self.outputs).try_for_each(Tape::rewind)?;
         let mut power = vec![[0.0; 2]; watched.len()];
         let mut same = 0;
         let (mut want, mut got) = (Vec::new(), Vec::new());
-        for _ in 0..self.count {
+        for _ in 0..count {
             let inputs = graph.inputs.iter().zip(&mut self.inputs);
             let inputs = inputs.map(|(&t, tape)| as_input(graph, t, &tape.next()?)).collect::<Result<_>>()?;
             let mut made: Vec<Option<Value>> = vec![None; watched.len()];
@@ -223,6 +255,11 @@ impl Judge {
                 reals(&tape.next()?, &mut want);
                 let made = made.as_ref().ok_or_else(|| Error::invalid("an output is not computed"))?;
                 reals(made, &mut got);
+                if self.classes && i == 0 {
+                    // What all classes gain alike changes no answer.
+                    centre(&mut want);
+                    centre(&mut got);
+                }
                 for (w, g) in want.iter().zip(&got) {
                     power[i][0] += w * w;
                     power[i][1] += (w - g) * (w - g);
@@ -233,8 +270,8 @@ impl Judge {
         let ratio = |[signal, noise]: &[f64; 2]| if *signal > 0.0 { noise / signal } else { *noise };
         let noise = power.iter().map(ratio).sum::<f64>() / power.len().max(1) as f64;
         let sqnr_db = if noise > 0.0 { -10.0 * libm::log10(noise) } else { f64::INFINITY };
-        let agreement = self.classes.then(|| same as f64 / self.count as f64);
-        Ok(Score { sqnr_db, agreement, samples: self.count })
+        let agreement = self.classes.then(|| same as f64 / count as f64);
+        Ok(Score { sqnr_db, agreement, samples: count })
     }
 }
 
@@ -247,6 +284,23 @@ fn judged(graph: &Graph) -> Vec<TensorId> {
         node.filter(|n| squashes(&n.op)).and_then(|n| n.inputs.first().copied().flatten()).unwrap_or(output)
     };
     graph.outputs.iter().map(before).collect()
+}
+
+/// Most classes: outputs with more elements are taken for signals.
+const MAX_CLASSES: usize = 1000;
+
+/// Whether output 0 is one score per class: a softmax makes it, or it looks like the scores before one.
+fn has_classes(graph: &Graph, watched: &[TensorId]) -> bool {
+    let Some(scores) = watched.first().map(|&t| &graph.tensors[t]) else { return false };
+    let n = scores.elements();
+    let is_input = graph.inputs.iter().any(|&i| graph.tensors[i].elements() == n);
+    let looks = (2..=MAX_CLASSES).contains(&n) && scores.shape.last() == Some(&n) && !is_input;
+    watched.first() != graph.outputs.first() || looks
+}
+
+fn centre(values: &mut [f64]) {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    values.iter_mut().for_each(|v| *v -= mean);
 }
 
 /// The first of the greatest elements.

@@ -6,6 +6,7 @@
 
 mod calibrate;
 pub mod choose;
+pub mod equalize;
 mod parameters;
 mod prepare;
 mod recipe;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value as Json, json};
+
 use super::weights::layer::Layer;
 use crate::error::{Error, Result};
 use crate::ir::Graph;
@@ -38,6 +40,31 @@ pub enum Weights {
     Palette,
 }
 
+impl Activations {
+    /// Name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activations::F32 => "f32",
+            Activations::Int8 => "int8",
+            Activations::Int16 => "int16",
+        }
+    }
+}
+
+impl Weights {
+    /// Name in reports.
+    pub fn name(self) -> String {
+        match self {
+            Weights::F32 => "f32".into(),
+            Weights::F16 => "f16".into(),
+            Weights::Int8 => "int8".into(),
+            Weights::Int4 { group: None } => "int4".into(),
+            Weights::Int4 { group: Some(group) } => format!("int4 in groups of {group}"),
+            Weights::Palette => "palette".into(),
+        }
+    }
+}
+
 /// How an activation's range follows from what calibration saw.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum RangeMethod {
@@ -48,6 +75,17 @@ pub enum RangeMethod {
     Percentile(f32),
     /// The range whose rounding and clipping add the least squared error.
     Mse,
+}
+
+impl RangeMethod {
+    /// Name in reports, and what `--range` takes.
+    pub fn name(self) -> String {
+        match self {
+            RangeMethod::MinMax => "min-max".into(),
+            RangeMethod::Percentile(percent) => format!("percentile={percent}"),
+            RangeMethod::Mse => "mse".into(),
+        }
+    }
 }
 
 /// How weights are rounded to levels.
@@ -95,5 +133,21 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+    /// The object that cards, reports and `--json` hold.
+    pub fn json(&self) -> Json {
+        let layers: BTreeMap<&str, String> = self.layers.iter().map(|(n, w)| (&n[..], w.name())).collect();
+        json!({
+            "activations": self.activations.name(),
+            "weights": self.weights.name(),
+            "layers": layers,
+            "range": self.range.name(),
+            "equalize": self.equalize,
+            "correct_bias": self.correct_bias,
+            "rounding": match self.rounding {
+                WeightRounding::Nearest => "nearest",
+                WeightRounding::Optimized => "optimized",
+            },
+        })
     }
 }

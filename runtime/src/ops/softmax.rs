@@ -138,28 +138,24 @@ impl Op for Softmax {
             return Err(Error::Quantization);
         }
         match rounding {
-            Rounding::Tflite | Rounding::Single if wide => {
-                constant(inputs, 1, Dtype::I32, &[2, TABLE])?;
-                let unit = 1i32 << FINE;
+            Rounding::None => Ok(()),
+            Rounding::Onnx => check_scale(x).and(check_scale(y)),
+            Rounding::Tflite | Rounding::Single if !tables => Ok(()),
+            Rounding::Tflite | Rounding::Single => {
+                let (dims, most): (&[usize], i32) =
+                    if wide { (&[2, TABLE], 1 << FINE) } else { (&[TABLE], TABLE_MAX) };
+                constant(inputs, 1, Dtype::I32, dims)?;
                 let table = constants.get::<i32>(1)?;
-                let ranged = table.iter().all(|v| (0..=unit).contains(v));
-                let first = table.iter().step_by(TABLE).all(|&v| v == unit);
-                if ranged && first { Ok(()) } else { Err(Error::Quantization) }
+                let ranged = table.iter().all(|v| (0..=most).contains(v));
+                let fits = if wide {
+                    table.iter().step_by(TABLE).all(|&first| first == most)
+                } else {
+                    let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
+                    let sum = (greatest as u64).wrapping_mul(row(x) as u64);
+                    table.first().is_some_and(|&first| first > 0) && sum < 1 << 32
+                };
+                if ranged && fits { Ok(()) } else { Err(Error::Quantization) }
             }
-            Rounding::Onnx => {
-                check_scale(x)?;
-                check_scale(y)
-            }
-            Rounding::Single => {
-                constant(inputs, 1, Dtype::I32, &[TABLE])?;
-                let table = constants.get::<i32>(1)?;
-                let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
-                let sum = (greatest as u64).wrapping_mul(row(x) as u64);
-                let ranged = table.iter().all(|&v| (0..=TABLE_MAX).contains(&v));
-                let first = table.first().is_some_and(|&v| v > 0);
-                if ranged && first && sum < 1 << 32 { Ok(()) } else { Err(Error::Quantization) }
-            }
-            Rounding::Tflite | Rounding::None => Ok(()),
         }
     }
 

@@ -19,6 +19,7 @@ pub(crate) fn float(dims: &[u32], data: &[f32]) -> Value {
     Value::new(Desc::new(Dtype::F32, Shape::new(dims).unwrap()), data).unwrap()
 }
 
+#[allow(dead_code)] // not every file that includes this compares floats
 /// Whether floats agree within rounding of a sum of moderate length.
 pub(crate) fn close(a: f32, b: f64) -> bool {
     (a as f64 - b).abs() <= 1e-5 + 1e-5 * b.abs()

@@ -34,6 +34,26 @@ pub(crate) fn requantize(rounding: Rounding, acc: i64, [multiplier, shift]: [i32
     exact as i64
 }
 
+/// What requantization of an int16 layer's sums gives by its definition, saturated to 32 bits. `single` takes shifts of
+/// either sign here.
+#[allow(dead_code)] // not every file that includes this has such sums
+pub(crate) fn requantize_wide(rounding: Rounding, acc: i64, [multiplier, shift]: [i32; 2], real: f32) -> i64 {
+    let half_up = |x: i128, bits: i32| (x + (1 << (bits - 1))).div_euclid(1 << bits);
+    let acc = acc as i128;
+    let exact = match rounding {
+        Rounding::Tflite => {
+            // 16 bits of the multiplier.
+            let reduced = ((multiplier as i128 + (1 << 15)) >> 16).min(0x7FFF);
+            half_up(acc * reduced, 15 - shift)
+        }
+        Rounding::Single => half_up(acc * multiplier as i128, 32 - shift),
+        Rounding::Onnx => (acc as f32 * real).round_ties_even() as i128,
+        Rounding::None => acc,
+    };
+    exact.clamp(i32::MIN as i128, i32::MAX as i128) as i64
+}
+
+#[allow(dead_code)] // not every file that includes this wants any
 /// `n` valid constants `[multiplier, shift]` of small scales and as many reals, for sums of some thousands.
 pub(crate) fn random_scales(noise: &mut Noise, rounding: Rounding, n: usize) -> (Vec<[i32; 2]>, Vec<f32>) {
     let shift = match rounding {

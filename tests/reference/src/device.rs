@@ -25,15 +25,8 @@ impl Device {
     /// Imports and packs a model file.
     pub fn load(model: &Path) -> Result<Self> {
         let source = pipeline::import(model, &import::Options::default())?;
-        let options = Options {
-            identity: Identity::default(),
-            target: &target::PROFILES[0],
-            scheme: Some(Scheme::F32),
-            numeric: Numeric::Single,
-            import: import::Options::default(),
-            calibration_digest: None,
-        };
-        let packed = pipeline::pack(model, source, options, None)?;
+        let options = Options { scheme: Some(Scheme::F32), ..Options::new(&target::PROFILES[0]) };
+        let packed = pipeline::pack(model, source, &options)?;
         Ok(Device { source: packed.source, bundle: AlignedBytes::new(&packed.bytes) })
     }
 

@@ -40,7 +40,8 @@ pub(crate) fn run() -> Result<Tally> {
     let dir = tempfile::tempdir()?;
     let samara = models::samara()?;
     let devices = devices(&mut tally)?;
-    let mut models = vec![models::vibration(&samara, dir.path())?];
+    let own = models::SCHEMES.into_iter().map(|s| models::own(&samara, dir.path(), s));
+    let mut models = own.collect::<Result<Vec<_>>>()?;
     match command::shared() {
         Some(shared) => models.extend(models::mlperf_tiny(&samara, &shared, dir.path())?),
         None => tally.skip("MLPerf Tiny models on all devices: ../shared is not there"),
@@ -58,6 +59,7 @@ pub(crate) fn run() -> Result<Tally> {
                     same("outputs", &computed.output, &expected.output)?;
                     layers(&steps, &computed.layers, &expected.layers)
                 }
+                None if model.is_float => near("outputs", &computed.output, &reference.output),
                 None => {
                     same("outputs", &computed.output, &reference.output)?;
                     same("layers", &computed.layers, &reference.layers)
@@ -167,6 +169,17 @@ fn same(what: &str, got: &[u8], want: &[u8]) -> Result<()> {
     ensure!(got.len() == want.len(), "{what}: {} bytes where {} are expected", got.len(), want.len());
     let differing = got.iter().zip(want).filter(|(a, b)| a != b).count();
     ensure!(differing == 0, "{what}: {differing} of {} bytes differ", want.len());
+    Ok(())
+}
+
+/// Little-endian floats within [`models::TOLERANCE`].
+fn near(what: &str, got: &[u8], want: &[u8]) -> Result<()> {
+    ensure!(got.len() == want.len(), "{what}: {} bytes where {} are expected", got.len(), want.len());
+    let floats = |bytes: &[u8]| -> Vec<f32> { bytemuck::pod_collect_to_vec(bytes) };
+    for (i, (g, w)) in floats(got).into_iter().zip(floats(want)).enumerate() {
+        let close = (g - w).abs() <= models::TOLERANCE * w.abs().max(1.0);
+        ensure!(close, "{what}: element {i} is {g} where {w} is expected");
+    }
     Ok(())
 }
 

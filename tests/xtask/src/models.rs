@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use npyz::npz::NpzArchive;
 use samara_runtime::{Bundle, Dtype, Session, ops};
 
@@ -21,7 +21,12 @@ pub(crate) struct Model {
     /// Raw little-endian samples.
     pub(crate) input: Vec<u8>,
     pub(crate) expected: Option<Expected>,
+    /// Whether outputs are floats, equal within [`TOLERANCE`] instead of to the bit.
+    pub(crate) is_float: bool,
 }
+
+/// Greatest difference of floats from the reference, relative to the greater of 1 and their magnitude.
+pub(crate) const TOLERANCE: f32 = 1e-5;
 
 /// Another runtime's bytes.
 pub(crate) struct Expected {
@@ -45,19 +50,34 @@ pub(crate) fn samara() -> Result<PathBuf> {
     cargo::executable(&mut build, "samara")
 }
 
+/// Number formats that the project's own model is packed in: the model's name here, and what `pack` is told.
+pub(crate) const SCHEMES: [(&str, &[&str]); 5] = [
+    ("vibration", &["--quantize", "int8"]),
+    ("vibration int16x8", &["--quantize", "int16x8"]),
+    ("vibration int4", &["--quantize", "int4"]),
+    ("vibration palette", &["--quantize", "palette"]),
+    ("vibration f16", &["--quantize", "f16"]),
+];
+
 /// The project's own model as int8, packed into `dir`.
 pub(crate) fn vibration(samara: &Path, dir: &Path) -> Result<Model> {
+    own(samara, dir, SCHEMES[0])
+}
+
+/// The project's own model in one of [`SCHEMES`], packed into `dir`.
+pub(crate) fn own(
+    samara: &Path,
+    dir: &Path,
+    (name, scheme): (&'static str, &[&'static str]),
+) -> Result<Model> {
     let folder = command::root().join("models/vibration");
-    let bundle = dir.join("vibration.samara");
-    command::read(
-        Command::new(samara)
-            .arg("pack")
-            .arg(folder.join("model.onnx"))
-            .args(["--name", "vibration", "--quantize", "int8", "--calibrate"])
-            .arg(folder.join("calibrate.npz"))
-            .arg("-o")
-            .arg(&bundle),
-    )?;
+    let bundle = dir.join(format!("{}.samara", name.replace(' ', "-")));
+    let mut pack = Command::new(samara);
+    pack.arg("pack").arg(folder.join("model.onnx")).args(["--name", "vibration"]).args(scheme);
+    if name != "vibration f16" {
+        pack.arg("--calibrate").arg(folder.join("calibrate.npz"));
+    }
+    command::read(pack.arg("-o").arg(&bundle))?;
     let mut archive = NpzArchive::open(folder.join("evaluate.npz"))?;
     let array = archive.by_name("spectrograms")?.context("evaluate.npz has no spectrograms")?;
     let each: usize = array.shape().iter().skip(1).product::<u64>() as usize;
@@ -65,14 +85,15 @@ pub(crate) fn vibration(samara: &Path, dir: &Path) -> Result<Model> {
     let bytes = aligned(&bundle)?;
     let session = load(&bytes)?;
     let desc = session.plan().tensor(session.plan().input(0)?)?.desc;
-    ensure!(desc.dtype == Dtype::I8, "the vibration model's input is not int8");
-    let input = reals
-        .iter()
-        .take(SAMPLES * each)
-        .map(|x| (x / desc.scale).round_ties_even() as i32 + desc.zero_point)
-        .map(|q| q.clamp(-128, 127) as i8 as u8)
-        .collect();
-    Ok(Model { name: "vibration", bundle, input, expected: None })
+    let level = |x: &f32| (x / desc.scale).round_ties_even() as i32 + desc.zero_point;
+    let reals = reals.iter().take(SAMPLES * each);
+    let input = match desc.dtype {
+        Dtype::I8 => reals.map(|x| level(x).clamp(-128, 127) as i8 as u8).collect(),
+        Dtype::I16 => reals.flat_map(|x| (level(x).clamp(-32768, 32767) as i16).to_le_bytes()).collect(),
+        Dtype::F32 => reals.flat_map(|x| x.to_le_bytes()).collect(),
+        other => anyhow::bail!("the vibration model's input is {}", other.name()),
+    };
+    Ok(Model { name, bundle, input, expected: None, is_float: desc.dtype == Dtype::F32 })
 }
 
 /// MLPerf Tiny's int8 models, packed into `dir`, with what TensorFlow Lite Micro computes.
@@ -98,7 +119,7 @@ fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str)
         layers.push((operator.to_owned(), int8(&mut archive, array)?));
     }
     let expected = Expected { output: int8(&mut archive, "output")?, layers };
-    Ok(Model { name, bundle, input: int8(&mut archive, "input")?, expected: Some(expected) })
+    Ok(Model { name, bundle, input: int8(&mut archive, "input")?, expected: Some(expected), is_float: false })
 }
 
 fn int8<R: std::io::Read + std::io::Seek>(archive: &mut NpzArchive<R>, name: &str) -> Result<Vec<u8>> {

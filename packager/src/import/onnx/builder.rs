@@ -55,9 +55,29 @@ impl Builder {
         inputs: &[Option<TensorId>],
     ) -> Result<TensorId> {
         let tensors = inputs.iter().map(|i| i.map(|i| &self.graph.tensors[i])).collect();
-        let mut output = crate::lower::infer(&op, tensors)?;
+        let mut output = match crate::lower::infer(&op, tensors) {
+            Ok(output) => output,
+            Err(e) => return self.through_reals(name, op, inputs).unwrap_or(Err(e)),
+        };
         output.quant = self.inherited(&op, inputs, &output);
         Ok(self.push_as(name, op, inputs, output))
+    }
+
+    /// Levels of a type that the operator does not move: their reals are moved, which the passes make levels again.
+    fn through_reals(&mut self, name: &str, op: Op, inputs: &[Option<TensorId>]) -> Option<Result<TensorId>> {
+        let &[Some(x)] = inputs else { return None };
+        let levels = self.graph.tensors[x].clone();
+        let (scale, zero_point) = levels.quant.as_ref().and_then(Quant::single)?;
+        if !op.keeps_levels() || levels.dtype == Dtype::F32 {
+            return None;
+        }
+        let real = Tensor::new("", Dtype::F32, levels.shape.clone());
+        let real = self.push_as(&format!("{name}/reals"), Op::Dequantize, inputs, real);
+        Some(self.push(&format!("{name}/moved"), op, &[real]).map(|moved| {
+            let shape = self.shape(moved).to_vec();
+            let output = Tensor::new("", levels.dtype, shape).quantized(Quant::per_tensor(scale, zero_point));
+            self.push_as(name, Op::Quantize, &[Some(moved)], output)
+        }))
     }
 
     /// What the output's levels mean where the operator only moves those of its inputs.
@@ -87,6 +107,15 @@ impl Builder {
         let node = Node { name: name.into(), op, inputs: inputs.to_vec(), outputs: vec![output] };
         self.graph.nodes.push(node);
         output
+    }
+
+    /// A constant of the model, with the integers that it stands for.
+    pub(super) fn constant(&mut self, name: &str, constant: &Constant) -> Result<TensorId> {
+        let t = self.graph.add(constant.tensor(name)?);
+        if let Some(levels) = &constant.exact {
+            self.graph.exact.insert(t, levels.to_vec());
+        }
+        Ok(t)
     }
 
     /// A float constant.

@@ -1,5 +1,7 @@
 //! Constants during import: full int64 range and empty tensors, which the graph does not have.
 
+use std::rc::Rc;
+
 use samara_runtime::Dtype;
 
 use super::proto::{TensorProto, data_type};
@@ -19,6 +21,8 @@ pub(super) struct Constant {
     pub(super) kind: i32,
     /// Parameters of the integers that a float constant was dequantized from.
     pub(super) grid: Option<Quant>,
+    /// Those integers less their zero points, where single precision does not hold them.
+    pub(super) exact: Option<Rc<[i64]>>,
 }
 
 /// Elements of a constant.
@@ -33,7 +37,7 @@ pub(super) enum Data {
 impl Constant {
     /// As many elements as the dimensions ask for, on no grid.
     pub(super) fn new(dtype: Dtype, dims: Vec<usize>, data: Data) -> Self {
-        Constant { dtype, dims, data, kind: schema_type(dtype), grid: None }
+        Constant { dtype, dims, data, kind: schema_type(dtype), grid: None, exact: None }
     }
 
     /// An int64 vector, as shape arithmetic has them.
@@ -100,7 +104,7 @@ impl Constant {
             UINT2 => (Dtype::U8, packed::<2>(t, count, false)?),
             other => return Err(Error::invalid(format!("element type {} is not supported", name(other)))),
         };
-        let constant = Constant { dtype, dims, data, kind: t.data_type, grid: None };
+        let constant = Constant { dtype, dims, data, kind: t.data_type, grid: None, exact: None };
         let got = constant.len();
         if got != count {
             let dims = &constant.dims;
@@ -155,7 +159,7 @@ impl Constant {
             Data::Float(v) => Data::Float(source.map(|i| v[i]).collect()),
             Data::Int(v) => Data::Int(source.map(|i| v[i]).collect()),
         };
-        Constant { dims, data, grid: self.grid.clone(), ..*self }
+        Constant { dims, data, grid: self.grid.clone(), exact: None, ..*self }
     }
 
     /// Output axis `k` is axis `permutation[k]`.
@@ -171,10 +175,17 @@ impl Constant {
         out
     }
 
-    /// Same elements in another shape; only a per-tensor grid survives.
+    /// Same elements in another shape; a grid survives where its axis does.
     pub(super) fn reshape(&self, dims: Vec<usize>) -> Constant {
-        let grid = self.grid.clone().filter(|g| g.scale.len() == 1);
-        Constant { dims, data: self.data.clone(), grid, ..*self }
+        let outer = |dims: &[usize], axis: usize| dims[..axis].iter().product::<usize>();
+        let moved = |g: &Quant| {
+            let same =
+                |&k: &usize| dims[k] == self.dims[g.axis] && outer(&dims, k) == outer(&self.dims, g.axis);
+            let axis = if g.scale.len() == 1 { Some(0) } else { (0..dims.len()).find(same) };
+            Some(Quant { axis: axis?, ..g.clone() })
+        };
+        let grid = self.grid.as_ref().and_then(moved);
+        Constant { data: self.data.clone(), grid, exact: self.exact.clone(), dims, ..*self }
     }
 
     /// As a tensor of the graph; refuses integers outside the graph's type, and empty constants.
@@ -262,7 +273,7 @@ fn packed<const BITS: u32>(t: &TensorProto, count: usize, signed: bool) -> Resul
         return Err(Error::invalid(format!("{got} bytes do not hold {count} elements of {name}")));
     }
     let element = |k: usize| {
-        let bits = i64::from(bytes[k / per_byte] >> (k % per_byte) as u32 * BITS) & ((1 << BITS) - 1);
+        let bits = i64::from(bytes[k / per_byte] >> ((k % per_byte) as u32 * BITS)) & ((1 << BITS) - 1);
         if signed && bits >> (BITS - 1) == 1 { bits - (1 << BITS) } else { bits }
     };
     Ok(Data::Int((0..count).map(element).collect()))

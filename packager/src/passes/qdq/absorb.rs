@@ -6,7 +6,9 @@ use samara_runtime::ops::io::MAX_INPUTS;
 
 use super::dequantized;
 use super::layer::{Layer, Wide};
-use crate::ir::{Binary, Graph, Node, Op, Quant, ReduceKind, Tensor, TensorId};
+use crate::error::Error;
+use crate::interpret::Interpreter;
+use crate::ir::{Binary, Graph, Node, Numeric, Op, Quant, ReduceKind, Tensor, TensorId};
 use crate::lower::{self, View};
 use crate::passes::rewrite::{insert, only_reader, same_meaning};
 
@@ -81,7 +83,7 @@ pub(super) fn node(graph: &mut Graph, n: usize) -> Option<()> {
     }
     let result = graph.nodes[reader].outputs[0];
     let output = graph.tensors[result].clone();
-    if output.dtype != Dtype::I8 {
+    if !integer(&output) {
         return None;
     }
     let plan = match rule {
@@ -117,6 +119,43 @@ pub(super) fn node(graph: &mut Graph, n: usize) -> Option<()> {
     Some(())
 }
 
+/// Whether operators compute such levels: int8, or int16 around 0.
+fn integer(t: &Tensor) -> bool {
+    let zero = single(t).map(|(_, zero_point)| zero_point);
+    match t.dtype {
+        Dtype::I8 => zero.is_some(),
+        Dtype::I16 => zero == Some(0),
+        _ => false,
+    }
+}
+
+/// The same reals as int16 around 0, which holds every level of int8.
+fn widened(t: &Tensor) -> Option<Tensor> {
+    let (scale, _) = single(t)?;
+    let wide = Tensor::new(t.name.clone(), Dtype::I16, t.shape.clone());
+    (t.dtype == Dtype::I8).then(|| wide.quantized(Quant::per_tensor(scale, 0)))
+}
+
+/// Gives a float layer whose weights lie on a grid those integers instead: a fourth of the bytes or less.
+pub(super) fn weights(graph: &mut Graph, n: usize) -> Option<()> {
+    let node = &graph.nodes[n];
+    let (Rule::Weights { axis }, &[y]) = (rule(&node.op), &node.outputs[..]) else { return None };
+    let (x, w) = (node.inputs[0]?, graph.input(node, 1)?);
+    let output = graph.tensors[y].clone();
+    if graph.tensors[x].dtype != Dtype::F32 || w.dtype != Dtype::F32 || output.dtype != Dtype::F32 {
+        return None;
+    }
+    let levels = Operand::New(Layer::of_weights(w, axis)?.weights()?);
+    let bias = node.inputs.get(2).copied().flatten().map_or(Operand::Absent, Operand::Is);
+    let plan = Plan { op: node.op.clone(), operands: vec![Operand::Is(x), levels, bias] };
+    if !accepted(graph, &plan, &output) {
+        return None;
+    }
+    let Some(Operand::New(levels)) = plan.operands.into_iter().nth(1) else { return None };
+    graph.nodes[n].inputs[1] = Some(graph.add(levels));
+    Some(())
+}
+
 enum Operand {
     Absent,
     Is(TensorId),
@@ -131,13 +170,15 @@ enum Operand {
 fn layer(graph: &Graph, node: &Node, axis: usize, output: &Tensor) -> Option<Plan> {
     let q = dequantized(graph, node.inputs[0]?)?;
     let x = &graph.tensors[q];
-    if x.dtype != output.dtype {
+    if x.dtype != output.dtype || !integer(x) {
         return None;
     }
-    let layer = Layer::new(x, graph.input(node, 1)?, graph.input(node, 2), axis, output)?;
+    let exact = node.inputs.get(2).copied().flatten().and_then(|b| graph.exact.get(&b));
+    let bias = (graph.input(node, 2), exact.map(Vec::as_slice));
+    let layer = Layer::new(x, graph.input(node, 1)?, bias, axis, output)?;
     let bias = || layer.bias.clone().map_or(Operand::Absent, Operand::New);
-    if layer.parts() == 1 {
-        let operands = vec![Operand::Is(q), Operand::New(layer.weights()), bias()];
+    if let Some(weights) = layer.weights() {
+        let operands = vec![Operand::Is(q), Operand::New(weights), bias()];
         return Some(Plan { op: node.op.clone(), operands });
     }
     let wide = layer.widened(&node.op, x)?;
@@ -166,17 +207,18 @@ fn operands(graph: &Graph, node: &Node, rule: Rule, output: &Tensor) -> Option<V
         let source = &graph.tensors[q];
         let fits = source.dtype == output.dtype && (!equal || same_meaning(source, output));
         operands.push(match rule {
-            _ if fits => Operand::Is(q),
+            _ if fits && integer(source) => Operand::Is(q),
             Rule::Equal | Rule::First => {
                 Operand::Requantized(q, Tensor { shape: source.shape.clone(), ..output.clone() })
             }
+            Rule::Any if output.dtype == Dtype::I16 => Operand::Requantized(q, widened(source)?),
             _ => return None,
         });
     }
     Some(operands)
 }
 
-/// Whether the runtime has the integer operator. Only what [`crate::passes::LEGALIZE`] changes is forgiven.
+/// Whether the runtime has the operator on these types. Only what [`crate::passes::LEGALIZE`] changes is forgiven.
 fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
     let op = match plan.op {
         Op::Softmax { beta, .. } => Op::Softmax { axis: output.shape.len().saturating_sub(1), beta },
@@ -203,14 +245,52 @@ fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
         let served = |d: &OpDef| d.select(step.kernel, dtype, weights, step.rounding, true).is_ok();
         lower::definition(step.code).is_ok_and(served)
     };
-    inferred.dtype == output.dtype && inputs[0].is_some_and(|x| kernel(x.dtype))
+    let Some(x) = inputs.first().copied().flatten() else { return false };
+    inferred.dtype == output.dtype && kernel(x.dtype) && precise(&op, x, output, graph.numeric)
 }
 
-/// A constant operand on its own grid as int8; where parameters must be equal, on the output's.
+/// Whether a function of int16 is within one level of its reals: tables that are interpolated may not be.
+fn precise(op: &Op, x: &Tensor, y: &Tensor, numeric: Numeric) -> bool {
+    if x.dtype != Dtype::I16 || !matches!(op, Op::Unary { .. } | Op::Clamp { .. }) {
+        return true;
+    }
+    let levels: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+    let run = |x: Tensor, y: Tensor, data: Tensor| {
+        let mut one = Graph::new("one", numeric);
+        let (x, y) = (one.add(x), one.add(y));
+        one.nodes = vec![Node { name: "f".into(), op: op.clone(), inputs: vec![Some(x)], outputs: vec![y] }];
+        (one.inputs, one.outputs) = (vec![x], vec![y]);
+        let values = Interpreter::new(&one)?.run(vec![data.value()?], |_, _| Ok(()))?;
+        values.into_iter().next().ok_or_else(|| Error::invalid("it has no output"))
+    };
+    let shape = vec![levels.len()];
+    let of = |t: &Tensor| Tensor { shape: shape.clone(), data: None, ..t.clone() };
+    let float = || Tensor::new("f", Dtype::F32, shape.clone());
+    let (Some((sx, _)), Some((sy, _))) = (single(x), single(y)) else { return false };
+    let reals: Vec<f32> = levels.iter().map(|&q| f32::from(q) * sx).collect();
+    let data = Tensor { quant: x.quant.clone(), ..Tensor::constant("x", Dtype::I16, shape.clone(), &levels) };
+    let Ok(table) = run(of(x), of(y), data) else { return false };
+    let data = Tensor::constant("x", Dtype::F32, shape.clone(), &reals);
+    let Ok(want) = run(float(), float(), data) else { return false };
+    let near = |(&q, &r): (&i16, &f32)| {
+        let exact = (f64::from(r) / f64::from(sy)).clamp(i16::MIN.into(), i16::MAX.into());
+        // Less than one and a half from the real is at most one from the nearest level.
+        libm::fabs(f64::from(q) - exact) < 1.49
+    };
+    table.elements::<i16>().iter().zip(want.elements::<f32>()).all(near)
+}
+
+fn single(t: &Tensor) -> Option<(f32, i32)> {
+    t.quant.as_ref()?.single()
+}
+
+/// A constant operand on its own grid in the output's type; where parameters must be equal, on the output's.
 fn constant(t: &Tensor, output: &Tensor, equal: bool) -> Option<Tensor> {
     let values = t.f32s()?;
+    let (lo, hi) = lower::multiplier::levels(output.dtype).ok()?;
     let quant = match t.quant.as_ref().map(Quant::single) {
         _ if equal => output.quant.clone()?,
+        Some(Some((scale, _))) if output.dtype == Dtype::I16 => Quant::per_tensor(scale, 0),
         // int8 levels of the same reals: a uint8 zero point moves with its levels.
         Some(Some((scale, zero_point))) => {
             let whole = (-128..=127).contains(&zero_point) && fits(&values, scale, zero_point);
@@ -227,13 +307,23 @@ fn constant(t: &Tensor, output: &Tensor, equal: bool) -> Option<Tensor> {
     let (s, z) = quant.single()?;
     let level = |&v: &f32| {
         let q = libm::rint(v as f64 / s as f64) + z as f64;
-        let on_grid = libm::fabs((q - z as f64) * s as f64 - v as f64) <= 1e-3 * s as f64;
-        let exact = on_grid && (-128.0..=127.0).contains(&q);
+        let on_grid = libm::fabs((q - z as f64) * s as f64 - v as f64) <= 1e-2 * s as f64;
+        let exact = on_grid && (lo as f64..=hi as f64).contains(&q);
         // Where the result is requantized element by element, so are constants in it.
-        (exact || equal).then_some(q.clamp(-128.0, 127.0) as i8)
+        (exact || equal).then_some(q.clamp(lo as f64, hi as f64))
     };
-    let levels: Vec<i8> = values.iter().map(level).collect::<Option<_>>()?;
-    Some(Tensor::constant(t.name.clone(), Dtype::I8, t.shape.clone(), &levels).quantized(quant))
+    let levels: Vec<f64> = values.iter().map(level).collect::<Option<_>>()?;
+    let (name, shape) = (t.name.clone(), t.shape.clone());
+    let constant = match output.dtype {
+        Dtype::I8 => {
+            Tensor::constant(name, Dtype::I8, shape, &levels.iter().map(|&q| q as i8).collect::<Vec<_>>())
+        }
+        Dtype::I16 => {
+            Tensor::constant(name, Dtype::I16, shape, &levels.iter().map(|&q| q as i16).collect::<Vec<_>>())
+        }
+        _ => return None,
+    };
+    Some(constant.quantized(quant))
 }
 
 fn fits(values: &[f32], scale: f32, zero_point: i32) -> bool {

@@ -16,50 +16,70 @@ pub(super) struct Layer {
     levels: Vec<i32>,
     shape: Vec<usize>,
     quant: Quant,
-    /// int32, on the scale of the products.
+    /// int32, or int64 for int16 inputs, on the scale of the products.
     pub(super) bias: Option<Tensor>,
     name: String,
 }
 
 impl Layer {
-    /// Of the node's float constants; `x` is the integer input, `axis` the weights' one of output channels. `None`
-    /// where they lie on no grid, or where a 32-bit accumulator could overflow.
-    pub(super) fn new(x: &Tensor, w: &Tensor, b: Option<&Tensor>, axis: usize, y: &Tensor) -> Option<Self> {
+    /// Of weights alone; `None` where they lie on no grid along `axis`, or are wider than a few int8 summands.
+    pub(super) fn of_weights(w: &Tensor, axis: usize) -> Option<Self> {
         let (values, grid) = (w.f32s()?, w.quant.as_ref()?);
         if grid.scale.len() > 1 && grid.axis != axis {
             return None;
         }
         let inner: usize = w.shape.get(axis + 1..)?.iter().product();
         let channels = *w.shape.get(axis)?;
-        let channel = |k: usize| k / inner % channels;
         let level = |(k, &v): (usize, &f32)| {
-            let q = libm::rint(v as f64 / grid.scale_at(channel(k)) as f64);
+            let q = libm::rint(v as f64 / grid.scale_at(k / inner % channels) as f64);
             (q.abs() <= (MAX_PARTS * 127) as f64).then_some(q as i32)
         };
         let levels: Vec<i32> = values.iter().enumerate().map(level).collect::<Option<_>>()?;
+        let quant = Quant { scale: grid.scale.clone(), zero_point: vec![0; grid.scale.len()], axis };
+        Some(Layer { levels, shape: w.shape.clone(), quant, bias: None, name: w.name.clone() })
+    }
+
+    /// Of the node's float constants `w` and `b`, whose levels are `exact` where they are wide; `x` is the integer
+    /// input, `axis` the weights' one of output channels. `None` where they lie on no grid, or where a 32-bit
+    /// accumulator could overflow.
+    pub(super) fn new(
+        x: &Tensor,
+        w: &Tensor,
+        (b, exact): (Option<&Tensor>, Option<&[i64]>),
+        axis: usize,
+        y: &Tensor,
+    ) -> Option<Self> {
+        let mut layer = Layer::of_weights(w, axis)?;
+        let channels = *w.shape.get(axis)?;
+        // int16 is accumulated in 64 bits, which nothing here fills.
+        let wide = x.dtype == Dtype::I16;
         // What the products of a channel can add up to at most.
         let (scale, zero) = x.quant.as_ref()?.single()?;
         let reach = i64::from((127 - zero).max(zero + 128));
         let mut sums = vec![0i64; channels];
-        levels.iter().enumerate().for_each(|(k, &w)| sums[channel(k)] += i64::from(w.abs()) * reach);
-        let quant = Quant { scale: grid.scale.clone(), zero_point: vec![0; grid.scale.len()], axis };
-        let mut layer = Layer { levels, shape: w.shape.clone(), quant, bias: None, name: w.name.clone() };
+        let inner: usize = w.shape.get(axis + 1..)?.iter().product();
+        for (k, &w) in layer.levels.iter().enumerate() {
+            sums[k / inner % channels] += i64::from(w.abs()) * reach;
+        }
         let mut biases = vec![0i64; channels];
         if let Some(b) = b {
             let reals = b.f32s().filter(|reals| reals.len() == channels)?;
             layer.raise_quiet(&reals, scale, &sums);
             let (step, _) = y.quant.as_ref()?.single()?;
             for (c, (&real, slot)) in reals.iter().zip(&mut biases).enumerate() {
-                *slot = bias_level(real, scale as f64 * layer.quant.scale_at(c) as f64, step as f64)?;
+                let product = scale as f64 * layer.quant.scale_at(c) as f64;
+                let level = bias_level(real, product, step as f64, wide)?;
+                // The model's own integer, where it is one of this grid.
+                let own = exact.and_then(|e| e.get(c).copied());
+                let near = |&e: &i64| (e - level).abs() <= level.abs() >> (f32::MANTISSA_DIGITS - 2);
+                *slot = own.filter(near).unwrap_or(level);
             }
-            let bias: Vec<i32> = biases.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
             let scale: Vec<f32> = (0..channels).map(|c| scale * layer.quant.scale_at(c)).collect();
             let quant = Quant { zero_point: vec![0; channels], scale, axis: 0 };
-            layer.bias =
-                Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &bias).quantized(quant));
+            layer.bias = Some(bias(b, &biases, wide)?.quantized(quant));
         }
         let safe = |(sum, bias): (&i64, &i64)| sum + bias.abs() <= i64::from(i32::MAX);
-        sums.iter().zip(&biases).all(safe).then_some(layer)
+        (wide || sums.iter().zip(&biases).all(safe)).then_some(layer)
     }
 
     /// A channel whose weights are all 0 takes any scale. Its own is often so small that the bias would not fit.
@@ -81,14 +101,19 @@ impl Layer {
     }
 
     /// How many int8 numbers a weight needs as their sum.
-    pub(super) fn parts(&self) -> usize {
+    fn parts(&self) -> usize {
         let least = |w: i32| w.unsigned_abs().div_ceil(if w < 0 { 128 } else { 127 });
         self.levels.iter().map(|&w| least(w)).max().unwrap_or(0).max(1) as usize
     }
 
-    /// As int8.
-    pub(super) fn weights(&self) -> Tensor {
-        self.tensor(self.shape.clone(), &self.levels.iter().map(|&w| w as i8).collect::<Vec<_>>())
+    /// As int8, or as int4 where all levels fit; `None` where int8 does not hold them.
+    pub(super) fn weights(&self) -> Option<Tensor> {
+        let levels: Vec<i8> = self.levels.iter().map(|&w| i8::try_from(w).ok()).collect::<Option<_>>()?;
+        if levels.iter().all(|w| (-8..=7).contains(w)) {
+            let packed = Tensor::packed4(self.name.clone(), Dtype::I4, self.shape.clone(), &levels);
+            return Some(packed.quantized(self.quant.clone()));
+        }
+        Some(self.tensor(self.shape.clone(), &levels))
     }
 
     fn tensor(&self, shape: Vec<usize>, levels: &[i8]) -> Tensor {
@@ -101,16 +126,14 @@ impl Layer {
     pub(super) fn widened(&self, op: &Op, x: &Tensor) -> Option<Wide> {
         let parts = self.parts();
         let channels = *x.shape.last()?;
-        let (op, shape, groups) = match op {
-            Op::Conv2d { groups, .. } => (op.clone(), self.shape.clone(), *groups),
-            Op::FullyConnected { .. } => (op.clone(), self.shape.clone(), 1),
-            Op::DepthwiseConv2d { window, activation } => {
-                let groups = u16::try_from(channels).ok()?;
-                let &[1, kh, kw, outputs] = &self.shape[..] else { return None };
-                let op = Op::Conv2d { window: *window, groups, activation: *activation };
-                (op, vec![outputs, kh, kw, 1], groups)
-            }
-            _ => return None,
+        let (op, shape, groups) = if let Op::DepthwiseConv2d { window, activation } = op {
+            let groups = u16::try_from(channels).ok()?;
+            let &[1, kh, kw, outputs] = &self.shape[..] else { return None };
+            let op = Op::Conv2d { window: *window, groups, activation: *activation };
+            (op, vec![outputs, kh, kw, 1], groups)
+        } else {
+            let groups = if let Op::Conv2d { groups, .. } = op { *groups } else { 1 };
+            (op.clone(), self.shape.clone(), groups)
         };
         // One row of weights meets one group of channels.
         let (row, per_group) = (*shape.last()?, channels.checked_div(groups.into())?);
@@ -141,12 +164,22 @@ impl Layer {
     }
 }
 
+/// Bias levels in the type of the accumulator.
+fn bias(b: &Tensor, levels: &[i64], wide: bool) -> Option<Tensor> {
+    if wide {
+        return Some(Tensor::constant(&*b.name, Dtype::I64, b.shape.clone(), levels));
+    }
+    let narrow: Vec<i32> = levels.iter().map(|&b| i32::try_from(b).ok()).collect::<Option<_>>()?;
+    Some(Tensor::constant(&*b.name, Dtype::I32, b.shape.clone(), &narrow))
+}
+
 /// The bias as a level of `product`, the scale of the products. `None` where it is none within a quarter of the
-/// output's `step`, or has no int32.
-fn bias_level(real: f32, product: f64, step: f64) -> Option<i64> {
+/// output's `step`, or fits no int32; where `wide`, none that a double holds.
+fn bias_level(real: f32, product: f64, step: f64, wide: bool) -> Option<i64> {
     let level = libm::rint(real as f64 / product);
     let off = libm::fabs(level * product - real as f64);
-    (libm::fabs(level) <= i32::MAX as f64 && off <= step / 4.0).then_some(level as i64)
+    let most = if wide { (1i64 << f64::MANTISSA_DIGITS) as f64 } else { i32::MAX as f64 };
+    (libm::fabs(level) <= most && off <= step / 4.0).then_some(level as i64)
 }
 
 /// The int8 number that is part `part` of a level.
@@ -225,7 +258,7 @@ mod tests {
         let w = Tensor::constant("w", Dtype::F32, vec![2, 2], &[0.0f32, 0.0, 1.0, -0.5]);
         let w = w.quantized(quant(&[1e-12, 0.25]));
         let b = Tensor::constant("b", Dtype::F32, vec![2], &[3.0f32, 0.5]);
-        let layer = Layer::new(&x, &w, Some(&b), 0, &y).unwrap();
+        let layer = Layer::new(&x, &w, (Some(&b), None), 0, &y).unwrap();
         assert_eq!(layer.levels, [0, 0, 4, -2]);
         let bias = layer.bias.as_ref().unwrap();
         assert_eq!(bias.ints().unwrap(), [1 << 24, 4]);
@@ -239,7 +272,7 @@ mod tests {
         let y = Tensor::new("y", Dtype::I8, vec![1, 1]).quantized(Quant::per_tensor(1e9, 0));
         let w = Tensor::constant("w", Dtype::F32, vec![1, 1], &[1.0f32]).quantized(Quant::per_tensor(1.0, 0));
         let of = |bias: f32| Tensor::constant("b", Dtype::F32, vec![1], &[bias]);
-        assert!(Layer::new(&x, &w, Some(&of(2.147_483e9)), 0, &y).is_some());
-        assert!(Layer::new(&x, &w, Some(&of(2.147_483_6e9)), 0, &y).is_none());
+        assert!(Layer::new(&x, &w, (Some(&of(2.147_483e9)), None), 0, &y).is_some());
+        assert!(Layer::new(&x, &w, (Some(&of(2.147_483_6e9)), None), 0, &y).is_none());
     }
 }

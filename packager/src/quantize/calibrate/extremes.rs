@@ -39,7 +39,7 @@ impl Extremes {
         let rows = self.lo.chunks_exact(self.channels.len()).zip(self.hi.chunks_exact(self.channels.len()));
         for (lo, hi) in rows {
             for (channel, (&lo, &hi)) in self.channels.iter_mut().zip(lo.iter().zip(hi)) {
-                // Without a sign of zero, which of two zeros came first would show.
+                // Zeros lose their sign: it would show which of two came first.
                 let range = Range { lo: lo + 0.0, hi: hi + 0.0 };
                 *channel = channel.with(range);
                 whole = whole.with(range);

@@ -51,7 +51,7 @@ pub(crate) fn conv(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
         if bias.dims != [o] {
             return Err(Error::invalid(format!("its bias has shape {:?}", bias.dims)));
         }
-        inputs.push(Some(b.graph.add(bias.tensor(&format!("{name}/bias"))?)));
+        inputs.push(Some(b.constant(&format!("{name}/bias"), bias)?));
     }
     inputs[0] = Some(b.nhwc(name, x)?);
     let y = b.push_optional(&format!("{name}/image"), op, &inputs)?;
@@ -62,11 +62,7 @@ pub(crate) fn conv(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
 fn rank4(w: &Constant) -> Result<Constant> {
     match w.dims[..] {
         [_, _, _, _] => Ok(w.clone()),
-        [o, c, k] => {
-            // Output channels stay axis 0, so per-channel parameters keep their place.
-            let grid = w.grid.clone();
-            Ok(Constant { grid, ..w.reshape(vec![o, c, 1, k]) })
-        }
+        [o, c, k] => Ok(w.reshape(vec![o, c, 1, k])),
         _ => Err(Error::invalid(format!("its weights have shape {:?}", w.dims))),
     }
 }

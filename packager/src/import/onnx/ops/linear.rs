@@ -71,7 +71,7 @@ pub(crate) fn gemm(b: &mut Builder, call: &Call<'_>) -> Result<Vec<Value>> {
     let bias = call.constant(2).and_then(|c| row(c, units)).map(|c| scaled(&c, beta));
     let fused = bias.is_some();
     if let Some(bias) = bias {
-        inputs.push(Some(b.graph.add(bias.tensor(&format!("{name}/bias"))?)));
+        inputs.push(Some(b.constant(&format!("{name}/bias"), &bias)?));
     }
     let y = b.push_optional(name, FULLY_CONNECTED, &inputs)?;
     if fused || call.optional(2).is_none() {

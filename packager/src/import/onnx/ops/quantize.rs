@@ -166,14 +166,15 @@ pub(crate) fn fold_dequantize(_: &Builder, call: &Call<'_>) -> Result<Option<Vec
         return Err(different(x.kind, kind));
     }
     let at = p.positions(&x.dims);
-    let real = |(k, &q): (usize, &i64)| {
-        let i = at(k);
-        q.saturating_sub(p.zero_point[i].into()) as f32 * p.scale[i]
-    };
-    let floats = Constant::floats(x.dims.clone(), v.iter().enumerate().map(real).collect());
+    let level = |(k, &q): (usize, &i64)| q.saturating_sub(p.zero_point[at(k)].into());
+    let levels: Vec<i64> = v.iter().enumerate().map(level).collect();
+    let reals = levels.iter().enumerate().map(|(k, &q)| q as f32 * p.scale[at(k)]);
+    let floats = Constant::floats(x.dims.clone(), reals.collect());
     let Parameters { scale, zero_point, axis, block, .. } = p;
+    let wide = levels.iter().any(|q| q.unsigned_abs() > 1 << f32::MANTISSA_DIGITS);
+    let exact = (wide && block.is_none()).then(|| levels.into());
     let grid = block.is_none().then_some(Quant { scale, zero_point, axis });
-    Ok(Some(vec![Constant { grid, ..floats }]))
+    Ok(Some(vec![Constant { grid, exact, ..floats }]))
 }
 
 /// A DequantizeLinear's parameters; its result is computed in single precision whatever it asks for.

@@ -1,0 +1,41 @@
+//! What a bundle says of its tensors to people and tools.
+
+use std::collections::BTreeMap;
+
+use samara_runtime::bundle::{Bundle, Kind};
+
+use crate::error::{Error, Result};
+
+/// Names and factors from a bundle's names section.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// Of the plan's tensors, by id.
+    pub(super) tensors: Vec<String>,
+    /// By name: what equalization divided each channel by (see [`crate::plan::Plan::equalized`]).
+    pub(super) equalized: BTreeMap<String, Vec<f64>>,
+}
+
+impl Names {
+    pub(super) fn of(bundle: &Bundle<'_>) -> Result<Self> {
+        let section = bundle
+            .sections
+            .get(Kind::Names)
+            .ok_or_else(|| Error::invalid("it carries no names of its layers"))?;
+        let names: serde_json::Value = serde_json::from_slice(section)
+            .map_err(|e| Error::invalid(format!("its names cannot be read ({e})")))?;
+        let tensors = names["tensors"].as_array().cloned().unwrap_or_default();
+        let tensors = tensors.into_iter().map(|n| n.as_str().unwrap_or_default().to_owned()).collect();
+        let equalized = names["equalized"].as_object().into_iter().flatten();
+        let equalized = equalized.map(|(name, factors)| Ok((name.clone(), self::factors(name, factors)?)));
+        Ok(Names { tensors, equalized: equalized.collect::<Result<_>>()? })
+    }
+}
+
+/// Positive finite numbers.
+fn factors(name: &str, value: &serde_json::Value) -> Result<Vec<f64>> {
+    let all = value.as_array().into_iter().flatten().map(serde_json::Value::as_f64);
+    let factors: Option<Vec<f64>> = all.collect();
+    factors
+        .filter(|f| !f.is_empty() && f.iter().all(|f| f.is_finite() && *f > 0.0))
+        .ok_or_else(|| Error::invalid(format!("its factors of tensor '{name}' are not positive numbers")))
+}

@@ -1,0 +1,155 @@
+//! The whole way of a model: import, passes, quantize, plan, golden vectors, bundle.
+
+mod auto;
+mod evaluator;
+mod golden;
+mod scheme;
+mod tune;
+
+use std::path::Path;
+
+use samara_runtime::Dtype;
+use samara_runtime::bundle::golden::Tolerance;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use crate::bundle::{self, Identity, Parts};
+use crate::data::dataset::Dataset;
+use crate::error::{About, Error, Result};
+use crate::ir::{Graph, Node, Numeric, Op};
+use crate::plan::{self, Plan};
+use crate::search::Budget;
+use crate::target::Profile;
+use crate::{files, import, passes};
+
+pub use evaluator::{Evaluator, Labelled};
+pub use scheme::{Account, Scheme};
+pub use tune::{Base, Tuning};
+
+/// What `pack` was asked for.
+#[derive(Clone)]
+pub struct Options<'a> {
+    /// Who the bundle says it is; an empty name becomes the model's.
+    pub identity: Identity,
+    /// What it is packed for.
+    pub target: &'static Profile,
+    /// `None` keeps quantized models, and floats without calibration.
+    pub scheme: Option<Scheme>,
+    /// Typical inputs.
+    pub calibration: Option<&'a dyn Dataset>,
+    /// SHA-256 of the calibration data, for the card.
+    pub calibration_digest: Option<&'a str>,
+    /// What is settled of ranges and recovery.
+    pub tuning: Tuning,
+    /// What [`Scheme::Auto`] must stay inside.
+    pub budget: Budget,
+    /// What [`Scheme::Auto`] measures losses on, instead of the calibration data.
+    pub labelled: Option<Labelled<'a>>,
+    /// How integer steps of a model quantized here round.
+    pub numeric: Numeric,
+    /// Shapes that the model's file leaves open.
+    pub import: import::Options,
+}
+
+impl Options<'_> {
+    /// Everything by default for a target: a model is kept as it is.
+    pub fn new(target: &'static Profile) -> Self {
+        Options {
+            identity: Identity::default(),
+            target,
+            scheme: None,
+            calibration: None,
+            calibration_digest: None,
+            tuning: Tuning::default(),
+            budget: Budget::default(),
+            labelled: None,
+            numeric: Numeric::Single,
+            import: import::Options::default(),
+        }
+    }
+}
+
+/// A packed model and what was learned on the way.
+#[derive(Debug)]
+pub struct Packed {
+    /// The bundle's bytes, unsigned.
+    pub bytes: Vec<u8>,
+    /// The graph after import and passes, before quantization.
+    pub source: Graph,
+    /// The graph that was planned.
+    pub graph: Graph,
+    /// Its plan.
+    pub plan: Plan,
+    /// How it was quantized.
+    pub account: Account,
+}
+
+impl Packed {
+    /// Nodes that compute in floats; in a quantized model these are the ones it leaves between its own
+    /// Dequantize and Quantize, and an integer-only target would refuse them.
+    pub fn float_operators(&self) -> Vec<String> {
+        let float = |n: &&Node| {
+            let reads = self.graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32);
+            reads && !matches!(n.op, Op::Quantize)
+        };
+        self.graph.nodes.iter().filter(float).map(|n| format!("{} ({})", n.name, n.op.name())).collect()
+    }
+}
+
+/// Imports a model and runs the passes: what every later stage starts from.
+pub fn import(model: &Path, options: &import::Options) -> Result<Graph> {
+    let mut graph = import::load(model, options)?;
+    passes::run(&mut graph).about(model.display())?;
+    Ok(graph)
+}
+
+/// Packs an imported graph.
+pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed> {
+    let about = model.display();
+    let evaluator =
+        Evaluator { source: &source, labelled: options.labelled, calibration: options.calibration };
+    let (mut graph, account) = scheme::quantize(&source, options, &evaluator).about(&about)?;
+    passes::prepare_for_lowering(&mut graph).about(&about)?;
+    let float = graph.nodes.iter().any(|n| graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32));
+    if float && options.target.integer_only {
+        let cause =
+            format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
+        return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
+    }
+    let mut plan = plan::plan(&graph).about(&about)?;
+    if let Some(base) = &account.base {
+        plan.equalized = base.equalization.factors.clone();
+    }
+    let card = card(model, options, &plan, &account)?;
+    let mut named = options.clone();
+    if named.identity.name.is_empty() {
+        named.identity.name = source.name.clone();
+    }
+    let bytes = write(&graph, &plan, &named, &card).about(&about)?;
+    Ok(Packed { bytes, source, graph, plan, account })
+}
+
+/// The bundle's bytes.
+fn write(graph: &Graph, plan: &Plan, options: &Options<'_>, card: &[u8]) -> Result<Vec<u8>> {
+    let identity = Identity { target: options.target.name.into(), ..options.identity.clone() };
+    let golden = golden::golden(graph)?;
+    let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
+    bundle::write(&Parts { identity: &identity, plan, golden: &golden, tolerance, card })
+}
+
+/// Lineage and choices.
+fn card(model: &Path, options: &Options<'_>, plan: &Plan, account: &Account) -> Result<Vec<u8>> {
+    let card = json!({
+        "tool": concat!("samara ", env!("CARGO_PKG_VERSION")),
+        "source": { "sha256": digest(&files::read(model)?) },
+        "calibration": { "sha256": options.calibration_digest, "samples": account.samples },
+        "options": { "numeric": plan.numeric.name(), "target": options.target.name },
+        "recipe": account.recipe.as_ref().map_or(Json::Null, |r| r.json()),
+    });
+    serde_json::to_vec(&card).map_err(|e| Error::invalid(e.to_string()))
+}
+
+/// SHA-256 as hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
