@@ -116,8 +116,10 @@ pub fn tune(
         (Some(equalized), _) => vec![plain, equalized],
         (None, _) => vec![plain],
     };
-    if let (1, Tuning { range: Some(range), correct_bias: Some(correct_bias), rounding: Some(rounding), .. }) =
-        (bases.len(), *tuning)
+    if let (
+        1,
+        Tuning { range: Some(range), correct_bias: Some(correct_bias), rounding: Some(rounding), .. },
+    ) = (bases.len(), *tuning)
     {
         let base = bases.swap_remove(0);
         let equalize = base.is_equalized();
