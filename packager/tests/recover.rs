@@ -137,14 +137,18 @@ fn describe(r: &Recipe) -> String {
 
 const INT4: Weights = Weights::Int4 { group: None };
 
-/// Each format gains from recovery, on samples that it has not seen: at least these decibels.
-const GAINS: [(Weights, f64); 3] = [(Weights::Int8, -0.3), (INT4, 5.0), (Weights::Palette, 5.0)];
+/// Each format gains from recovery, on samples that it has not seen: at least these decibels with the better of
+/// weights alone and weights with biases, of which the chooser takes one. Few samples say little of means, so
+/// neither alone loses much.
+const GAINS: [(Weights, f64); 3] = [(Weights::Int8, 0.0), (INT4, 5.0), (Weights::Palette, 5.0)];
+const MOST_LOSS: f64 = 1.0;
 
 fn gains(model: &Model) {
     for (weights, gain) in GAINS {
         let [nearest, optimized, both] = model.recovers(Activations::Int8, weights);
-        assert!(optimized >= nearest + gain, "{weights:?}: {optimized:.2} dB, nearest {nearest:.2} dB");
-        assert!(both >= nearest + gain, "{weights:?} with biases: {both:.2} dB, nearest {nearest:.2} dB");
+        let (best, worst) = (optimized.max(both), optimized.min(both));
+        assert!(best >= nearest + gain, "{weights:?}: {best:.2} dB, nearest {nearest:.2} dB");
+        assert!(worst >= nearest - MOST_LOSS, "{weights:?}: {worst:.2} dB, nearest {nearest:.2} dB");
     }
 }
 

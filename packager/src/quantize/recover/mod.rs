@@ -26,10 +26,11 @@ use super::weights::layer::Layer;
 use super::weights::{encode, nearest};
 use super::{Activations, Recipe, WeightRounding, Weights};
 use crate::error::{About, Error, Result};
-use crate::ir::{Graph, Tensor};
+use crate::ir::{Graph, Node, Tensor};
 use layer::Observed;
 use moments::Moments;
 use patches::Patches;
+use tape::Tape;
 use walk::Side;
 
 /// How much data recovery looks at.
@@ -84,80 +85,80 @@ pub fn recover(
     if !recipe.correct_bias && recipe.rounding == WeightRounding::Nearest {
         return Ok((quantized, Vec::new()));
     }
-    let (mut quantized, mut outcomes) = (quantized, Vec::new());
-    let mut left = Side::new(float)?;
-    let mut right = Side::new(&quantized)?;
-    let count = walk::record(float, &quantized, &mut left, &mut right, samples.take(options.samples))?;
+    let (mut left, mut right) = (Side::new(float)?, Side::new(&quantized)?);
+    let samples = samples.take(options.samples);
+    let count = walk::record(float, &quantized, &mut left, &mut right, samples)?;
     let has_codes = |format| match format {
         Weights::Int8 | Weights::Int4 { .. } | Weights::Palette => true,
         Weights::F32 | Weights::F16 => false,
     };
-    let layers: Vec<bool> = quantized
-        .nodes
-        .iter()
-        .map(|n| Layer::has_weights(&n.op) && has_codes(recipe.weights_of(&n.name)))
-        .collect();
-    let last = layers.iter().rposition(|&l| l);
+    let changes = |n: &Node| Layer::has_weights(&n.op) && has_codes(recipe.weights_of(&n.name));
+    let last = quantized.nodes.iter().rposition(changes);
+    let (mut walk, mut outcomes) =
+        (Walk { float, quantized, recipe, options, left, right, count }, Vec::new());
     let mut next = 0;
     for n in 0..last.map_or(0, |l| l + 1) {
-        if layers[n] {
-            let (name, kind) = (quantized.nodes[n].name.clone(), quantized.nodes[n].op.name());
-            let subject = format!("node '{name}' ({kind})");
+        let node = &walk.quantized.nodes[n];
+        if changes(node) {
+            let subject = format!("node '{}' ({})", node.name, node.op.name());
             // Constraints may have put nodes in or taken some out, never reordered layers.
-            let twin = (next..float.nodes.len())
-                .find(|&f| float.nodes[f].name == name && Layer::has_weights(&float.nodes[f].op));
+            let is_twin = |f: &Node| f.name == node.name && Layer::has_weights(&f.op);
+            let twin = float.nodes[next..].iter().position(is_twin).map(|at| next + at);
             let twin =
                 twin.ok_or_else(|| Error::invalid("the float model has no such layer")).about(&subject)?;
             while next < twin {
-                left.run(float, next, count)?;
+                walk.left.run(float, next, count)?;
                 next += 1;
             }
-            let outcome =
-                one(float, twin, &mut quantized, n, [&mut left, &mut right], recipe, count, options);
-            outcomes.push(outcome.about(&subject)?);
+            outcomes.push(walk.solve(twin, n).about(&subject)?);
         }
         if Some(n) != last {
-            right.run(&quantized, n, count)?;
+            walk.right.run(&walk.quantized, n, count)?;
         }
     }
-    Ok((quantized, outcomes))
+    Ok((walk.quantized, outcomes))
 }
 
-/// Observes one layer over all samples, solves it and puts its new constants into node `n`.
-#[allow(clippy::too_many_arguments)] // the walk's whole state, at its only call
-fn one(
-    float: &Graph,
-    twin: usize,
-    quantized: &mut Graph,
-    n: usize,
-    [left, right]: [&mut Side; 2],
-    recipe: &Recipe,
+/// Both graphs and how far they have run.
+struct Walk<'a> {
+    float: &'a Graph,
+    quantized: Graph,
+    recipe: &'a Recipe,
+    options: &'a Options,
+    left: Side,
+    right: Side,
+    /// Samples.
     count: usize,
-    options: &Options,
-) -> Result<Outcome> {
-    let mut node = quantized.nodes[n].clone();
-    let layer = Layer::of(float, &float.nodes[twin])?;
-    let input = input_of(quantized.input(&node, 0))?;
-    let block = if layer.inner > WHOLE { BLOCK } else { WHOLE };
-    let patches = Patches::of(float, &float.nodes[twin], &layer, block)?;
-    let reads = [float.nodes[twin].inputs[0], node.inputs[0]];
-    let observed = observe(&layer, patches, [left, right], reads, count, options)?;
-    let start = nearest(&layer, recipe.weights_of(&node.name), &input)?;
-    let solved = layer::solve(&layer, &observed, &input, &start, recipe)?;
-    encode::weights(quantized, &mut node, &layer, &solved.coded)?;
-    let bias = (layer.bias.is_some() || recipe.correct_bias).then_some(&solved.bias[..]);
-    encode::bias(quantized, &mut node, &solved.coded, bias, &input);
-    let name = node.name.clone();
-    quantized.nodes[n] = node;
-    let [signal, before, after] = solved.power;
-    let db = |noise: f64| if noise > 0.0 { 10.0 * libm::log10(signal / noise) } else { f64::INFINITY };
-    Ok(Outcome {
-        node: name,
-        nearest_db: db(before),
-        kept_db: db(after),
-        moved: solved.moved,
-        channels: layer.channels,
-    })
+}
+
+impl Walk<'_> {
+    /// Observes one layer over all samples, solves it and puts its new constants into node `n`.
+    fn solve(&mut self, twin: usize, n: usize) -> Result<Outcome> {
+        let (mut node, twin) = (self.quantized.nodes[n].clone(), &self.float.nodes[twin]);
+        let layer = Layer::of(self.float, twin)?;
+        let input = input_of(self.quantized.input(&node, 0))?;
+        let block = if layer.inner > WHOLE { BLOCK } else { WHOLE };
+        let patches = Patches::of(self.float, twin, &layer, block)?;
+        let first = |n: &Node| n.inputs.first().copied().flatten();
+        let tapes = [self.left.reader(first(twin))?, self.right.reader(first(&node))?];
+        let observed = observe(&layer, patches, tapes, self.count, self.options)?;
+        let start = nearest(&layer, self.recipe.weights_of(&node.name), &input)?;
+        let solved = layer::solve(&layer, &observed, &input, &start, self.recipe)?;
+        encode::weights(&mut self.quantized, &mut node, &layer, &solved.coded)?;
+        let bias = (layer.bias.is_some() || self.recipe.correct_bias).then_some(&solved.bias[..]);
+        encode::bias(&mut self.quantized, &mut node, &solved.coded, bias, &input);
+        let name = node.name.clone();
+        self.quantized.nodes[n] = node;
+        let [signal, before, after] = solved.power;
+        let db = |noise: f64| if noise > 0.0 { 10.0 * libm::log10(signal / noise) } else { f64::INFINITY };
+        Ok(Outcome {
+            node: name,
+            nearest_db: db(before),
+            kept_db: db(after),
+            moved: solved.moved,
+            channels: layer.channels,
+        })
+    }
 }
 
 /// What a layer's constants depend on, from its input tensor.
@@ -175,8 +176,7 @@ fn input_of(x: Option<&Tensor>) -> Result<Input> {
 fn observe(
     layer: &Layer,
     patches: Patches,
-    [left, right]: [&mut Side; 2],
-    reads: [Option<usize>; 2],
+    [float_tape, tape]: [&mut Tape; 2],
     count: usize,
     options: &Options,
 ) -> Result<Observed> {
@@ -188,14 +188,13 @@ fn observe(
     let columns = patches.units.iter().map(|u| u.columns.len()).max().unwrap_or(1);
     let wanted = (16 * columns).clamp(options.positions.min(4096), options.positions);
     let per_sample = wanted.div_ceil(count.max(1)).min(patches.positions());
-    let [float_reader, reader] = [left.reader(reads[0])?, right.reader(reads[1])?];
     let [mut x, mut float_rows, mut rows, mut xs, mut ys] = [const { Vec::new() }; 5];
     let weights: Vec<Vec<f64>> = (0..layer.channels).map(|o| layer.row(o)).collect();
     for sample in 0..count {
         let positions = patches::choose(patches.positions(), per_sample, sample);
-        tape::reals(&float_reader.next()?, &mut x);
+        tape::reals(&float_tape.next()?, &mut x);
         patches.extract(&x, &positions, &mut float_rows);
-        tape::reals(&reader.next()?, &mut x);
+        tape::reals(&tape.next()?, &mut x);
         patches.extract(&x, &positions, &mut rows);
         let judges = count >= 2 * HELD && sample % HELD == HELD - 1;
         let moments = if judges { &mut held } else { &mut fit };

@@ -109,7 +109,7 @@ pub(crate) fn choose(all: usize, count: usize, sample: usize) -> Vec<usize> {
     }
     let one = |i: usize| {
         let (from, to) = (i * all / count, (i + 1) * all / count);
-        let mut z = ((sample as u64) << 32 ^ i as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (((sample as u64) << 32) ^ i as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         from + ((z ^ (z >> 31)) % (to - from).max(1) as u64) as usize

@@ -50,7 +50,8 @@ impl Accumulator {
     /// would not fit, too. A channel of zeros without bias gets `1 / most`. Refuses what no scale can hold.
     pub fn fit_scale(&self, weights: &[f32], bias: f32, scale: f32, most: i32) -> Result<f32> {
         let greatest = weights.iter().fold(0f32, |g, w| g.max(w.abs()));
-        if !(greatest.is_finite() && bias.is_finite()) {
+        // `max` passes over what is not a number.
+        if !(weights.iter().all(|w| w.is_finite()) && bias.is_finite()) {
             return Err(Error::invalid("a weight or bias is not finite"));
         }
         let floor = bias.abs() as f64 / self.bias_limit as f64 / self.input_scale;

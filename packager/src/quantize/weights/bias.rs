@@ -125,6 +125,7 @@ mod tests {
         layer.values = vec![1e-12; 4];
         let coded = nearest(&layer, Weights::Int8, &input).unwrap();
         let level = input.level(100.0, coded.grids[0].scale);
-        assert!((1 << 28..=1 << 29).contains(&level), "{level}");
+        // Half of the limit, but for the scale's own rounding.
+        assert!((level - (1 << 29)).abs() < 1 << 8, "{level}");
     }
 }

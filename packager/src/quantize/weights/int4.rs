@@ -34,7 +34,7 @@ fn group_of(layer: &Layer, wanted: usize) -> Option<usize> {
     if layer.depthwise || wanted >= layer.inner {
         return None;
     }
-    (wanted / 2 + 1..=wanted).rev().find(|size| layer.inner % size == 0)
+    (wanted / 2 + 1..=wanted).rev().find(|&size| layer.inner.is_multiple_of(size))
 }
 
 #[cfg(test)]

@@ -62,6 +62,9 @@ impl Layer {
         if channels == 0 || values.is_empty() || bias.as_ref().is_some_and(|b| b.len() != channels) {
             return Err(Error::invalid("its weights and bias do not fit each other"));
         }
+        if !values.iter().chain(bias.iter().flatten()).all(|v| v.is_finite()) {
+            return Err(Error::invalid("a weight or bias is not finite"));
+        }
         let inner = values.len() / channels;
         Ok(Layer { values, shape: weights.shape.clone(), bias, channels, inner, depthwise })
     }

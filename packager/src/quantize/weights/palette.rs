@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn sixteen_values_are_found_whatever_their_order() {
-        let levels: Vec<i8> = (0..16).map(|n| -120 + 16 * n as i8).collect();
+        let levels: Vec<i8> = (0..16).map(|n| (16 * n - 120) as i8).collect();
         let points = (0..640).map(|n| (levels[n * 7 % 16] as f64, 1.0)).collect();
         assert_eq!(&lloyd(points)[..], levels);
     }
