@@ -1,12 +1,9 @@
 //! `--evaluate`, `--max-drop` and `--report`.
 
-use std::path::Path;
-
 use super::args::Args;
 use crate::compare::compare;
 use crate::data::samples::Samples;
-use crate::data;
-use crate::error::{About, Error, Result};
+use crate::error::{Error, Result};
 use crate::evaluate::{self, Evaluation, Metric, Truth};
 use crate::files::{self, AlignedBytes};
 use crate::ir::Graph;
@@ -26,6 +23,8 @@ pub(super) struct Scoring {
 
 impl Scoring {
     pub(super) fn new(args: &Args, source: &Graph) -> Result<Self> {
+        // Asked before the work, not after it.
+        args.evaluation.report.iter().try_for_each(|path| report::Format::of(path).map(drop))?;
         let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
         let metric = Metric::find(&args.evaluation.metric).ok_or_else(|| {
             Error::invalid(format!("no metric is called '{}'", args.evaluation.metric))
@@ -34,7 +33,7 @@ impl Scoring {
         let data = match &args.evaluation.evaluate {
             Some(path) => {
                 let samples = Samples::read(path, source)?;
-                let truth = truth(path, &samples).about(path.display())?;
+                let truth = Truth::read(path, source)?;
                 Some((samples, truth))
             }
             None => None,
@@ -67,18 +66,6 @@ impl Scoring {
     }
 }
 
-/// `labels` and `targets`, where the data has them.
-fn truth(path: &Path, samples: &Samples) -> Result<Truth> {
-    let others = samples.others()?;
-    if others.iter().any(|n| n == "targets") {
-        return Truth::from_arrays(&data::read(path)?);
-    }
-    if others.iter().any(|n| n == "labels") {
-        return Ok(Truth::from_labels(samples.labels("labels")?));
-    }
-    Ok(Truth::NONE)
-}
-
 /// Writes every report that was asked for, whatever the verdict: it shows why.
 pub(super) fn write_reports(
     args: &Args,
@@ -97,14 +84,5 @@ pub(super) fn write_reports(
         inputs.layers = layers.iter().map(report::LayerError::from).collect();
     }
     let report = Report::new(inputs)?;
-    for path in &args.evaluation.report {
-        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
-        let bytes = if json {
-            serde_json::to_vec_pretty(&report.json()).map_err(|e| Error::invalid(e.to_string()))?
-        } else {
-            report.html().into_bytes()
-        };
-        files::write_atomic(path, &bytes)?;
-    }
-    Ok(())
+    args.evaluation.report.iter().try_for_each(|path| report.write(path))
 }
