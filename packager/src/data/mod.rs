@@ -1,5 +1,6 @@
 //! NumPy arrays in and out, and samples made from them.
 
+pub mod dataset;
 mod element;
 #[cfg(test)]
 mod faults;
@@ -8,7 +9,6 @@ mod labels;
 mod npy;
 mod npz;
 mod part;
-pub mod dataset;
 pub mod samples;
 mod source;
 mod stream;

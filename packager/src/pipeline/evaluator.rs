@@ -53,7 +53,8 @@ impl Evaluator<'_> {
             }
             Ok(())
         })?;
-        let lost = if classes { 1.0 - same as f64 / count.max(1) as f64 } else { noise / f64::max(signal, 1e-30) };
+        let lost =
+            if classes { 1.0 - same as f64 / count.max(1) as f64 } else { noise / f64::max(signal, 1e-30) };
         Ok(100.0 * lost)
     }
 }

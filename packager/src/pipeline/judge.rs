@@ -53,7 +53,8 @@ impl Judge {
         let tensor = &float.tensors[t];
         let elements = tensor.elements();
         let input = float.inputs.first().map_or(0, |&i| float.tensors[i].elements());
-        let classes = (2..=MAX_CLASSES).contains(&elements) && elements != input
+        let classes = (2..=MAX_CLASSES).contains(&elements)
+            && elements != input
             && tensor.shape.last() == Some(&elements);
         let mut judge =
             Judge { samples: Vec::new(), answers: Vec::new(), answer: tensor.name.clone(), classes };
@@ -101,7 +102,10 @@ impl Judge {
             count += 1;
         }
         let agreement = self.classes.then(|| same as f64 / count as f64);
-        Ok(Verdict { noise: if noise == 0.0 { 0.0 } else { noise / signal.max(f64::MIN_POSITIVE) }, agreement })
+        Ok(Verdict {
+            noise: if noise == 0.0 { 0.0 } else { noise / signal.max(f64::MIN_POSITIVE) },
+            agreement,
+        })
     }
 }
 

@@ -166,4 +166,3 @@ fn narrow(graph: &Graph, recipe: &Recipe) -> std::collections::BTreeMap<String, 
 pub(super) fn has_weights(op: &Op) -> bool {
     matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. })
 }
-

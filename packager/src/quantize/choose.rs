@@ -61,12 +61,8 @@ pub struct Choice {
 }
 
 /// Ranges that are tried.
-pub const METHODS: [RangeMethod; 4] = [
-    RangeMethod::MinMax,
-    RangeMethod::Percentile(99.99),
-    RangeMethod::Percentile(99.9),
-    RangeMethod::Mse,
-];
+pub const METHODS: [RangeMethod; 4] =
+    [RangeMethod::MinMax, RangeMethod::Percentile(99.99), RangeMethod::Percentile(99.9), RangeMethod::Mse];
 /// Decibels that a choice must gain.
 pub const MARGIN: f64 = 0.1;
 /// Most judging samples.

@@ -75,11 +75,14 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 fn check(args: &Args) -> Result<()> {
     let q = &args.quantization;
     let auto = q.quantize == Some(Quantize::Auto);
-    let stray = [("--ram", q.ram.is_some()), ("--flash", q.flash.is_some()), ("--latency", q.latency.is_some())]
-        .into_iter()
-        .find(|(_, given)| *given && !auto);
+    let stray =
+        [("--ram", q.ram.is_some()), ("--flash", q.flash.is_some()), ("--latency", q.latency.is_some())]
+            .into_iter()
+            .find(|(_, given)| *given && !auto);
     if let Some((name, _)) = stray {
-        return Err(Error::invalid(format!("{name} is a budget of --quantize auto")).remedy("add --quantize auto"));
+        return Err(
+            Error::invalid(format!("{name} is a budget of --quantize auto")).remedy("add --quantize auto")
+        );
     }
     if q.group.is_some() && q.quantize != Some(Quantize::Int4) {
         return Err(Error::invalid("--group belongs to --quantize int4"));
@@ -117,9 +120,7 @@ fn summary(packed: &Packed, evaluation: Option<&crate::evaluate::Evaluation>) ->
         report["recipe"] = recipe.json();
     }
     if !packed.account.trials.is_empty() {
-        let trial = |t: &pipeline::Trial| {
-            json!({ "recipe": t.recipe.json(), "sqnr_db": t.verdict.db(), "agreement": t.verdict.agreement })
-        };
+        let trial = |t: &pipeline::Trial| json!({ "recipe": t.recipe.json(), "sqnr_db": t.verdict.db(), "agreement": t.verdict.agreement });
         report["trials"] = packed.account.trials.iter().map(trial).collect();
     }
     if let Some(found) = &packed.account.found {

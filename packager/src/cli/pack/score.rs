@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::args::Args;
 use crate::compare::compare;
-use crate::data::samples::Samples;
 use crate::data;
+use crate::data::samples::Samples;
 use crate::error::{About, Error, Result};
 use crate::evaluate::{self, Evaluation, Metric, Truth};
 use crate::files::{self, AlignedBytes};

@@ -19,13 +19,18 @@ pub(super) fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> Str
     let floats = list("float_operators");
     if !floats.is_empty() && report["numeric"] != json!("none") {
         let names: Vec<&str> = floats.iter().filter_map(Value::as_str).collect();
-        text += &format!("{} operators compute in f32, as the model has them: {}\n", floats.len(), names.join(", "));
+        text += &format!(
+            "{} operators compute in f32, as the model has them: {}\n",
+            floats.len(),
+            names.join(", ")
+        );
     }
     if report["recipe"].is_object() {
         text += &format!("{}\n", recipe(&report["recipe"]));
     }
     for point in list("frontier") {
-        let chosen = list("frontier").iter().position(|p| *p == point).map(|i| json!(i)) == Some(report["chosen"].clone());
+        let chosen = list("frontier").iter().position(|p| *p == point).map(|i| json!(i))
+            == Some(report["chosen"].clone());
         let millis = point["latency_ms"].as_f64().map_or(String::new(), |ms| format!(", about {ms:.2} ms"));
         text += &format!(
             "{} {:>10} flash, {:>10} RAM{millis}, {:.2} points lost: {}\n",
