@@ -9,6 +9,8 @@ mod network;
 mod plan;
 #[cfg(feature = "train")]
 mod quantized;
+#[cfg(feature = "train")]
+mod spread;
 
 #[cfg(feature = "train")]
 pub(crate) use layer::tensor;
@@ -21,3 +23,5 @@ pub use plan::{Activation, Block, Plan};
 pub use quantized::Quantized;
 #[cfg(feature = "train")]
 pub(crate) use quantized::finetune;
+#[cfg(feature = "train")]
+pub use spread::spread_channels;
