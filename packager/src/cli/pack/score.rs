@@ -68,7 +68,8 @@ impl Scoring {
 fn metric(name: &str) -> Result<Metric> {
     let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
     Metric::find(name).ok_or_else(|| {
-        Error::invalid(format!("no metric is called '{name}'")).remedy(format!("there are {}", names.join(", ")))
+        Error::invalid(format!("no metric is called '{name}'"))
+            .remedy(format!("there are {}", names.join(", ")))
     })
 }
 
