@@ -1,8 +1,11 @@
 //! What a packing's account tells a report: what was tried, and what calibration saw.
 
+use std::collections::BTreeSet;
+
 use super::page::choices;
 use super::{Histogram, Trial};
 use crate::pipeline::Account;
+use crate::plan::Plan;
 use crate::search::Point;
 
 /// Recipes that were judged on calibration data, then the measured points of a search.
@@ -29,10 +32,12 @@ pub(super) fn trials(account: &Account) -> Vec<Trial> {
     judged.chain(found).collect()
 }
 
-/// One histogram for each tensor whose bins were kept.
-pub(super) fn histograms(account: &Account) -> Vec<Histogram> {
+/// One histogram for each planned tensor whose bins were kept; others became part of a layer.
+pub(super) fn histograms(account: &Account, plan: &Plan) -> Vec<Histogram> {
     let Some(base) = &account.base else { return Vec::new() };
+    let planned: BTreeSet<&str> = plan.tensors.iter().map(|t| &t.name[..]).collect();
     let of = |(t, tensor): (usize, &crate::ir::Tensor)| {
+        planned.get(&tensor.name[..])?;
         let bins = base.observations.get(t)?.bins()?;
         Some(Histogram { tensor: tensor.name.clone(), bins, range: None })
     };

@@ -82,7 +82,7 @@ impl<'a> Inputs<'a> {
             target,
             evaluation: None,
             layers: Vec::new(),
-            histograms: account::histograms(&packed.account),
+            histograms: account::histograms(&packed.account, &packed.plan),
             budgets: Vec::new(),
             recipe: packed.account.recipe.as_ref(),
             recovered: &packed.account.outcomes,

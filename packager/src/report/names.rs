@@ -30,18 +30,44 @@ impl Names {
             .count();
         let short = |name: &str| {
             let path = path(names.get(name)?);
-            let unique = (1..=path.len()).find(|&n| users.get(&path[..n]) == Some(&1))?;
+            // Those that only go on where this one ends tell themselves apart.
+            let own = users.get(&path)?;
+            let unique = (1..=path.len()).find(|&n| users.get(&path[..n]) == Some(own))?;
             let skip = if path.len() > 1 { shared.min(unique - 1) } else { 0 };
-            Some(path[skip..unique].join("/"))
+            Some(middle(&path[skip..unique]))
         };
-        let cut = |name: &str| (name.to_owned(), end(&short(name).unwrap_or_else(|| name.to_owned())));
-        Names(names.iter().map(|name| cut(name)).collect())
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for name in &names {
+            // Two names that come out alike are both shown by their ends.
+            let text = short(name).unwrap_or_else(|| end(name));
+            match seen.get(&text) {
+                Some(&other) => {
+                    all.insert(other.to_owned(), end(other));
+                    all.insert((*name).to_owned(), end(name));
+                }
+                None => {
+                    seen.insert(text.clone(), name);
+                    all.insert((*name).to_owned(), text);
+                }
+            }
+        }
+        Names(all)
     }
 
     /// What tells a name from the others; the end of one that is not among them.
     pub(super) fn short(&self, name: &str) -> String {
         self.0.get(name).cloned().unwrap_or_else(|| end(name))
     }
+}
+
+/// A path without as many of its inner parts as it takes to be short.
+fn middle(path: &[&str]) -> String {
+    let whole = path.join("/");
+    let (Some(last), false) = (path.last(), whole.chars().count() <= LENGTH) else { return whole };
+    let kept = (1..path.len()).rev().map(|n| format!("{}/…/{last}", path[..n - 1].join("/")));
+    let kept = kept.filter(|text| !text.starts_with('/')).find(|text| text.chars().count() <= LENGTH);
+    kept.unwrap_or_else(|| end(&whole))
 }
 
 fn end(name: &str) -> String {
@@ -71,8 +97,10 @@ mod tests {
 
     #[test]
     fn names_stay_apart() {
-        assert_eq!(short(["a", "a/moved", "a/moved/again"]), ["a", "a/moved", "moved/again"]);
+        assert_eq!(short(["a", "a/moved", "a/moved/again", "b/c"]), ["a", "a/moved", "a/moved/again", "b"]);
         assert_eq!(short(["m/x;1", "m/x;2"]), ["m/x;1", "m/x;2"]);
+        let long = ["/stem/act/Clip_output_0/moved", "/stem/act/Clip_output_0/moved/uncapped", "/top/conv"];
+        assert_eq!(short(long), ["stem", "stem/act/Clip_output_0/…/uncapped", "top"]);
         assert_eq!(short([""]), [""]);
         let long = "é".repeat(60);
         assert_eq!(short([&long])[0].chars().count(), LENGTH);
