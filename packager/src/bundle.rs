@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::quantize::equalize;
 
 /// log2 of the chunk size that pack writes: 4 KiB, a flash sector of most microcontrollers.
 pub const CHUNK_LOG2: u8 = 12;
@@ -194,7 +195,8 @@ fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
     out
 }
 
-/// Names for people, as JSON: tensors by id, steps by index; factors of equalized tensors by name.
+/// Names for people, as JSON: tensors by id, steps by index; factors of equalized tensors by name, in eighths of
+/// octaves.
 fn names(plan: &Plan) -> Result<Vec<u8>> {
     let tensors: Vec<&str> = plan.tensors.iter().map(|t| &t.name[..]).collect();
     let steps: Vec<&str> = plan.steps.iter().map(|s| &s.name[..]).collect();
@@ -203,7 +205,7 @@ fn names(plan: &Plan) -> Result<Vec<u8>> {
         .equalized
         .iter()
         .filter(|(name, _)| tensors.contains(&&name[..]))
-        .map(|(name, factors)| (name.clone(), serde_json::json!(factors)))
+        .map(|(name, factors)| (name.clone(), serde_json::json!(equalize::eighths(factors))))
         .collect();
     if !equalized.is_empty() {
         names["equalized"] = equalized.into();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use samara_runtime::bundle::{Bundle, Kind};
 
 use crate::error::{Error, Result};
+use crate::quantize::equalize;
 
 /// Names and factors from a bundle's names section.
 #[derive(Clone, Debug)]
@@ -31,11 +32,14 @@ impl Names {
     }
 }
 
-/// Positive finite numbers.
+/// Factors from their eighths of octaves.
 fn factors(name: &str, value: &serde_json::Value) -> Result<Vec<f64>> {
-    let all = value.as_array().into_iter().flatten().map(serde_json::Value::as_f64);
-    let factors: Option<Vec<f64>> = all.collect();
+    let one = |v: &serde_json::Value| {
+        let eighths = v.as_i64().filter(|e| (-1000..=1000).contains(e))?;
+        Some(f64::from(equalize::of_eighths(eighths as i32)))
+    };
+    let factors: Option<Vec<f64>> = value.as_array().into_iter().flatten().map(one).collect();
     factors
-        .filter(|f| !f.is_empty() && f.iter().all(|f| f.is_finite() && *f > 0.0))
-        .ok_or_else(|| Error::invalid(format!("its factors of tensor '{name}' are not positive numbers")))
+        .filter(|f| !f.is_empty())
+        .ok_or_else(|| Error::invalid(format!("its factors of tensor '{name}' are not eighths of octaves")))
 }

@@ -192,7 +192,7 @@ fn what_is_equal_already_is_left_alone() {
     let b = build.conv(a, 6, 1, 1, Activation::RELU);
     let c = build.depthwise(b, 1, 1, Activation::NONE);
     build.graph.outputs = vec![c];
-    let equal = vec![samara_packager::quantize::Range { lo: 0.0, hi: 1.0 }; 6];
+    let equal = [samara_packager::quantize::Range { lo: 0.0, hi: 1.0 }; 6];
     let nodes = build.graph.nodes.len();
     let done = equalize(&mut build.graph, |_| Some(&equal[..]), &Options::default()).unwrap();
     assert!(done.streams.is_empty() && build.graph.nodes.len() == nodes);

@@ -27,6 +27,17 @@ pub(super) fn reach(range: &Range) -> f32 {
     range.hi.max(-range.lo).max(0.0)
 }
 
+/// The least number of eighths of an octave that is no less than a factor. Factors are kept so coarse that a bundle can
+/// say them in a byte or two each; a channel loses a twelfth of its range to that at most.
+pub(super) fn to_eighths(factor: f64) -> i32 {
+    libm::ceil(8.0 * libm::log2(factor) - 1e-4).clamp(-1000.0, 1000.0) as i32
+}
+
+/// The factor of so many eighths of an octave.
+pub(super) fn from_eighths(eighths: i32) -> f32 {
+    libm::exp2(f64::from(eighths) / 8.0) as f32
+}
+
 /// The factors with the least estimated noise, or those of `alpha`; none where a tensor was not observed.
 pub(super) fn choose<'r>(
     graph: &Graph,
@@ -53,7 +64,7 @@ pub(super) fn choose<'r>(
         };
         let factors = normalized(ranges.iter().zip(&columns).map(one).collect(), &tensors, &columns);
         let room = |(f, &r): (f64, &f64)| f.max((options.headroom as f64 * r).min(1.0)) as f32 as f64;
-        factors.into_iter().zip(&ranges).map(room).collect()
+        factors.into_iter().zip(&ranges).map(room).map(|f| from_eighths(to_eighths(f)) as f64).collect()
     };
     let noise = |factors: &[f64]| -> f64 {
         let of = |((_, layer), input): (&(TensorId, Layer), &Folded)| layer_noise(layer, input, factors);

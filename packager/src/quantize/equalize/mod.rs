@@ -73,6 +73,16 @@ pub struct Outlier {
     pub ratio: f32,
 }
 
+/// Factors of an [`Equalization`] as whole eighths of octaves.
+pub fn eighths(factors: &[f32]) -> Vec<i32> {
+    factors.iter().map(|&f| factors::to_eighths(f64::from(f))).collect()
+}
+
+/// The counterpart of [`eighths`].
+pub fn of_eighths(eighths: i32) -> f32 {
+    factors::from_eighths(eighths)
+}
+
 /// A channel counts as an outlier above this many times the median.
 pub const OUTLIER: f32 = 8.0;
 
