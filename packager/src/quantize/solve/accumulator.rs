@@ -49,13 +49,7 @@ impl Accumulator {
     /// overflow. `most` is the greatest level of a weight (127, 7, …): `scale` is raised to it where a weight
     /// would not fit, too. A channel of zeros without bias gets `1 / most`. Refuses what no scale can hold.
     pub fn fit_scale(&self, weights: &[f32], bias: f32, scale: f32, most: i32) -> Result<f32> {
-<<<<<<< HEAD
-        let greatest = weights.iter().fold(0f32, |g, w| g.max(w.abs()));
-        // `max` passes over what is not a number.
-        if !(weights.iter().all(|w| w.is_finite()) && bias.is_finite()) {
-=======
         if !weights.iter().chain([&bias]).all(|v| v.is_finite()) {
->>>>>>> refs/heads/solver
             return Err(Error::invalid("a weight or bias is not finite"));
         }
         let greatest = weights.iter().fold(0f32, |g, w| g.max(w.abs()));
