@@ -8,6 +8,7 @@ pub mod anomaly;
 pub mod card;
 pub mod data;
 pub mod evaluation;
+pub mod glyphs;
 pub mod mobile;
 pub mod model;
 pub mod npz;

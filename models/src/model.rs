@@ -7,10 +7,10 @@ use crate::evaluation::Confusion;
 use crate::roc::Roc;
 #[cfg(feature = "train")]
 use crate::train::Trainer;
-use crate::{anomaly, card, vibration};
+use crate::{anomaly, card, glyphs, vibration};
 
 /// Every model. Adding one touches this list alone.
-pub const ALL: &[Model] = &[vibration::MODEL, anomaly::MODEL];
+pub const ALL: &[Model] = &[vibration::MODEL, anomaly::MODEL, glyphs::MODEL];
 
 /// Passes over the training data of quantization-aware training.
 pub const FINETUNE_EPOCHS: u16 = 6;

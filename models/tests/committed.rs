@@ -120,6 +120,7 @@ fn nodes_are_connected_and_normalization_is_unfolded() {
     for (name, expected) in [
         ("vibration", &[("Conv", 7), ("BatchNormalization", 7), ("Clip", 6), ("Add", 1), ("Gemm", 1)][..]),
         ("anomaly", &[("Gemm", 6), ("Relu", 5)]),
+        ("glyphs", &[("Conv", 9), ("BatchNormalization", 9), ("Relu", 8), ("Add", 1), ("Gemm", 1)]),
     ] {
         let model = samara_models::model::find(name).unwrap();
         let counts = operators(&onnx(model).1.graph.unwrap(), model.output);

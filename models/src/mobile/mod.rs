@@ -9,6 +9,8 @@ mod network;
 mod plan;
 #[cfg(feature = "train")]
 mod quantized;
+#[cfg(feature = "train")]
+mod spread;
 
 #[cfg(feature = "train")]
 pub(crate) use layer::tensor;
@@ -19,20 +21,7 @@ pub(crate) use network::linear;
 pub use plan::{Activation, Block, Plan};
 #[cfg(feature = "train")]
 pub use quantized::Quantized;
-
 #[cfg(feature = "train")]
-/// Trains a written network on for int8: its weights, seed, epochs, training and validation data.
-pub(crate) fn finetune(
-    plan: &'static Plan,
-    weights: &crate::onnx::Weights,
-    (seed, epochs): (u64, usize),
-    sets: [&crate::data::DataSet; 2],
-    report: crate::train::Report<'_>,
-) -> anyhow::Result<crate::onnx::proto::ModelProto> {
-    use crate::train::{Schedule, Stored, fit};
-
-    let device = burn::tensor::Device::flex();
-    let float = Mobile::new(plan, &device).load(weights, &device)?;
-    let schedule = Schedule { seed, epochs, rate: 4e-4, decay: 1e-4 };
-    Ok(fit(|device| Quantized::new(&float, device), &schedule, sets, report).export())
-}
+pub(crate) use quantized::finetune;
+#[cfg(feature = "train")]
+pub use spread::spread_channels;

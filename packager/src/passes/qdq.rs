@@ -6,6 +6,7 @@
 
 mod absorb;
 mod layer;
+mod precise;
 
 use samara_runtime::Dtype;
 

@@ -2,17 +2,7 @@
 
 use crate::ir::{Graph, Quant};
 use crate::lower::multiplier::levels;
-
-/// Values between two edges.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Bin {
-    /// Least value that it can hold.
-    pub lo: f64,
-    /// Greatest value; equal to `lo` where it counts one value only, zero.
-    pub hi: f64,
-    /// How many values it holds.
-    pub count: u64,
-}
+use crate::quantize::Bin;
 
 /// Counts of a tensor's values.
 #[derive(Clone, PartialEq, Debug)]

@@ -3,8 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::memory::Life;
-use super::page::choices;
 use super::sizes::{LayerSize, Parts};
+use crate::quantize::recover::Outcome;
+
 use super::{Budget, Histogram, LayerError, Report, Trial, Unit};
 
 /// See [`Report::json`].
@@ -45,7 +46,8 @@ pub(super) fn json(r: &Report<'_>) -> Json {
             "cycles": e.cycles,
             "milliseconds": e.milliseconds(),
         })).collect::<Vec<_>>(),
-        "recipe": r.inputs.recipe.map(choices::json),
+        "recipe": r.inputs.recipe.map(|recipe| recipe.json()),
+        "recovered": r.inputs.recovered.iter().map(recovered).collect::<Vec<_>>(),
         "trials": r.inputs.trials.iter().map(trial).collect::<Vec<_>>(),
         "lineage": f.card,
     })
@@ -113,6 +115,16 @@ fn budget(b: &Budget) -> Json {
     json!({ "name": b.name, "unit": unit, "limit": b.limit, "actual": b.actual, "met": b.met() })
 }
 
+fn recovered(o: &Outcome) -> Json {
+    json!({
+        "layer": o.node,
+        "nearest_db": finite(o.nearest_db),
+        "kept_db": finite(o.kept_db),
+        "moved": o.moved,
+        "channels": o.channels,
+    })
+}
+
 fn trial(t: &Trial) -> Json {
     json!({
         "name": t.name,
@@ -120,8 +132,8 @@ fn trial(t: &Trial) -> Json {
         "arena": t.arena,
         "milliseconds": t.milliseconds,
         "sqnr_db": t.sqnr_db.and_then(finite),
-        "score": t.score,
+        "agreement": t.agreement,
+        "drop": t.drop,
         "chosen": t.chosen,
-        "note": t.note,
     })
 }

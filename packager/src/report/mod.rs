@@ -3,6 +3,7 @@
 //! [`Report::new`] gathers the facts from what [`crate::pipeline::pack`] returns; [`Report::json`] is for machines,
 //! [`Report::html`] one page for people that needs nothing beside itself. Equal inputs give equal bytes.
 
+mod account;
 pub mod cost;
 mod facts;
 mod histogram;
@@ -22,7 +23,7 @@ use serde_json::Value as Json;
 
 pub use cost::{Estimate, estimate};
 pub use facts::Facts;
-pub use histogram::{Bin, Histogram};
+pub use histogram::Histogram;
 pub use memory::{Life, Memory};
 pub use sizes::{LayerSize, Parts, Sizes};
 
@@ -34,6 +35,7 @@ use crate::ir::Graph;
 use crate::pipeline::Packed;
 use crate::plan::Plan;
 use crate::quantize::Recipe;
+use crate::quantize::recover::Outcome;
 use crate::target::Profile;
 
 /// What a report is made from. Parts that were not measured stay empty, and the page leaves them out.
@@ -61,12 +63,15 @@ pub struct Inputs<'a> {
     pub budgets: Vec<Budget>,
     /// The choices that made the bundle.
     pub recipe: Option<&'a Recipe>,
+    /// What recovery did to each layer.
+    pub recovered: &'a [Outcome],
     /// What else was tried.
     pub trials: Vec<Trial>,
 }
 
 impl<'a> Inputs<'a> {
-    /// What every packing has; `bundle` is an aligned copy of `packed.bytes`.
+    /// What every packing has, its account included; `bundle` is an aligned copy of `packed.bytes`. What was
+    /// measured on the bundle is the caller's to add.
     pub fn new(packed: &'a Packed, bundle: &'a [u8], target: &'static Profile) -> Self {
         Inputs {
             bundle,
@@ -77,10 +82,11 @@ impl<'a> Inputs<'a> {
             target,
             evaluation: None,
             layers: Vec::new(),
-            histograms: Vec::new(),
+            histograms: account::histograms(&packed.account),
             budgets: Vec::new(),
-            recipe: None,
-            trials: Vec::new(),
+            recipe: packed.account.recipe.as_ref(),
+            recovered: &packed.account.outcomes,
+            trials: account::trials(&packed.account),
         }
     }
 }
@@ -159,12 +165,12 @@ pub struct Trial {
     pub milliseconds: Option<f64>,
     /// Signal to noise of what is judged, in decibels.
     pub sqnr_db: Option<f64>,
-    /// Score of the metric, or share of agreement in percent.
-    pub score: Option<f64>,
+    /// Share of samples with the float model's class, in [0, 1].
+    pub agreement: Option<f64>,
+    /// Points of the metric lost against the float model.
+    pub drop: Option<f64>,
     /// Whether the bundle is made this way.
     pub chosen: bool,
-    /// Anything else to say of it.
-    pub note: String,
 }
 
 /// What a report is written as.

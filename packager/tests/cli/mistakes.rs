@@ -30,6 +30,9 @@ fn each_mistake_is_one_line() {
         .unwrap();
     std::fs::write(place.path("empty.npz"), "").unwrap();
     std::fs::write(place.path("not.samara"), [0u8; 4096]).unwrap();
+    std::fs::create_dir(place.path("nothing")).unwrap();
+    std::fs::create_dir(place.path("mixed")).unwrap();
+    std::fs::write(place.path("mixed/notes.txt"), "hello").unwrap();
     let (model, data) = (vibration("model.onnx"), vibration("calibrate.npz"));
     for (args, says) in [
         (&["pack", "absent.onnx", "-o", "o"][..], "absent.onnx"),
@@ -38,6 +41,8 @@ fn each_mistake_is_one_line() {
         (&["pack", &model, "-o", "o", "--target", "zork"], "samara targets"),
         (&["pack", &model, "-o", "o", "--quantize", "int8"], "--calibrate"),
         (&["pack", &model, "-o", "o", "--calibrate", "empty.npz"], "empty.npz"),
+        (&["pack", &model, "-o", "o", "--calibrate", "nothing"], "no .npy or .npz"),
+        (&["pack", &model, "-o", "o", "--calibrate", "mixed"], "notes.txt"),
         (&["pack", &model, "-o", "o", "--target", "cortex-m0"], "floating point"),
         (&["pack", &model, "-o", "no/such/folder/o", "--calibrate", &data], "no/such/folder"),
         (&["pack", &model, "-o", "o", "--sign", "absent.key"], "absent.key"),

@@ -89,9 +89,16 @@ fn the_layer_that_goes_wrong_is_told_from_those_that_inherit() {
 fn every_scheme_is_compared() {
     let build = mobile(Activation::RELU, 0, 0);
     let samples = build.samples(12);
-    for (activations, weights, floor) in
-        [(Activations::Int8, Weights::Int8, 25.0), (Activations::F32, Weights::F32, 120.0)]
-    {
+    let int4 = Weights::Int4 { group: None };
+    for (activations, weights, floor) in [
+        (Activations::Int8, Weights::Int8, 25.0),
+        (Activations::Int16, Weights::Int8, 30.0),
+        (Activations::F32, Weights::F32, 120.0),
+        (Activations::F32, Weights::F16, 50.0),
+        (Activations::F32, Weights::Int8, 30.0),
+        (Activations::F32, int4, 6.0),
+        (Activations::Int8, Weights::Palette, 6.0),
+    ] {
         let recipe = Recipe { activations, weights, ..Recipe::default() };
         let graph = quantized(&build.graph, &recipe, &samples);
         let seen = layers(&build.graph, &bundle(&graph, Factors::new()), &samples);

@@ -129,7 +129,8 @@ fn random_graphs_compute_the_same_function() {
         let samples = build.samples(4);
         let channels = observe(&build.graph, &samples);
         let alpha = [None, Some(0.0), Some(0.5), Some(1.0)][seed as usize % 4];
-        let options = Options { alpha, caps: seed % 5 > 0, least_gain_db: f64::NEG_INFINITY };
+        let options =
+            Options { alpha, caps: seed % 5 > 0, least_gain_db: f64::NEG_INFINITY, ..Options::default() };
         let mut graph = build.graph.clone();
         let done =
             equalize(&mut graph, |t| channels[t].as_deref(), &options).unwrap_or_else(|e| panic!("{e}"));

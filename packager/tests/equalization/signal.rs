@@ -100,14 +100,18 @@ fn unequal_channels_keep_their_signal() {
         let even = mobile(activation, 0, 0);
         let reference = sqnr(&even.graph, &even.graph, fit, held);
         println!("{name}: int8 {before:.1} dB; {reference:.1} dB without the spread");
-        let alphas = [Some(0.25), Some(0.5), Some(0.75), Some(1.0), None];
+        let tried = [Some(0.25), Some(0.5), Some(0.75), Some(1.0), None].map(|alpha| Options {
+            alpha,
+            headroom: 1.0,
+            ..Options::default()
+        });
         let mut last = 0.0;
-        for alpha in alphas {
-            let options = Options { alpha, ..Options::default() };
+        for options in tried.into_iter().chain([Options::default()]) {
             let (graph, done) = equalized(&build, fit, &options);
             last = sqnr(&graph, &build.graph, fit, held);
             let caps: usize = done.streams.iter().map(|s| s.caps).sum();
-            println!("  alpha {alpha:?}: {last:.1} dB, {} streams, {caps} caps", done.streams.len());
+            let (alpha, headroom, streams) = (options.alpha, options.headroom, done.streams.len());
+            println!("  alpha {alpha:?}, headroom {headroom}: {last:.1} dB, {streams} streams, {caps} caps");
         }
         assert!(before < 12.0, "{name}: {before:.1} dB before, so the fixture shows nothing");
         assert!(last > 24.0, "{name}: {last:.1} dB after");
@@ -132,48 +136,42 @@ fn caps_that_stay_above_the_range_cost_no_step() {
     assert!(without.streams.is_empty() || without.streams.iter().all(|s| s.caps == 0));
 }
 
-fn mlperf_tiny(stem: &str) {
+/// int8 before and after on held-out samples, in decibels; `None` where the model is not here.
+fn mlperf_tiny(stem: &str) -> Option<[f64; 2]> {
     let model = mixed::shared().join(format!("models/mlperf-tiny/{stem}_float.tflite"));
     if !model.exists() {
         println!("SKIPPED: {stem}, {} is not here", model.display());
-        return;
+        return None;
     }
     let mut graph = pipeline::import(&model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     prepare(&mut graph).unwrap_or_else(|e| panic!("{e}"));
     let input = &graph.tensors[graph.inputs[0]];
     let desc = input.desc().unwrap();
-    let natural = mixed::natural(stem);
-    let inputs = mixed::inputs(&input.shape, &natural);
+    let inputs = mixed::inputs(&input.shape, &mixed::natural(stem));
     let value = |i: &mixed::Input| vec![Value::new(desc, &i.elements).unwrap()];
     let fit: Vec<_> = inputs.iter().step_by(2).map(value).collect();
     let held: Vec<_> = inputs.iter().skip(1).step_by(2).map(value).collect();
-    let before = sqnr(&graph, &graph, &fit, &held);
     let channels = observe(&graph, &fit);
-    println!("{stem} ({}): int8 {before:.1} dB", mixed::summary(&inputs));
-    let mut default = 0.0;
-    for options in [
-        Options { alpha: Some(0.25), ..Options::default() },
-        Options { alpha: Some(0.5), ..Options::default() },
-        Options { alpha: Some(1.0), ..Options::default() },
-        Options { caps: false, ..Options::default() },
-        Options::default(),
-    ] {
-        let mut scaled = graph.clone();
-        let done =
-            equalize(&mut scaled, |t| channels[t].as_deref(), &options).unwrap_or_else(|e| panic!("{e}"));
-        default = sqnr(&scaled, &graph, &fit, &held);
-        let caps: usize = done.streams.iter().map(|s| s.caps).sum();
-        let outliers = done.outliers.len();
-        println!(
-            "  alpha {:?}: {default:.1} dB, {} streams, {caps} caps, {outliers} outliers",
-            options.alpha,
-            done.streams.len()
-        );
-    }
-    assert!(default > before - 1.0, "{stem}: {before:.1} dB fell to {default:.1} dB");
+    let mut scaled = graph.clone();
+    let done = equalize(&mut scaled, |t| channels[t].as_deref(), &Options::default())
+        .unwrap_or_else(|e| panic!("{e}"));
+    let [before, after] = [&graph, &scaled].map(|g| sqnr(g, &graph, &fit, &held));
+    let (streams, outliers) = (done.streams.len(), done.outliers.len());
+    println!(
+        "{stem}: int8 {before:.1} dB, {after:.1} dB after, {streams} streams, {outliers} outlier channels"
+    );
+    println!("  {}", mixed::summary(&inputs));
+    Some([before, after])
 }
 
+/// The float models, calibrated on few samples of many kinds: hardest on what was fitted to samples.
 #[test]
-fn equalization_does_not_hurt_even_models() {
-    ["ad_autoencoder", "ic_resnet8", "kws_dscnn", "vww_mobilenet"].into_iter().for_each(mlperf_tiny);
+fn equalization_helps_on_average_and_hurts_nowhere_much() {
+    let stems = ["ad_autoencoder", "ic_resnet8", "kws_dscnn", "vww_mobilenet"];
+    let seen: Vec<_> = stems.into_iter().filter_map(|stem| Some((stem, mlperf_tiny(stem)?))).collect();
+    for (stem, [before, after]) in &seen {
+        assert!(after > &(before - 2.0), "{stem}: {before:.1} dB fell to {after:.1} dB");
+    }
+    let gain: f64 = seen.iter().map(|(_, [before, after])| after - before).sum();
+    assert!(seen.is_empty() || gain / seen.len() as f64 > 0.5, "{gain:.1} dB over {} models", seen.len());
 }

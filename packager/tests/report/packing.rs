@@ -1,21 +1,18 @@
-//! Models packed with calibration, and everything that a report can be made from.
+//! Models packed with calibration, and what was measured on them.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use samara_packager::bundle::Identity;
 use samara_packager::compare::{Comparison, compare};
+use samara_packager::data::dataset::Dataset;
 use samara_packager::data::samples::Samples;
 use samara_packager::evaluate::{Evaluation, Metric, Truth, evaluate};
 use samara_packager::files::AlignedBytes;
 use samara_packager::import;
-use samara_packager::interpret::Interpreter;
-use samara_packager::ir::{Graph, Numeric};
-use samara_packager::pipeline::{self, Options, Packed, Scheme};
-use samara_packager::quantize::{Range, Recipe};
-use samara_packager::report::{Bin, Histogram};
+use samara_packager::pipeline::{self, Options, Packed};
+use samara_packager::plan::Plan;
 use samara_packager::target::{self, Profile};
-use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
 use serde_json::Value as Json;
 
@@ -29,41 +26,29 @@ pub(crate) struct Packing {
     pub(crate) bundle: AlignedBytes,
     pub(crate) target: &'static Profile,
     pub(crate) labels: Vec<String>,
-    pub(crate) recipe: Recipe,
     pub(crate) evaluation: Option<Evaluation>,
     pub(crate) comparisons: Vec<Comparison>,
-    pub(crate) histograms: Vec<Histogram>,
     samples: Vec<Vec<Value>>,
 }
 
 impl Packing {
-    fn new(model: &Path, labels: &[&str], calibration: Vec<Vec<Value>>, samples: Vec<Vec<Value>>) -> Packing {
-        let source = pipeline::import(model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
-        let target = host();
+    fn new(model: &Path, labels: &[&str], calibration: &dyn Dataset, samples: Vec<Vec<Value>>) -> Packing {
         let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
-        let options = options(labels.clone());
-        let histograms = histograms(&source, &calibration);
-        let mut calibration = calibration.into_iter().map(Ok);
-        let packed =
-            pipeline::pack(model, source, options, Some(&mut calibration)).unwrap_or_else(|e| panic!("{e}"));
+        let options = Options { calibration: Some(calibration), ..options(labels.clone()) };
+        let source = pipeline::import(model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
+        let packed = pipeline::pack(model, source, &options).unwrap_or_else(|e| panic!("{e}"));
         let bundle = AlignedBytes::new(&packed.bytes);
-        let compared = samples.iter().step_by(samples.len().div_ceil(32));
-        let comparisons =
-            compare(&packed.source, &bundle, compared.cloned().map(Ok)).unwrap_or_else(|e| panic!("{e}"));
-        let file = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let model_bytes = std::fs::metadata(model).unwrap().len() as usize;
-        let (recipe, evaluation) = (Recipe::default(), None);
+        let compared = samples.iter().step_by(samples.len().div_ceil(32)).cloned().map(Ok);
+        let comparisons = compare(&packed.source, &bundle, compared).unwrap_or_else(|e| panic!("{e}"));
         Packing {
-            file,
-            model_bytes,
+            file: model.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            model_bytes: std::fs::metadata(model).unwrap().len() as usize,
             packed,
             bundle,
-            target,
+            target: options.target,
             labels,
-            recipe,
-            evaluation,
+            evaluation: None,
             comparisons,
-            histograms,
             samples,
         }
     }
@@ -88,19 +73,9 @@ impl Packing {
     }
 }
 
-fn host() -> &'static Profile {
-    target::find("host").expect("the host is a target")
-}
-
 fn options(labels: Vec<String>) -> Options<'static> {
-    Options {
-        identity: Identity { labels, ..Identity::default() },
-        target: host(),
-        scheme: Some(Scheme::Int8),
-        numeric: Numeric::Single,
-        import: import::Options::default(),
-        calibration_digest: None,
-    }
+    let host = target::find("host").expect("the host is a target");
+    Options { identity: Identity { labels, ..Identity::default() }, ..Options::new(host) }
 }
 
 /// The project's own classifier with its own data, packed once.
@@ -114,13 +89,12 @@ fn pack_vibration() -> Packing {
     let model = file("model.onnx");
     let source = pipeline::import(&model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let read = |name: &str| Samples::read(&file(name), &source).unwrap_or_else(|e| panic!("{e}"));
-    let all =
-        |samples: &Samples| samples.iter().collect::<Result<Vec<_>, _>>().unwrap_or_else(|e| panic!("{e}"));
     let (calibration, evaluation) = (read("calibrate.npz"), read("evaluate.npz"));
+    let samples: Vec<_> = evaluation.iter().map(|s| s.unwrap_or_else(|e| panic!("{e}"))).collect();
     let truth = Truth::read(&file("evaluate.npz"), &source).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(Metric::suggest(&source, &truth), Metric::Top1);
     let labels = ["normal", "unbalance", "misalignment", "looseness", "outer-race", "inner-race"];
-    Packing::new(&model, &labels, all(&calibration), all(&evaluation))
+    Packing::new(&model, &labels, &calibration, samples)
         .evaluated(&truth, &[Metric::Top1, Metric::Top5, Metric::Sqnr])
 }
 
@@ -137,54 +111,13 @@ pub(crate) fn shared_model(stem: &str) -> Option<Packing> {
     let inputs = mixed::inputs(&input.shape, &mixed::natural(stem));
     println!("{stem}: {}", mixed::summary(&inputs));
     let value = |i: &mixed::Input| vec![Value::new(desc, &i.elements).unwrap()];
-    let half = |skip| inputs.iter().skip(skip).step_by(2).map(value).collect();
-    let packing = Packing::new(&model, &[], half(0), half(1));
+    let half = |skip| -> Vec<Vec<Value>> { inputs.iter().skip(skip).step_by(2).map(value).collect() };
+    let packing = Packing::new(&model, &[], &half(0), half(1));
     Some(packing.evaluated(&Truth::NONE, &[Metric::Sqnr]))
 }
 
-/// Bins of every activation over the range that it has.
-fn histograms(graph: &Graph, samples: &[Vec<Value>]) -> Vec<Histogram> {
-    const BINS: usize = 2048;
-    let interpreter = Interpreter::new(graph).unwrap();
-    let samples = &samples[..samples.len().min(48)];
-    let each = |observe: &mut dyn FnMut(usize, &[f32])| {
-        for sample in samples {
-            let show = |t: usize, v: &Value| {
-                if v.desc.dtype == Dtype::F32 {
-                    observe(t, v.elements());
-                }
-                Ok(())
-            };
-            interpreter.run(sample.clone(), show).unwrap();
-        }
-    };
-    let mut ranges = vec![None; graph.tensors.len()];
-    each(&mut |t, x| ranges[t] = Some(ranges[t].unwrap_or(Range::EMPTY).with(Range::of(x))));
-    let mut bins = vec![vec![0u64; BINS]; graph.tensors.len()];
-    each(&mut |t, x| {
-        let Range { lo, hi } = ranges[t].unwrap();
-        for &x in x {
-            let at = ((x - lo) / (hi - lo).max(f32::MIN_POSITIVE) * BINS as f32) as usize;
-            bins[t][at.min(BINS - 1)] += 1;
-        }
-    });
-    let bins_of = |t: usize, Range { lo, hi }: Range| {
-        let edge = |i: usize| f64::from(lo) + f64::from(hi - lo) * i as f64 / BINS as f64;
-        let filled = bins[t].iter().enumerate().filter(|b| *b.1 > 0);
-        filled.map(|(i, &count)| Bin { lo: edge(i), hi: edge(i + 1), count }).collect()
-    };
-    let seen = ranges.iter().enumerate().filter_map(|(t, r)| Some((t, (*r)?)));
-    seen.map(|(t, range)| Histogram {
-        tensor: graph.tensors[t].name.clone(),
-        bins: bins_of(t, range),
-        range: None,
-    })
-    .collect()
-}
-
 /// The plan of a model as it is.
-pub(crate) fn plan(model: &Path) -> samara_packager::plan::Plan {
+pub(crate) fn plan(model: &Path) -> Plan {
     let source = pipeline::import(model, &import::Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let options = Options { scheme: None, ..options(Vec::new()) };
-    pipeline::pack(model, source, options, None).unwrap_or_else(|e| panic!("{e}")).plan
+    pipeline::pack(model, source, &options(Vec::new())).unwrap_or_else(|e| panic!("{e}")).plan
 }

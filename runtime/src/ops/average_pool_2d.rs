@@ -38,13 +38,13 @@ pub const INT8_TFLITE: Entry = Entry {
     roundings: &[Rounding::Tflite],
     isa: Isa::Portable,
     overlap: true,
-    run: reference::tflite::<i8, i32>,
+    run: reference::int8_tflite,
 };
 /// Single rounding, int8.
 pub const INT8_SINGLE: Entry = Entry {
     name: "reference_average_pool_2d_int8_single",
     roundings: &[Rounding::Single],
-    run: reference::single::<i8, i32>,
+    run: reference::int8_single,
     ..INT8_TFLITE
 };
 /// In floats, int8.
@@ -58,14 +58,14 @@ pub const INT8_ONNX: Entry = Entry {
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_average_pool_2d_int16_tflite",
     dtypes: &[Dtype::I16],
-    run: reference::tflite::<i16, i64>,
+    run: reference::int16_tflite,
     ..INT8_TFLITE
 };
 /// Single rounding, int16.
 pub const INT16_SINGLE: Entry = Entry {
     name: "reference_average_pool_2d_int16_single",
     dtypes: &[Dtype::I16],
-    run: reference::single::<i16, i64>,
+    run: reference::int16_single,
     ..INT8_SINGLE
 };
 /// In floats, int16.

@@ -95,9 +95,9 @@ pub(super) struct Evaluation {
     /// Inputs with `labels` (or `targets`) to measure the float model and the bundle on; not the calibration data.
     #[arg(long, value_name = "DATA")]
     pub(super) evaluate: Option<PathBuf>,
-    /// What is measured: top1, top5, auc, mae, rmse, sqnr.
-    #[arg(long, default_value = "top1", value_name = "METRIC")]
-    pub(super) metric: String,
+    /// What is measured: top1, top5, auc, mae, rmse, sqnr; by default what the model and the data suggest.
+    #[arg(long, value_name = "METRIC")]
+    pub(super) metric: Option<String>,
     /// A command that scores outputs: called with two .npz paths (the float model's outputs on the data of
     /// --evaluate, then the bundle's), prints {"float": x, "bundle": y, "higher_is_better": true}.
     #[arg(long, value_name = "CMD", requires = "evaluate")]

@@ -73,9 +73,6 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 
 /// Arguments that say nothing without others.
 fn check(args: &Args) -> Result<()> {
-    for path in &args.evaluation.report {
-        crate::report::Format::of(path)?;
-    }
     let q = &args.quantization;
     let auto = q.quantize == Some(Quantize::Auto);
     let stray =

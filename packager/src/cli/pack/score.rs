@@ -1,7 +1,6 @@
 //! `--evaluate`, `--max-drop` and `--report`.
 
 use super::args::Args;
-use super::text::recipe as line;
 use crate::compare::compare_alone;
 use crate::data::samples::Samples;
 use crate::error::{Error, Result};
@@ -9,7 +8,7 @@ use crate::evaluate::{self, Evaluation, Metric, Truth};
 use crate::files::{self, AlignedBytes};
 use crate::ir::Graph;
 use crate::pipeline::{Labelled, Packed};
-use crate::report::{self, Bin, Budget, Histogram, LayerError, Report, Trial, Unit};
+use crate::report::{self, Budget, LayerError, Report, Unit};
 use crate::target::Profile;
 
 /// Samples that per-layer errors of a report are measured on.
@@ -24,11 +23,9 @@ pub(super) struct Scoring {
 
 impl Scoring {
     pub(super) fn new(args: &Args, source: &Graph) -> Result<Self> {
-        let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
-        let metric = Metric::find(&args.evaluation.metric).ok_or_else(|| {
-            Error::invalid(format!("no metric is called '{}'", args.evaluation.metric))
-                .remedy(format!("there are {}", names.join(", ")))
-        })?;
+        // Asked before the work, not after it.
+        args.evaluation.report.iter().try_for_each(|path| report::Format::of(path).map(drop))?;
+        let given = args.evaluation.metric.as_deref().map(metric).transpose()?;
         let data = match &args.evaluation.evaluate {
             Some(path) => {
                 let samples = Samples::read(path, source)?;
@@ -37,6 +34,8 @@ impl Scoring {
             }
             None => None,
         };
+        let truth = data.as_ref().map_or(&Truth::NONE, |(_, truth)| truth);
+        let metric = given.unwrap_or_else(|| Metric::suggest(source, truth));
         Ok(Scoring { data, metric, command: args.evaluation.evaluate_with.clone() })
     }
 
@@ -65,6 +64,15 @@ impl Scoring {
     }
 }
 
+/// The metric of this name.
+fn metric(name: &str) -> Result<Metric> {
+    let names: Vec<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
+    Metric::find(name).ok_or_else(|| {
+        Error::invalid(format!("no metric is called '{name}'"))
+            .remedy(format!("there are {}", names.join(", ")))
+    })
+}
+
 /// Writes every report that was asked for, whatever the verdict: it shows why.
 pub(super) fn write_reports(
     args: &Args,
@@ -78,9 +86,6 @@ pub(super) fn write_reports(
     let name = args.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
     inputs.model = Some((name, files::read(&args.model)?.len()));
     inputs.evaluation = evaluation;
-    inputs.recipe = packed.account.recipe.as_ref();
-    inputs.histograms = histograms(packed);
-    inputs.trials = trials(packed);
     inputs.budgets = budgets(args, packed, evaluation);
     if let Some(samples) = samples {
         let layers = compare_alone(&packed.source, &bundle, samples.at_most(COMPARED).iter())?;
@@ -88,45 +93,6 @@ pub(super) fn write_reports(
     }
     let report = Report::new(inputs)?;
     args.evaluation.report.iter().try_for_each(|path| report.write(path))
-}
-
-/// What calibration saw of every activation that has a range in the bundle.
-fn histograms(packed: &Packed) -> Vec<Histogram> {
-    let Some(base) = &packed.account.base else { return Vec::new() };
-    let seen = base.float.tensors.iter().enumerate().filter_map(|(t, tensor)| {
-        let bins = base.observations.get(t)?.bins()?;
-        let bins = bins.into_iter().map(|b| Bin { lo: b.lo, hi: b.hi, count: b.count }).collect();
-        Some(Histogram { tensor: tensor.name.clone(), bins, range: None })
-    });
-    seen.collect()
-}
-
-/// Recipes that were tried, and the frontier of a search.
-fn trials(packed: &Packed) -> Vec<Trial> {
-    let recipe = packed.account.recipe.as_ref();
-    let mut trials: Vec<Trial> = Vec::new();
-    for t in &packed.account.trials {
-        trials.push(Trial {
-            name: line(&t.recipe.json()),
-            sqnr_db: Some(t.score.sqnr_db),
-            score: t.score.agreement.map(|a| 100.0 * a),
-            chosen: recipe == Some(&t.recipe),
-            ..Trial::default()
-        });
-    }
-    for (i, p) in packed.account.found.iter().flat_map(|f| f.frontier.iter().enumerate()) {
-        trials.push(Trial {
-            name: line(&p.recipe.json()),
-            bytes: Some(p.flash),
-            arena: Some(p.ram),
-            milliseconds: p.millis,
-            sqnr_db: Some(-10.0 * libm::log10(p.noise)),
-            chosen: packed.account.found.as_ref().is_some_and(|f| f.best == i),
-            note: format!("{:.2} points lost", p.drop),
-            ..Trial::default()
-        });
-    }
-    trials
 }
 
 /// Bounds that were given, with what the bundle has.

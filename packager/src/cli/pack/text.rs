@@ -60,7 +60,7 @@ pub(super) fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> Str
 }
 
 /// One line for a recipe.
-pub(super) fn recipe(recipe: &Value) -> String {
+fn recipe(recipe: &Value) -> String {
     let word = |key: &str| recipe[key].as_str().unwrap_or_default().to_owned();
     let mut line = format!("{} activations, {} weights", word("activations"), word("weights"));
     let layers = recipe["layers"].as_object().map_or(0, |l| l.len());

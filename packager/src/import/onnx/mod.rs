@@ -5,6 +5,7 @@
 //! are, since every dimension is) are folded as int64, so the shape arithmetic of exporters disappears here.
 
 mod builder;
+mod call;
 mod constant;
 mod fold;
 mod ops;

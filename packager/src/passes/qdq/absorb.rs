@@ -6,9 +6,8 @@ use samara_runtime::ops::io::MAX_INPUTS;
 
 use super::dequantized;
 use super::layer::{Layer, Wide};
-use crate::error::Error;
-use crate::interpret::Interpreter;
-use crate::ir::{Binary, Graph, Node, Numeric, Op, Quant, ReduceKind, Tensor, TensorId};
+use super::precise::precise;
+use crate::ir::{Binary, Graph, Node, Op, Quant, ReduceKind, Tensor, TensorId};
 use crate::lower::{self, View};
 use crate::passes::rewrite::{insert, only_reader, same_meaning};
 
@@ -249,38 +248,8 @@ fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
     inferred.dtype == output.dtype && kernel(x.dtype) && precise(&op, x, output, graph.numeric)
 }
 
-/// Whether a function of int16 is within one level of its reals: tables that are interpolated may not be.
-fn precise(op: &Op, x: &Tensor, y: &Tensor, numeric: Numeric) -> bool {
-    if x.dtype != Dtype::I16 || !matches!(op, Op::Unary { .. } | Op::Clamp { .. }) {
-        return true;
-    }
-    let levels: Vec<i16> = (i16::MIN..=i16::MAX).collect();
-    let run = |x: Tensor, y: Tensor, data: Tensor| {
-        let mut one = Graph::new("one", numeric);
-        let (x, y) = (one.add(x), one.add(y));
-        one.nodes = vec![Node { name: "f".into(), op: op.clone(), inputs: vec![Some(x)], outputs: vec![y] }];
-        (one.inputs, one.outputs) = (vec![x], vec![y]);
-        let values = Interpreter::new(&one)?.run(vec![data.value()?], |_, _| Ok(()))?;
-        values.into_iter().next().ok_or_else(|| Error::invalid("it has no output"))
-    };
-    let shape = vec![levels.len()];
-    let of = |t: &Tensor| Tensor { shape: shape.clone(), data: None, ..t.clone() };
-    let float = || Tensor::new("f", Dtype::F32, shape.clone());
-    let (Some((sx, _)), Some((sy, _))) = (single(x), single(y)) else { return false };
-    let reals: Vec<f32> = levels.iter().map(|&q| f32::from(q) * sx).collect();
-    let data = Tensor { quant: x.quant.clone(), ..Tensor::constant("x", Dtype::I16, shape.clone(), &levels) };
-    let Ok(table) = run(of(x), of(y), data) else { return false };
-    let data = Tensor::constant("x", Dtype::F32, shape.clone(), &reals);
-    let Ok(want) = run(float(), float(), data) else { return false };
-    let near = |(&q, &r): (&i16, &f32)| {
-        let exact = (f64::from(r) / f64::from(sy)).clamp(i16::MIN.into(), i16::MAX.into());
-        // Less than one and a half from the real is at most one from the nearest level.
-        libm::fabs(f64::from(q) - exact) < 1.49
-    };
-    table.elements::<i16>().iter().zip(want.elements::<f32>()).all(near)
-}
-
-fn single(t: &Tensor) -> Option<(f32, i32)> {
+/// Scale and zero point of an activation.
+pub(super) fn single(t: &Tensor) -> Option<(f32, i32)> {
     t.quant.as_ref()?.single()
 }
 

@@ -2,6 +2,7 @@
 //! estimate of the noise that 8 bits add to the consumers' outputs.
 
 use super::super::Range;
+use super::Options;
 use super::apply::Layer;
 use super::stream::Stream;
 use crate::ir::{Graph, TensorId};
@@ -31,7 +32,7 @@ pub(super) fn choose<'r>(
     graph: &Graph,
     stream: &Stream,
     channels: &impl Fn(TensorId) -> Option<&'r [Range]>,
-    alpha: Option<f32>,
+    options: &Options,
 ) -> Option<Chosen> {
     let read: Vec<(TensorId, Layer)> = stream
         .consumers
@@ -50,14 +51,16 @@ pub(super) fn choose<'r>(
             // A channel that never left zero has no range to go by.
             if r > 0.0 { libm::pow(r, if dense { alpha } else { 1.0 }) / weight } else { f64::NAN }
         };
-        normalized(ranges.iter().zip(&columns).map(one).collect(), &tensors, &columns)
+        let factors = normalized(ranges.iter().zip(&columns).map(one).collect(), &tensors, &columns);
+        let room = |(f, &r): (f64, &f64)| f.max((options.headroom as f64 * r).min(1.0)) as f32 as f64;
+        factors.into_iter().zip(&ranges).map(room).collect()
     };
     let noise = |factors: &[f64]| -> f64 {
         let of = |((_, layer), input): (&(TensorId, Layer), &Folded)| layer_noise(layer, input, factors);
         read.iter().zip(&inputs).map(of).sum::<f64>() / read.len() as f64
     };
     let before = noise(&vec![1.0; stream.channels]);
-    let candidates: Vec<Vec<f64>> = match alpha {
+    let candidates: Vec<Vec<f64>> = match options.alpha {
         Some(alpha) => vec![scaled(alpha as f64, 1.0 - alpha as f64)],
         None => ALPHAS.iter().flat_map(|&a| [scaled(a, 1.0 - a), scaled(a, 0.0)]).collect(),
     };

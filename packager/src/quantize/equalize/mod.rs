@@ -27,13 +27,16 @@ pub struct Options {
     /// Whether to cross finite caps (ReLU6) with a Minimum of per-channel caps. The solver takes the Minimum out
     /// again where saturation does its work, as it does where ranges become equal.
     pub caps: bool,
+    /// How many times its observed range a scaled channel can reach before it saturates, at least 1: unseen data
+    /// goes further than what was seen, and scaling takes from small channels the room that large ones gave them.
+    pub headroom: f32,
     /// Streams whose estimated noise falls by less are left as they are, in decibels.
     pub least_gain_db: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { alpha: None, caps: true, least_gain_db: 0.5 }
+        Options { alpha: None, caps: true, headroom: 2.0, least_gain_db: 1.0 }
     }
 }
 
@@ -84,7 +87,7 @@ pub fn equalize<'r>(
     let mut done = Equalization { outliers: outliers(graph, &channels), ..Equalization::default() };
     let mut caps = Vec::new();
     for stream in stream::find(graph, options.caps) {
-        let Some(chosen) = factors::choose(graph, &stream, &channels, options.alpha) else { continue };
+        let Some(chosen) = factors::choose(graph, &stream, &channels, options) else { continue };
         if chosen.gain_db < options.least_gain_db {
             continue;
         }

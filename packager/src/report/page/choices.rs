@@ -1,23 +1,26 @@
 //! A recipe in words.
 
-use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
-use crate::quantize::{Activations, RangeMethod, Recipe, WeightRounding, Weights};
+use crate::quantize::{Recipe, WeightRounding};
 use crate::report::text::escape;
 
 /// As a list of terms.
 pub(super) fn html(recipe: &Recipe) -> String {
     let on = |b: bool| if b { "on" } else { "off" }.to_owned();
+    let rounding = match recipe.rounding {
+        WeightRounding::Nearest => "to the nearest level",
+        WeightRounding::Optimized => "optimized layer by layer",
+    };
     let mut entries = vec![
-        ("activations", activations(recipe.activations).to_owned()),
-        ("weights", weights(recipe.weights)),
-        ("ranges", range(recipe.range)),
+        ("activations", recipe.activations.name().to_owned()),
+        ("weights", recipe.weights.name()),
+        ("ranges", recipe.range.name()),
         ("equalization", on(recipe.equalize)),
         ("bias correction", on(recipe.correct_bias)),
-        ("rounding of weights", rounding(recipe.rounding).to_owned()),
+        ("rounding of weights", rounding.to_owned()),
     ];
-    let except: Vec<String> =
-        recipe.layers.iter().map(|(name, w)| format!("{name}: {}", weights(*w))).collect();
+    let except: Vec<String> = recipe.layers.iter().map(|(name, w)| format!("{name}: {}", w.name())).collect();
     if !except.is_empty() {
         entries.push(("except", except.join(", ")));
     }
@@ -25,51 +28,33 @@ pub(super) fn html(recipe: &Recipe) -> String {
     format!("<dl>{}</dl>\n", entries.iter().map(entry).collect::<String>())
 }
 
-/// As an object.
-pub(in crate::report) fn json(recipe: &Recipe) -> Json {
-    let layers: serde_json::Map<String, Json> =
-        recipe.layers.iter().map(|(name, w)| (name.clone(), json!(weights(*w)))).collect();
-    json!({
-        "activations": activations(recipe.activations),
-        "weights": weights(recipe.weights),
-        "layers": layers,
-        "range": range(recipe.range),
-        "equalize": recipe.equalize,
-        "correct_bias": recipe.correct_bias,
-        "rounding": rounding(recipe.rounding),
-    })
+/// In one line: formats, then what departs from the plainest way.
+pub(in crate::report) fn line(recipe: &Recipe) -> String {
+    let mut parts =
+        vec![format!("{} weights, {} activations", recipe.weights.name(), recipe.activations.name())];
+    let mut others: BTreeMap<String, usize> = BTreeMap::new();
+    recipe.layers.values().for_each(|w| *others.entry(w.name()).or_default() += 1);
+    parts.extend(others.iter().map(|(format, layers)| format!("{layers} × {format}")));
+    parts.push(recipe.range.name());
+    let also = [
+        (recipe.equalize, "equalized"),
+        (recipe.rounding == WeightRounding::Optimized, "optimized rounding"),
+        (recipe.correct_bias, "corrected biases"),
+    ];
+    parts.extend(also.iter().filter(|a| a.0).map(|a| a.1.to_owned()));
+    parts.join(", ")
 }
 
-fn activations(a: Activations) -> &'static str {
-    match a {
-        Activations::F32 => "floats",
-        Activations::Int8 => "int8",
-        Activations::Int16 => "int16",
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::{RangeMethod, Weights};
 
-fn weights(w: Weights) -> String {
-    match w {
-        Weights::F32 => "float32".into(),
-        Weights::F16 => "float16".into(),
-        Weights::Int8 => "int8 per channel".into(),
-        Weights::Int4 { group: None } => "int4 per channel".into(),
-        Weights::Int4 { group: Some(n) } => format!("int4 in groups of {n}"),
-        Weights::Palette => "palette of 16".into(),
-    }
-}
-
-fn range(r: RangeMethod) -> String {
-    match r {
-        RangeMethod::MinMax => "least and greatest value".into(),
-        RangeMethod::Percentile(p) => format!("{p} % of the values"),
-        RangeMethod::Mse => "least squared error".into(),
-    }
-}
-
-fn rounding(r: WeightRounding) -> &'static str {
-    match r {
-        WeightRounding::Nearest => "nearest",
-        WeightRounding::Optimized => "optimized layer by layer",
+    #[test]
+    fn a_line_says_what_is_not_plain() {
+        assert_eq!(line(&Recipe::default()), "int8 weights, int8 activations, min-max");
+        let layers = ["a", "b"].map(|n| (n.to_owned(), Weights::Palette)).into();
+        let recipe = Recipe { layers, range: RangeMethod::Mse, correct_bias: true, ..Recipe::default() };
+        assert_eq!(line(&recipe), "int8 weights, int8 activations, 2 × palette, mse, corrected biases");
     }
 }

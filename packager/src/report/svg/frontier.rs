@@ -2,16 +2,16 @@
 
 use super::percent;
 use crate::report::Trial;
-use crate::report::text::{bytes, decibels, escape, real};
+use crate::report::text::{self, bytes, decibels, escape};
 
 const HEIGHT: f64 = 200.0;
 const MARGIN: f64 = 18.0;
 
 /// The picture; `None` where fewer than two trials have both numbers.
 pub(in crate::report) fn picture(trials: &[Trial]) -> Option<String> {
-    // Scores where there are any, else decibels.
-    let scored = trials.iter().filter(|t| t.score.is_some()).count() > 1;
-    let judged = |t: &Trial| if scored { t.score } else { t.sqnr_db.filter(|db| db.is_finite()) };
+    // Points lost where they were measured, else decibels; better is higher.
+    let scored = trials.iter().filter(|t| t.drop.is_some()).count() > 1;
+    let judged = |t: &Trial| if scored { t.drop.map(|d| -d) } else { t.sqnr_db.filter(|db| db.is_finite()) };
     let points: Vec<(f64, f64, &Trial)> =
         trials.iter().filter_map(|t| Some((t.bytes? as f64, judged(t)?, t))).collect();
     if points.len() < 2 {
@@ -24,7 +24,7 @@ pub(in crate::report) fn picture(trials: &[Trial]) -> Option<String> {
     };
     let ((x0, x1), (y0, y1)) = (span(&|p| p.0), span(&|p| p.1));
     let y = |v: f64| MARGIN + (HEIGHT - 2.0 * MARGIN) * (1.0 - (v - y0) / (y1 - y0));
-    let value = |v: f64| if scored { real(v) } else { decibels(v) };
+    let value = |v: f64| if scored { format!("{} points lost", text::points(-v)) } else { decibels(v) };
     let mut out = format!(r#"<svg class="frontier" width="100%" height="{HEIGHT}" role="img">"#);
     out += "<title>trials by size and quality; the filled one was chosen</title>";
     for v in [y0, (y0 + y1) / 2.0, y1] {

@@ -8,14 +8,24 @@ use crate::ops::average_pool_2d::AveragePool2d;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// Levels, `sum / count` rounded half away from zero.
-pub fn tflite<T: Level, S: Sum>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels::<T, S>(attributes, io, S::mean_half_away)
+/// int8, `sum / count` rounded half away from zero.
+pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<i8, i32>(attributes, io, Sum::mean_half_away)
 }
 
-/// Levels, `sum / count` rounded half up.
-pub fn single<T: Level, S: Sum>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels::<T, S>(attributes, io, S::mean_half_up)
+/// int8, `sum / count` rounded half up.
+pub fn int8_single(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<i8, i32>(attributes, io, Sum::mean_half_up)
+}
+
+/// int16, `sum / count` rounded half away from zero.
+pub fn int16_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<i16, i64>(attributes, io, Sum::mean_half_away)
+}
+
+/// int16, `sum / count` rounded half up.
+pub fn int16_single(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<i16, i64>(attributes, io, Sum::mean_half_up)
 }
 
 fn levels<T: Level, S: Sum>(
