@@ -249,7 +249,16 @@ fn what_helps_on_calibration_data_helps_on_others() {
     for weights in [Weights::Int8, Weights::Palette] {
         let base = Recipe { weights, ..Recipe::default() };
         let options = recover::Options::default();
-        let chosen = choose::choose(&candidates, &base, &data, count, Numeric::Single, options).unwrap();
+        let chosen = choose::choose(
+            &candidates,
+            &base,
+            &choose::Fixed::default(),
+            &data,
+            count,
+            Numeric::Single,
+            options,
+        )
+        .unwrap();
         for t in &chosen.trials {
             let agreement = 100.0 * t.score.agreement.expect("the model classifies");
             let mark = if t.kept { "kept" } else { "" };
