@@ -5,7 +5,7 @@ use samara_runtime::ops::eval::Value;
 use crate::data::dataset::Dataset;
 use crate::error::Result;
 use crate::ir::{Graph, Numeric};
-use crate::quantize::choose::{Candidate, Fixed, Trial, choose};
+use crate::quantize::choose::{Candidate, Fixed, Trial, choose, fits};
 use crate::quantize::equalize::{self, Equalization, equalize};
 use crate::quantize::recover::{self, Outcome, recover};
 use crate::quantize::{
@@ -47,13 +47,13 @@ pub struct Base {
 }
 
 impl Base {
-    fn new(float: Graph, data: &dyn Dataset, what: Observe) -> Result<Self> {
-        let observations = observe(&float, data.pass(), what)?;
+    fn new(float: Graph, data: &Part<'_>, what: Observe) -> Result<Self> {
+        let observations = observe(&float, data.samples(), what)?;
         Ok(Base { float, equalization: Equalization::default(), observations })
     }
 
     /// The same with channels scaled to like ranges; `None` where nothing is to be gained.
-    fn equalized(&self, data: &dyn Dataset, what: Observe) -> Result<Option<Self>> {
+    fn equalized(&self, data: &Part<'_>, what: Observe) -> Result<Option<Self>> {
         let mut float = self.float.clone();
         let options = equalize::Options::default();
         let equalization = equalize(&mut float, |t| self.observations.channels(t), &options)?;
@@ -88,6 +88,30 @@ impl Base {
     }
 }
 
+/// The samples that are looked at: those that choices are fitted to, or all.
+struct Part<'a> {
+    data: &'a dyn Dataset,
+    all: bool,
+}
+
+impl Part<'_> {
+    fn samples(&self) -> impl Iterator<Item = Result<Vec<Value>>> {
+        let count = self.data.len();
+        self.data.pass().enumerate().filter(move |(n, _)| self.all || fits(*n, count)).map(|(_, s)| s)
+    }
+}
+
+/// The float graph as it is and, where that is allowed and gains anything, equalized.
+fn bases(prepared: &Graph, equalize: Option<bool>, data: &Part<'_>, what: Observe) -> Result<Vec<Base>> {
+    let plain = Base::new(prepared.clone(), data, what)?;
+    let equalized = if equalize == Some(false) { None } else { plain.equalized(data, what)? };
+    Ok(match (equalized, equalize) {
+        (Some(equalized), Some(true)) => vec![equalized],
+        (Some(equalized), _) => vec![plain, equalized],
+        (None, _) => vec![plain],
+    })
+}
+
 /// The best way found.
 #[derive(Debug)]
 pub struct Tuned {
@@ -99,8 +123,8 @@ pub struct Tuned {
     pub trials: Vec<Trial>,
 }
 
-/// Settles what `tuning` leaves open, for the formats of `recipe`. Judged on every fourth sample, fitted to the
-/// others; the ranges are observed on all.
+/// Settles what `tuning` leaves open, for the formats of `recipe`: fitted to three samples of four, judged on the
+/// fourth. What is chosen starts from all of them.
 pub fn tune(
     prepared: &Graph,
     recipe: Recipe,
@@ -109,24 +133,18 @@ pub fn tune(
     data: &dyn Dataset,
 ) -> Result<Tuned> {
     let what = tuning.range.map_or(Observe::Histograms, Observe::for_method);
-    let plain = Base::new(prepared.clone(), data, what)?;
-    let equalized = if tuning.equalize == Some(false) { None } else { plain.equalized(data, what)? };
-    let mut bases = match (equalized, tuning.equalize) {
-        (Some(equalized), Some(true)) => vec![equalized],
-        (Some(equalized), _) => vec![plain, equalized],
-        (None, _) => vec![plain],
-    };
-    if let (
-        1,
-        Tuning { range: Some(range), correct_bias: Some(correct_bias), rounding: Some(rounding), .. },
-    ) = (bases.len(), *tuning)
+    let all = Part { data, all: true };
+    let Tuning { range, equalize, correct_bias, rounding } = *tuning;
+    if let (Some(range), Some(equalize), Some(correct_bias), Some(rounding)) =
+        (range, equalize, correct_bias, rounding)
     {
-        let base = bases.swap_remove(0);
+        let base = bases(prepared, Some(equalize), &all, what)?.swap_remove(0);
         let equalize = base.is_equalized();
         let recipe = Recipe { range, equalize, correct_bias, rounding, ..recipe };
         return Ok(Tuned { base, recipe, trials: Vec::new() });
     }
-    let candidates: Vec<Candidate<'_>> = bases
+    let tried = bases(prepared, equalize, &Part { data, all: false }, what)?;
+    let candidates: Vec<Candidate<'_>> = tried
         .iter()
         .map(|base| Candidate {
             graph: &base.float,
@@ -134,13 +152,13 @@ pub fn tune(
             observations: Some(&base.observations),
         })
         .collect();
-    let Tuning { range, correct_bias, rounding, .. } = *tuning;
     let fixed = Fixed { range, correct_bias, rounding };
     let options = recover::Options::default();
     let pass = || data.pass();
     let choice = choose(&candidates, &recipe, &fixed, &pass, data.len(), numeric, options)?;
-    let (at, recipe, trials) = (choice.candidate, choice.recipe, choice.trials);
-    Ok(Tuned { base: bases.swap_remove(at), recipe, trials })
+    let base = bases(prepared, Some(choice.recipe.equalize), &all, what)?.swap_remove(0);
+    let recipe = Recipe { equalize: base.is_equalized(), ..choice.recipe };
+    Ok(Tuned { base, recipe, trials: choice.trials })
 }
 
 fn levels(activations: Activations) -> Levels {

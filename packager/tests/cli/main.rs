@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod repository;
+mod schemes;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
