@@ -224,7 +224,7 @@ fn parameters(weight: &Array, bias: Option<&Array>, input: Grid) -> Levels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ALL, Model};
+    use crate::model::Model;
     use crate::random::Random;
     use crate::vibration::{MODEL, PLAN};
 
@@ -251,10 +251,12 @@ mod tests {
             .fold(0.0, f32::max);
         assert!(apart < 0.05, "{apart}");
 
+        let schedule = Schedule { seed: 1, epochs: 20, rate: 4e-3, decay: 0.0 };
+        let float = train::fit(|device| Mobile::new(PLAN, device), &schedule, [&set, &set], &mut |_| {});
         let mut losses = Vec::new();
-        let schedule = Schedule { seed: 1, epochs: 20, rate: 2e-3, decay: 0.0 };
+        let make = |device: &Device| Quantized::new(&float, device);
         train::fit(make, &schedule, [&set, &set], &mut |progress| losses.push(progress.loss));
-        assert!(losses[19] < 0.8 * losses[0], "{losses:?}");
+        assert!(losses[19] < 0.9 * losses[0], "{losses:?}");
     }
 
     #[test]
@@ -277,11 +279,5 @@ mod tests {
         let (x, labels) = batch();
         network.loss(x * 10.0, labels);
         assert_eq!(network.ranges, before);
-    }
-
-    #[test]
-    fn every_model_of_this_family_can_be_trained_for_integers() {
-        let tuned = ALL.iter().filter(|model| model.trainer.finetune.is_some()).map(|model| model.name);
-        assert_eq!(tuned.collect::<Vec<_>>(), ["vibration", "glyphs"]);
     }
 }
