@@ -77,7 +77,9 @@ fn embed(path: &Path, machine: &str, layout: &str) -> Result<String, String> {
         let code = session.plan().step(i).map_err(|e| e.to_string())?.op;
         let kernel = session.kernel(i).map_err(|e| e.to_string())?.name;
         let def = ops::ALL.iter().find(|d| d.code == code).ok_or("no such operator")?;
-        let entry = def.entries.iter().position(|e| e.name == kernel).ok_or("no such kernel")?;
+        // The firmware's list lacks what only hosts can run.
+        let mut portable = def.entries.iter().filter(|e| e.isa == ops::Isa::Portable);
+        let entry = portable.position(|e| e.name == kernel).ok_or("no such kernel")?;
         used.insert((def.name, entry));
     }
     let names: BTreeSet<_> = used.iter().map(|(name, _)| *name).collect();

@@ -149,16 +149,16 @@ pub(super) fn finish(tuned: Tuned, options: &Options<'_>, data: &dyn Dataset) ->
     Ok((graph, account))
 }
 
-/// Weights below which a layer's scales and tables cost more than four bits save.
+/// Weights below which four bits save less than they cost in accuracy.
 const SMALL: usize = 512;
 
-/// Layers that keep int8 weights under a four-bit scheme: depthwise ones, whose channels hold a handful of
-/// weights each, and small ones.
+/// Layers that keep int8 weights under a four-bit scheme: the small ones, first layers and narrow depthwise ones
+/// among them.
 fn narrow(graph: &Graph, recipe: &Recipe) -> std::collections::BTreeMap<String, Weights> {
     let four_bits = matches!(recipe.weights, Weights::Int4 { .. } | Weights::Palette);
     let keeps = |n: &&Node| {
         let weights = graph.input(n, 1).map_or(0, |w| w.elements());
-        four_bits && has_weights(&n.op) && (matches!(n.op, Op::DepthwiseConv2d { .. }) || weights < SMALL)
+        four_bits && has_weights(&n.op) && weights < SMALL
     };
     graph.nodes.iter().filter(keeps).map(|n| (n.name.clone(), Weights::Int8)).collect()
 }
