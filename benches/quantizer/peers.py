@@ -58,6 +58,17 @@ class OnnxRuntime:
         return ort_runner(content), len(content)
 
 
+def floats(content):
+    """Convolutions and fully connected layers of a TFLite model whose input is not int8."""
+    from ai_edge_litert import schema_py_generated as tfl
+
+    model = tfl.ModelT.InitFromPackedBuf(content, 0)
+    graph, kinds = model.subgraphs[0], tfl.BuiltinOperator
+    layers = (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.FULLY_CONNECTED)
+    code = lambda o: max(model.operatorCodes[o.opcodeIndex].builtinCode, model.operatorCodes[o.opcodeIndex].deprecatedBuiltinCode)
+    return sum(code(o) in layers and graph.tensors[o.inputs[0]].type != tfl.TensorType.INT8 for o in graph.operators)
+
+
 class LiteRt:
     name = "LiteRT"
 
@@ -81,6 +92,9 @@ class LiteRt:
         name = signatures[key]["inputs"][0] if key else interpreter.get_input_details()[0]["name"]
         result = tool.calibrate({key: [{name: sample[None]} for sample in nhwc]}, num_threads=1)
         content = bytes(tool.quantize(result).quantized_model)
+        left = floats(content)
+        if left:
+            raise ValueError(f"leaves {left} layers in floats")
         interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
         (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
