@@ -2,12 +2,11 @@
 
 use super::scheme::{Account, finish, has_weights};
 use super::tune::{Tuned, tune};
-use super::{Evaluator, Options};
+use super::{Base, Evaluator, Options};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::ir::Graph;
 use crate::passes;
-use crate::plan;
 use crate::quantize::choose::{Judge, fits};
 use crate::quantize::{Activations, Recipe, WeightRounding};
 use crate::report::cost;
@@ -22,6 +21,8 @@ pub(super) struct Auto<'a> {
     pub(super) options: &'a Options<'a>,
     pub(super) evaluator: &'a Evaluator<'a>,
     pub(super) data: &'a dyn Dataset,
+    /// The model file's SHA-256, which the card holds.
+    pub(super) lineage: &'a str,
 }
 
 pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
@@ -59,7 +60,7 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
         let (graph, _) = base.quantize(&recipe, options.numeric, samples)?;
         let score = judge.score(&graph, if careful { usize::MAX } else { SKETCH })?;
         let noise = libm::exp10(-score.sqnr_db / 10.0);
-        auto.point(&graph, recipe, noise, careful)
+        auto.point(&graph, base, recipe, noise, careful)
     };
     let found = search::search(&layers, &formats, &options.budget, &mut trial)?;
     let best = &found.frontier[found.best];
@@ -79,11 +80,12 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
 
 impl Auto<'_> {
     /// What a quantized graph costs, and, where it is measured with care, loses.
-    fn point(&self, graph: &Graph, recipe: Recipe, noise: f64, careful: bool) -> Result<Point> {
+    fn point(&self, graph: &Graph, base: &Base, recipe: Recipe, noise: f64, careful: bool) -> Result<Point> {
         let mut graph = graph.clone();
         passes::prepare_for_lowering(&mut graph)?;
-        let plan = plan::plan(&graph)?;
-        let bytes = super::write(&graph, &plan, self.options, b"{}")?;
+        let plan = super::plan(&graph, Some(base))?;
+        let card = super::card(self.lineage, self.options, &plan, Some(&recipe), self.data.len())?;
+        let bytes = super::write(&graph, &plan, self.options, &card)?;
         let drop = if careful { self.evaluator.drop(&bytes)? } else { 0.0 };
         let millis = cost::estimate(&plan, self.options.target)?.milliseconds();
         Ok(Point { recipe, flash: bytes.len(), ram: plan.arena, millis, drop, noise })

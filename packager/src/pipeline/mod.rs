@@ -18,6 +18,7 @@ use crate::data::dataset::Dataset;
 use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, Numeric, Op};
 use crate::plan::{self, Plan};
+use crate::quantize::Recipe;
 use crate::search::Budget;
 use crate::target::Profile;
 use crate::{files, import, passes};
@@ -106,9 +107,14 @@ pub fn import(model: &Path, options: &import::Options) -> Result<Graph> {
 /// Packs an imported graph.
 pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed> {
     let about = model.display();
+    let mut options = options.clone();
+    if options.identity.name.is_empty() {
+        options.identity.name = source.name.clone();
+    }
+    let lineage = digest(&files::read(model)?);
     let evaluator =
         Evaluator { source: &source, labelled: options.labelled, calibration: options.calibration };
-    let (mut graph, account) = scheme::quantize(&source, options, &evaluator).about(&about)?;
+    let (mut graph, account) = scheme::quantize(&source, &options, &evaluator, &lineage).about(&about)?;
     passes::prepare_for_lowering(&mut graph).about(&about)?;
     let float = graph.nodes.iter().any(|n| graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32));
     if float && options.target.integer_only {
@@ -116,17 +122,25 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
             format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
         return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
     }
-    let mut plan = plan::plan(&graph).about(&about)?;
-    if let Some(base) = &account.base {
+    let plan = plan(&graph, account.base.as_ref()).about(&about)?;
+    let card = card(&lineage, &options, &plan, account.recipe.as_ref(), account.samples)?;
+    let bytes = write(&graph, &plan, &options, &card).about(&about)?;
+    if let (Some(limit), Scheme::Auto) = (options.budget.flash, options.scheme.unwrap_or(Scheme::F32))
+        && bytes.len() > limit
+    {
+        let cause = format!("--flash of {limit} bytes is not met: the bundle has {}", bytes.len());
+        return Err(Error::refused(cause).about(&about));
+    }
+    Ok(Packed { bytes, source, graph, plan, account })
+}
+
+/// The plan, with the factors of what was equalized.
+fn plan(graph: &Graph, base: Option<&Base>) -> Result<Plan> {
+    let mut plan = plan::plan(graph)?;
+    if let Some(base) = base {
         plan.equalized = base.equalization.factors.clone();
     }
-    let card = card(model, options, &plan, &account)?;
-    let mut named = options.clone();
-    if named.identity.name.is_empty() {
-        named.identity.name = source.name.clone();
-    }
-    let bytes = write(&graph, &plan, &named, &card).about(&about)?;
-    Ok(Packed { bytes, source, graph, plan, account })
+    Ok(plan)
 }
 
 /// The bundle's bytes.
@@ -137,14 +151,20 @@ fn write(graph: &Graph, plan: &Plan, options: &Options<'_>, card: &[u8]) -> Resu
     bundle::write(&Parts { identity: &identity, plan, golden: &golden, tolerance, card })
 }
 
-/// Lineage and choices.
-fn card(model: &Path, options: &Options<'_>, plan: &Plan, account: &Account) -> Result<Vec<u8>> {
+/// Lineage and choices; `source` is the model file's SHA-256.
+fn card(
+    source: &str,
+    options: &Options<'_>,
+    plan: &Plan,
+    recipe: Option<&Recipe>,
+    samples: usize,
+) -> Result<Vec<u8>> {
     let card = json!({
         "tool": concat!("samara ", env!("CARGO_PKG_VERSION")),
-        "source": { "sha256": digest(&files::read(model)?) },
-        "calibration": { "sha256": options.calibration_digest, "samples": account.samples },
+        "source": { "sha256": source },
+        "calibration": { "sha256": options.calibration_digest, "samples": samples },
         "options": { "numeric": plan.numeric.name(), "target": options.target.name },
-        "recipe": account.recipe.as_ref().map_or(Json::Null, |r| r.json()),
+        "recipe": recipe.map_or(Json::Null, Recipe::json),
     });
     serde_json::to_vec(&card).map_err(|e| Error::invalid(e.to_string()))
 }

@@ -95,11 +95,12 @@ pub struct Account {
     pub samples: usize,
 }
 
-/// Quantizes an imported graph as the options say.
+/// Quantizes an imported graph as the options say; `lineage` is the model file's SHA-256.
 pub(super) fn quantize(
     source: &Graph,
     options: &Options<'_>,
     evaluator: &Evaluator<'_>,
+    lineage: &str,
 ) -> Result<(Graph, Account)> {
     let quantized = source.tensors.iter().any(|t| t.quant.is_some());
     if quantized && options.scheme.is_some() {
@@ -127,7 +128,7 @@ pub(super) fn quantize(
     };
     quantize::prepare(&mut prepared)?;
     if scheme == Scheme::Auto {
-        return auto::quantize(&Auto { prepared: &prepared, options, evaluator, data });
+        return auto::quantize(&Auto { prepared: &prepared, options, evaluator, data, lineage });
     }
     let recipe = Recipe { layers: narrow(&prepared, &recipe), ..recipe };
     let tuned = tune::tune(&prepared, recipe, &options.tuning, options.numeric, data)?;
