@@ -32,6 +32,11 @@ def cut_softmax_tflite(path, out):
     if tfl.BuiltinOperator.SOFTMAX in (code.builtinCode, code.deprecatedBuiltinCode):
         graph.operators.pop()
         graph.outputs = [last.inputs[0]]
+        # What nobody computes any more becomes a constant: quantizers read every tensor.
+        orphan, zeros = graph.tensors[last.outputs[0]], tfl.BufferT()
+        zeros.data = np.zeros(4 * int(np.prod(orphan.shape)), np.uint8)
+        model.buffers.append(zeros)
+        orphan.buffer = len(model.buffers) - 1
     save(model, out)
 
 
