@@ -40,6 +40,15 @@ impl Output {
             .with_finish(indicatif::ProgressFinish::AndClear)
     }
 
+    /// A running count on stderr, for work whose end is not known ahead; silent where stderr is no terminal.
+    pub(crate) fn counter(&self, what: &'static str) -> indicatif::ProgressBar {
+        let style = indicatif::ProgressStyle::with_template("{spinner} {pos} {msg}, {elapsed}");
+        let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+        style
+            .map_or(bar.clone(), |style| bar.with_style(style))
+            .with_finish(indicatif::ProgressFinish::AndClear)
+    }
+
     /// A line for people.
     pub(crate) fn say(&self, text: impl std::fmt::Display) {
         let _closed = writeln!(std::io::stderr(), "{text}");

@@ -176,6 +176,33 @@ impl Op {
         }
     }
 
+    /// Whether it is a layer with weights of its own, which have formats to choose from.
+    pub fn has_weights(&self) -> bool {
+        match self {
+            Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => true,
+            Op::Binary { .. }
+            | Op::Pool2d { .. }
+            | Op::Reduce { .. }
+            | Op::Softmax { .. }
+            | Op::Reshape { .. }
+            | Op::Pad { .. }
+            | Op::Concatenation { .. }
+            | Op::Clamp { .. }
+            | Op::Unary { .. }
+            | Op::PRelu
+            | Op::Quantize
+            | Op::Dequantize
+            | Op::Transpose { .. }
+            | Op::StridedSlice { .. }
+            | Op::ResizeNearest { .. }
+            | Op::ResizeBilinear { .. }
+            | Op::ArgMax { .. }
+            | Op::BatchMatMul { .. }
+            | Op::Gather { .. }
+            | Op::Cast { .. } => false,
+        }
+    }
+
     /// The name that messages use.
     pub fn name(&self) -> &'static str {
         match self {

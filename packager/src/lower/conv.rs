@@ -13,11 +13,6 @@ use crate::ir::{Activation, Numeric, Op, Quant, Tensor};
 /// Position, among a node's operands, of the table that decodes weights.
 pub const TABLE: usize = 3;
 
-/// Whether the operation is of this family.
-pub fn has_weights(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. })
-}
-
 /// See [`super::bare`].
 pub fn bare(op: &Op) -> Result<(u16, Attr)> {
     attributes(op, Clamp::NONE)

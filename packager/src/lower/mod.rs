@@ -155,7 +155,7 @@ pub fn infer(op: &Op, inputs: Vec<Option<&Tensor>>) -> Result<Tensor> {
     let mut descs: Vec<Option<Desc>> =
         inputs.iter().map(|t| t.map(Tensor::desc).transpose()).collect::<Result<_>>()?;
     let (code, attributes) = bare(op, &descs)?;
-    if conv::has_weights(op) && descs.len() > conv::TABLE {
+    if op.has_weights() && descs.len() > conv::TABLE {
         // In front of the table that decodes weights the runtime has constants that lowering makes.
         descs.insert(conv::TABLE, None);
     }

@@ -1,6 +1,6 @@
 //! `--quantize auto`: the search over formats, with real quantization, planning and measuring behind it.
 
-use super::scheme::{Account, finish, has_weights};
+use super::scheme::{Account, finish};
 use super::tune::{Tuned, tune};
 use super::{Base, Evaluator, Options};
 use crate::data::dataset::Dataset;
@@ -30,7 +30,7 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
     let layers: Vec<Layer> = prepared
         .nodes
         .iter()
-        .filter(|n| has_weights(&n.op))
+        .filter(|n| n.op.has_weights())
         .map(|n| Layer { name: n.name.clone(), weights: prepared.input(n, 1).map_or(0, |w| w.elements()) })
         .collect();
     let mut formats = vec![Activations::Int8, Activations::Int16];

@@ -6,7 +6,7 @@ use crate::evaluate::{self, Metric, Truth};
 use crate::files::AlignedBytes;
 use crate::ir::Graph;
 
-use crate::quantize::choose::fits;
+use crate::quantize::choose::judges;
 
 /// What candidates are scored on.
 pub struct Evaluator<'a> {
@@ -29,6 +29,9 @@ pub struct Labelled<'a> {
     pub metric: Metric,
 }
 
+/// Most calibration samples that a candidate is scored on.
+const SAMPLES: usize = 1024;
+
 impl Evaluator<'_> {
     /// Points lost by a bundle against the float model, never less than zero where answers are compared with the
     /// float model's: without labels the share of held-out calibration samples whose class changes for models
@@ -37,14 +40,15 @@ impl Evaluator<'_> {
         let bundle = AlignedBytes::new(bundle);
         if let Some(Labelled { data, truth, metric }) = self.labelled {
             let evaluation = evaluate::evaluate(self.source, &bundle, data.pass(), truth, &[metric])?;
-            return Ok(evaluation.outcomes.first().and_then(|o| o.drop()).unwrap_or(0.0));
+            let Some(outcome) = evaluation.outcomes.first() else { return Ok(0.0) };
+            // A ratio to the float model has no score to drop from: its noise is what is lost.
+            return Ok(outcome.drop().unwrap_or_else(|| 100.0 * libm::exp10(-outcome.bundle / 10.0)));
         }
         let Some(data) = self.calibration else { return Ok(0.0) };
         let (mut same, mut count, mut signal, mut noise) = (0usize, 0usize, 0.0, 0.0);
         let mut classes = true;
-        let small = (0..data.len()).all(|n| fits(n, data.len()));
-        let held = data.pass().enumerate().filter(|(n, _)| small || !fits(*n, data.len())).map(|(_, s)| s);
-        evaluate::both(self.source, &bundle, held, |pair| {
+        let held = data.pass().enumerate().filter(|(n, _)| judges(*n, data.len())).map(|(_, s)| s);
+        evaluate::both(self.source, &bundle, held.take(SAMPLES), |pair| {
             let (want, got) = (&pair.source[0], &pair.bundle[0]);
             classes &= (2..=1000).contains(&want.len()) && want.len() != pair.input.len();
             same += usize::from(greatest(want) == greatest(got));

@@ -5,7 +5,7 @@ use super::tune::{self, Tuned};
 use super::{Base, Evaluator, Options};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::ir::{Graph, Node, Op};
+use crate::ir::{Graph, Node};
 use crate::quantize::choose::Trial;
 use crate::quantize::recover::Outcome;
 use crate::quantize::{self, Activations, Recipe, Weights};
@@ -159,12 +159,7 @@ fn narrow(graph: &Graph, recipe: &Recipe) -> std::collections::BTreeMap<String, 
     let four_bits = matches!(recipe.weights, Weights::Int4 { .. } | Weights::Palette);
     let keeps = |n: &&Node| {
         let weights = graph.input(n, 1).map_or(0, |w| w.elements());
-        four_bits && has_weights(&n.op) && weights < SMALL
+        four_bits && n.op.has_weights() && weights < SMALL
     };
     graph.nodes.iter().filter(keeps).map(|n| (n.name.clone(), Weights::Int8)).collect()
-}
-
-/// Whether the operator's weights have formats to choose from.
-pub(super) fn has_weights(op: &Op) -> bool {
-    matches!(op, Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. })
 }

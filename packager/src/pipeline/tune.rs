@@ -25,16 +25,6 @@ pub struct Tuning {
     pub rounding: Option<WeightRounding>,
 }
 
-impl Tuning {
-    /// Min-max ranges, nearest levels, nothing else: what takes one reading of the data.
-    pub const PLAIN: Tuning = Tuning {
-        range: Some(RangeMethod::MinMax),
-        equalize: Some(false),
-        correct_bias: Some(false),
-        rounding: Some(WeightRounding::Nearest),
-    };
-}
-
 /// A float graph, as it is or equalized, with what calibration saw in it.
 #[derive(Debug)]
 pub struct Base {

@@ -98,6 +98,11 @@ pub fn fits(n: usize, samples: usize) -> bool {
     samples < 2 * EVERY || n % EVERY != EVERY - 1
 }
 
+/// Whether calibration sample `n` judges.
+pub fn judges(n: usize, samples: usize) -> bool {
+    samples < 2 * EVERY || n % EVERY == EVERY - 1
+}
+
 /// Tries what the recipe's formats allow; of `base` only activations, weights and layers count. `samples` is the
 /// number that `data` gives.
 pub fn choose<'a>(
@@ -212,8 +217,7 @@ impl Judge {
         let watched = judged(float);
         let (mut inputs, mut outputs) = (tapes(&float.inputs)?, tapes(&watched)?);
         let interpreter = Interpreter::new(float)?;
-        let all = samples < 2 * EVERY;
-        let judging = data().enumerate().filter(|(n, _)| all || !fits(*n, samples)).map(|(_, s)| s);
+        let judging = data().enumerate().filter(|(n, _)| judges(*n, samples)).map(|(_, s)| s);
         let mut count = 0;
         for sample in judging.take(JUDGES) {
             let sample = sample?;

@@ -24,7 +24,6 @@ use samara_runtime::Dtype;
 
 use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, Numeric, Op, Quant, Tensor, TensorId};
-use weights::layer::Layer;
 
 /// Converts a prepared, calibrated float graph to int8 weights (per channel) and activations.
 pub fn int8(graph: &Graph, ranges: &Ranges, numeric: Numeric) -> Result<Graph> {
@@ -72,7 +71,7 @@ fn convert(
     activations: Option<&solve::Assigned>,
     mut node: Node,
 ) -> Result<Node> {
-    if Layer::has_weights(&node.op) {
+    if node.op.has_weights() {
         let format = recipe.weights_of(&node.name);
         return weights::convert(graph, activations, node, recipe.activations, format);
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::weights::layer::Layer;
 use crate::error::{Error, Result};
 use crate::ir::Graph;
 
@@ -126,7 +125,7 @@ impl Recipe {
     /// Refuses a recipe that names a node which the graph does not have or which has no weights.
     pub fn check(&self, graph: &Graph) -> Result<()> {
         for name in self.layers.keys() {
-            let found = graph.nodes.iter().any(|n| n.name == *name && Layer::has_weights(&n.op));
+            let found = graph.nodes.iter().any(|n| n.name == *name && n.op.has_weights());
             if !found {
                 return Err(Error::invalid(format!("no layer with weights is named '{name}'"))
                     .remedy("take names from samara inspect"));

@@ -51,6 +51,22 @@ fn weights_alone_need_no_data_but_int8_activations_do() {
 }
 
 #[test]
+fn settings_without_data_are_refused_not_ignored() {
+    let place = Place::new();
+    for setting in
+        [["--equalize", "on"], ["--rounding", "nearest"], ["--range", "mse"], ["--bias-correction", "off"]]
+    {
+        let model = vibration("model.onnx");
+        let output = place
+            .samara(&[&["pack", &model, "-o", "none.samara", "--quantize", "int4"], &setting[..]].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{setting:?}");
+        assert!(error.contains("give --calibrate DATA") && error.lines().count() == 1, "{error}");
+        assert!(!place.path("none.samara").exists());
+    }
+}
+
+#[test]
 fn too_great_a_loss_writes_nothing() {
     let place = Place::new();
     // One value in twenty clipped at each end costs more than a hundredth of a point.

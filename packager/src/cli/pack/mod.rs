@@ -38,7 +38,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         None => None,
     };
     let scoring = Scoring::new(&args, &source)?;
-    let progress = output.progress("calibrating", 0);
+    let progress = output.counter("samples read");
     let tick = || progress.inc(1);
     let watched = samples.as_ref().map(|data| Watched { data, tick: &tick });
     let digest = samples.as_ref().map(Samples::digest).transpose()?;
@@ -83,6 +83,10 @@ fn check(args: &Args) -> Result<()> {
         return Err(
             Error::invalid(format!("{name} is a budget of --quantize auto")).remedy("add --quantize auto")
         );
+    }
+    if q.calibrate.is_none() && q.tuning() != pipeline::Tuning::default() {
+        let cause = "--range, --equalize, --bias-correction and --rounding work on calibration data";
+        return Err(Error::invalid(cause).remedy("give --calibrate DATA"));
     }
     if q.group.is_some() && q.quantize != Some(Quantize::Int4) {
         return Err(Error::invalid("--group belongs to --quantize int4"));

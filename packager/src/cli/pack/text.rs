@@ -28,9 +28,8 @@ pub(super) fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> Str
     if report["recipe"].is_object() {
         text += &format!("{}\n", recipe(&report["recipe"]));
     }
-    for point in list("frontier") {
-        let chosen = list("frontier").iter().position(|p| *p == point).map(|i| json!(i))
-            == Some(report["chosen"].clone());
+    for (i, point) in list("frontier").iter().enumerate() {
+        let chosen = report["chosen"] == json!(i);
         let millis = point["latency_ms"].as_f64().map_or(String::new(), |ms| format!(", about {ms:.2} ms"));
         text += &format!(
             "{} {:>10} flash, {:>10} RAM{millis}, {:.2} points lost: {}\n",

@@ -92,7 +92,7 @@ pub fn recover(
         Weights::Int8 | Weights::Int4 { .. } | Weights::Palette => true,
         Weights::F32 | Weights::F16 => false,
     };
-    let changes = |n: &Node| Layer::has_weights(&n.op) && has_codes(recipe.weights_of(&n.name));
+    let changes = |n: &Node| n.op.has_weights() && has_codes(recipe.weights_of(&n.name));
     let last = quantized.nodes.iter().rposition(changes);
     let (mut walk, mut outcomes) =
         (Walk { float, quantized, recipe, options, left, right, count }, Vec::new());
@@ -102,7 +102,7 @@ pub fn recover(
         if changes(node) {
             let subject = format!("node '{}' ({})", node.name, node.op.name());
             // Constraints may have put nodes in or taken some out, never reordered layers.
-            let is_twin = |f: &Node| f.name == node.name && Layer::has_weights(&f.op);
+            let is_twin = |f: &Node| f.name == node.name && f.op.has_weights();
             let twin = float.nodes[next..].iter().position(is_twin).map(|at| next + at);
             let twin =
                 twin.ok_or_else(|| Error::invalid("the float model has no such layer")).about(&subject)?;

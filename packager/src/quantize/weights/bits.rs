@@ -2,7 +2,6 @@
 
 use samara_runtime::Dtype;
 
-use super::layer::Layer;
 use crate::ir::{Graph, Node, Numeric};
 
 /// Bits that the weights of convolutions and fully connected layers take.
@@ -45,7 +44,7 @@ impl Bits {
 
 /// Of all layers together.
 pub fn bits(graph: &Graph) -> Bits {
-    let layers = graph.nodes.iter().filter(|n| Layer::has_weights(&n.op));
+    let layers = graph.nodes.iter().filter(|n| n.op.has_weights());
     layers.fold(Bits::default(), |sum, node| sum.with(bits_of(graph, node)))
 }
 

@@ -21,33 +21,6 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// Whether a node has weights that are quantized here.
-    pub(crate) fn has_weights(op: &Op) -> bool {
-        match op {
-            Op::Conv2d { .. } | Op::DepthwiseConv2d { .. } | Op::FullyConnected { .. } => true,
-            Op::Binary { .. }
-            | Op::Pool2d { .. }
-            | Op::Reduce { .. }
-            | Op::Softmax { .. }
-            | Op::Reshape { .. }
-            | Op::Pad { .. }
-            | Op::Concatenation { .. }
-            | Op::Clamp { .. }
-            | Op::Unary { .. }
-            | Op::PRelu
-            | Op::Quantize
-            | Op::Dequantize
-            | Op::Transpose { .. }
-            | Op::StridedSlice { .. }
-            | Op::ResizeNearest { .. }
-            | Op::ResizeBilinear { .. }
-            | Op::ArgMax { .. }
-            | Op::BatchMatMul { .. }
-            | Op::Gather { .. }
-            | Op::Cast { .. } => false,
-        }
-    }
-
     /// From a node of a float graph; fails where weights or bias are no float constants.
     pub(crate) fn of(graph: &Graph, node: &Node) -> Result<Self> {
         let weights = graph.input(node, 1).ok_or_else(|| Error::invalid("it has no weights"))?;
