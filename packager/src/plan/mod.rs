@@ -21,6 +21,19 @@ pub struct PlannedTensor {
     pub desc: Desc,
     /// In the arena or in the weights.
     pub offset: usize,
+    /// Where it is part of a larger tensor of the graph.
+    pub rows: Option<Rows>,
+}
+
+/// Which rows of the graph's tensor of that name a tensor holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rows {
+    /// The first of them.
+    pub first: usize,
+    /// Rows of the whole.
+    pub of: usize,
+    /// The planned tensor whose bytes these are, and where in it; `None` for bytes of their own.
+    pub inside: Option<(usize, usize)>,
 }
 
 /// A step with its operands.

@@ -122,7 +122,7 @@ impl Builder<'_> {
         let scratch = def.scratch(&step.attributes, &Inputs(&inputs), &outputs, step.kernel)?;
         if scratch > 0 {
             let desc = Desc::new(Dtype::U8, Shape::new(&[scratch as u32])?);
-            self.plan.tensors.push(PlannedTensor { name: format!("{}/scratch", step.name), desc, offset: 0 });
+            self.plan.tensors.push(PlannedTensor { name: format!("{}/scratch", step.name), desc, offset: 0, rows: None });
             step.scratch = Some(self.plan.tensors.len() - 1);
         }
         Ok(())
@@ -140,6 +140,7 @@ impl Builder<'_> {
                 name: tensor.name.clone(),
                 desc: tensor.desc()?,
                 offset: 0,
+                rows: None,
             });
             self.plan.tensors.len() - 1
         };
@@ -156,7 +157,7 @@ impl Builder<'_> {
             offset
         });
         let desc = Desc { place: Place::Weights, ..value.desc };
-        self.plan.tensors.push(PlannedTensor { name: name.into(), desc, offset });
+        self.plan.tensors.push(PlannedTensor { name: name.into(), desc, offset, rows: None });
         self.plan.tensors.len() - 1
     }
 }
