@@ -2,6 +2,7 @@
 
 mod kernels;
 pub mod memory;
+pub mod patch;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ir::Graph;
 
 pub use kernels::Kernels;
+pub use patch::{Patched, Patching};
 
 /// A tensor with its place.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub struct Plan {
     /// By tensor name: `real[..., c] = factor[c % factors] * stored[..., c]` along the last axis, where channels
     /// were equalized. For comparisons; no run needs it.
     pub equalized: BTreeMap<String, Vec<f32>>,
+    /// What patches did to it, where it has any.
+    pub patched: Option<Patched>,
 }
 
 /// Plans a legalized graph (see [`crate::passes`]) for these kernels.
@@ -112,7 +116,15 @@ impl Plan {
         }
         let mut attributes: Vec<u8> = Vec::new();
         let mut records = Vec::new();
+        // Steps with the same attributes, as strips mostly have them, share them.
+        let mut places: BTreeMap<&[u8], usize> = BTreeMap::new();
         for step in &self.steps {
+            let place = *places.entry(&step.attributes).or_insert_with(|| {
+                let place = attributes.len();
+                attributes.extend(&step.attributes);
+                attributes.resize(attributes.len().next_multiple_of(4), 0);
+                place
+            });
             records.push(StepRecord {
                 op: step.op,
                 kernel: step.kernel,
@@ -121,7 +133,7 @@ impl Plan {
                 inputs: step.inputs.len() as u8,
                 outputs: step.outputs.len() as u8,
                 attribute_len: step.attributes.len() as u16,
-                attributes: attributes.len() as u32,
+                attributes: place as u32,
             });
             for &t in &step.inputs {
                 operands.push(optional(t)?);
@@ -130,8 +142,6 @@ impl Plan {
                 operands.push(id(t)?);
             }
             operands.push(optional(step.scratch)?);
-            attributes.extend(&step.attributes);
-            attributes.resize(attributes.len().next_multiple_of(4), 0);
         }
         let header = Header {
             tensors: self.tensors.len() as u32,

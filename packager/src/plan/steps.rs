@@ -29,6 +29,7 @@ pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
             arena: 0,
             numeric: Rounding::None,
             equalized: BTreeMap::new(),
+            patched: None,
         },
         places: HashMap::new(),
         constants: HashMap::new(),
@@ -133,7 +134,12 @@ impl Builder<'_> {
         let scratch = def.scratch(&step.attributes, &Inputs(&inputs), &outputs, step.kernel)?;
         if scratch > 0 {
             let desc = Desc::new(Dtype::U8, Shape::new(&[scratch as u32])?);
-            self.plan.tensors.push(PlannedTensor { name: format!("{}/scratch", step.name), desc, offset: 0, rows: None });
+            self.plan.tensors.push(PlannedTensor {
+                name: format!("{}/scratch", step.name),
+                desc,
+                offset: 0,
+                rows: None,
+            });
             step.scratch = Some(self.plan.tensors.len() - 1);
         }
         Ok(())

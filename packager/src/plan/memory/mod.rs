@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use problem::Problem;
 
 pub use lives::{Life, lives};
+pub use problem::pressure;
 
 /// Scratch and the arena's size are multiples of this.
 const ALIGN: usize = 16;
@@ -52,9 +53,4 @@ pub fn place_with(plan: &mut Plan, effort: Effort) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// A size that no arrangement of the plan's tensors is below.
-pub fn bound(plan: &Plan) -> Result<usize> {
-    Ok(Problem::new(plan)?.bound.next_multiple_of(ALIGN))
 }

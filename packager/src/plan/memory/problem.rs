@@ -54,12 +54,25 @@ pub(super) struct Problem {
     pub(super) bound: usize,
 }
 
-impl Problem {
-    pub(super) fn new(plan: &Plan) -> Result<Self> {
-        let lives = lives(plan);
+/// At every time the bytes that are there, less what the step's input and output may share.
+pub fn pressure(plan: &Plan) -> Result<Vec<usize>> {
+    let lives = lives(plan);
+    let Parts { shares, .. } = Parts::new(plan, &lives)?;
+    Ok(totals(plan, &lives, &shares))
+}
+
+/// What has a place, and who may share.
+struct Parts<'l> {
+    items: Vec<Item>,
+    /// Lives of each item.
+    lives: Vec<&'l [Life]>,
+    shares: Vec<Share>,
+}
+
+impl<'l> Parts<'l> {
+    fn new(plan: &Plan, lives: &'l [Life]) -> Result<Self> {
         let mut item_of = vec![usize::MAX; plan.tensors.len()];
         let mut items: Vec<Item> = Vec::new();
-        // Lives of each item: they are sorted by tensor.
         let mut parts: Vec<&[Life]> = Vec::new();
         let scratch: BTreeSet<usize> = plan.steps.iter().filter_map(|s| s.scratch).collect();
         for own in lives.chunk_by(|a, b| a.tensor == b.tensor) {
@@ -75,7 +88,16 @@ impl Problem {
         for (s, step) in plan.steps.iter().enumerate() {
             shares.extend(share(plan, s, step, &item_of, &parts)?);
         }
-        let bound = bound(plan, &lives, &shares, &items);
+        Ok(Parts { items, lives: parts, shares })
+    }
+}
+
+impl Problem {
+    pub(super) fn new(plan: &Plan) -> Result<Self> {
+        let lives = lives(plan);
+        let Parts { items, lives: parts, shares } = Parts::new(plan, &lives)?;
+        let largest = items.iter().map(|i| i.size).max().unwrap_or(0);
+        let bound = totals(plan, &lives, &shares).into_iter().max().unwrap_or(0).max(largest);
         let mut between: BTreeMap<(usize, usize), Vec<&Share>> = BTreeMap::new();
         for share in &shares {
             let (x, y) = (share.input.0, share.output.0);
@@ -104,7 +126,8 @@ fn forbidden((item, a): (usize, &[Life]), b: &[Life], shares: &[&Share]) -> Vec<
     let mut all = Vec::new();
     for x in a {
         for y in b.iter().filter(|y| x.meets(y)) {
-            let (mut low, mut high) = (signed(y.start) - signed(x.end) + 1, signed(y.end) - signed(x.start) - 1);
+            let (mut low, mut high) =
+                (signed(y.start) - signed(x.end) + 1, signed(y.end) - signed(x.start) - 1);
             for share in shares {
                 let turned = share.input.0 != item;
                 let (input, output) = if turned { (y, x) } else { (x, y) };
@@ -208,8 +231,7 @@ fn share(
     Ok(some.then_some(Share { time, input, output, ascending, descending, dying }))
 }
 
-/// At every time the bytes that are there, less what the step's input and output may share; and the largest tensor.
-fn bound(plan: &Plan, lives: &[Life], shares: &[Share], items: &[Item]) -> usize {
+fn totals(plan: &Plan, lives: &[Life], shares: &[Share]) -> Vec<usize> {
     let mut change = vec![0isize; plan.steps.len() + 3];
     for life in lives {
         change[life.born] += signed(life.len());
@@ -218,9 +240,9 @@ fn bound(plan: &Plan, lives: &[Life], shares: &[Share], items: &[Item]) -> usize
     let mut saved = vec![0; change.len()];
     shares.iter().for_each(|s| saved[s.time] = signed(s.most()));
     let mut alive = 0;
-    let totals = change.iter().zip(&saved).map(|(change, saved)| {
+    let total = |(change, saved): (&isize, &isize)| {
         alive += change;
         (alive - saved).max(0) as usize
-    });
-    totals.max().unwrap_or(0).max(items.iter().map(|i| i.size).max().unwrap_or(0))
+    };
+    change.iter().zip(&saved).map(total).collect()
 }
