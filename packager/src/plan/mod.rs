@@ -101,6 +101,13 @@ impl Plan {
         self.steps.iter().map(|s| s.macs).sum()
     }
 
+    /// Which rows of the graph's tensor some bytes of tensor `t` are.
+    pub fn rows(&self, t: usize, bytes: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let tensor = &self.tensors[t];
+        let (first, row) = (tensor.rows.map_or(0, |rows| rows.first), patch::row_bytes(&tensor.desc).max(1));
+        first + bytes.start / row..first + bytes.end.div_ceil(row)
+    }
+
     /// The plan section's bytes; the layout is the runtime's ([`samara_runtime::bundle::plan`]).
     pub fn emit(&self) -> Result<Vec<u8>> {
         let id = |t: usize| -> Result<u16> {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use problem::Problem;
 
 pub use lives::{Life, lives};
-pub use problem::pressure;
+pub use problem::Pressure;
 
 /// Scratch and the arena's size are multiples of this.
 const ALIGN: usize = 16;

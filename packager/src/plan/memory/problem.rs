@@ -54,11 +54,41 @@ pub(super) struct Problem {
     pub(super) bound: usize,
 }
 
-/// At every time the bytes that are there, less what the step's input and output may share.
-pub fn pressure(plan: &Plan) -> Result<Vec<usize>> {
-    let lives = lives(plan);
-    let Parts { shares, .. } = Parts::new(plan, &lives)?;
-    Ok(totals(plan, &lives, &shares))
+/// What a plan needs, whatever its arrangement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pressure {
+    /// At every time (see [`Life`]) the bytes that are there, less what the step's input and output may share.
+    pub times: Vec<usize>,
+    /// No arrangement is smaller: the most bytes at a time, and the largest tensor with all of its rows.
+    pub bound: usize,
+}
+
+impl Pressure {
+    /// Of a plan with or without places.
+    pub fn of(plan: &Plan) -> Result<Pressure> {
+        let lives = lives(plan);
+        let Parts { items, shares, .. } = Parts::new(plan, &lives)?;
+        Ok(Pressure::new(plan, &lives, &items, &shares))
+    }
+
+    fn new(plan: &Plan, lives: &[Life], items: &[Item], shares: &[Share]) -> Pressure {
+        let mut change = vec![0isize; plan.steps.len() + 3];
+        for life in lives {
+            change[life.born] += signed(life.len());
+            change[life.dies + 1] -= signed(life.len());
+        }
+        let mut saved = vec![0; change.len()];
+        shares.iter().for_each(|s| saved[s.time] = signed(s.most()));
+        let mut alive = 0;
+        let total = |(change, saved): (&isize, &isize)| {
+            alive += change;
+            (alive - saved).max(0) as usize
+        };
+        let times: Vec<usize> = change.iter().zip(&saved).map(total).collect();
+        let largest = items.iter().map(|i| i.size).max().unwrap_or(0);
+        let bound = times.iter().copied().max().unwrap_or(0).max(largest).next_multiple_of(ALIGN);
+        Pressure { times, bound }
+    }
 }
 
 /// What has a place, and who may share.
@@ -96,8 +126,7 @@ impl Problem {
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         let lives = lives(plan);
         let Parts { items, lives: parts, shares } = Parts::new(plan, &lives)?;
-        let largest = items.iter().map(|i| i.size).max().unwrap_or(0);
-        let bound = totals(plan, &lives, &shares).into_iter().max().unwrap_or(0).max(largest);
+        let Pressure { bound, .. } = Pressure::new(plan, &lives, &items, &shares);
         let mut between: BTreeMap<(usize, usize), Vec<&Share>> = BTreeMap::new();
         for share in &shares {
             let (x, y) = (share.input.0, share.output.0);
@@ -229,20 +258,4 @@ fn share(
     let descending = def.overlap_descending(&step.attributes, &Inputs(&inputs), &outputs, i, 0)?;
     let some = ascending.is_some() || descending.is_some();
     Ok(some.then_some(Share { time, input, output, ascending, descending, dying }))
-}
-
-fn totals(plan: &Plan, lives: &[Life], shares: &[Share]) -> Vec<usize> {
-    let mut change = vec![0isize; plan.steps.len() + 3];
-    for life in lives {
-        change[life.born] += signed(life.len());
-        change[life.dies + 1] -= signed(life.len());
-    }
-    let mut saved = vec![0; change.len()];
-    shares.iter().for_each(|s| saved[s.time] = signed(s.most()));
-    let mut alive = 0;
-    let total = |(change, saved): (&isize, &isize)| {
-        alive += change;
-        (alive - saved).max(0) as usize
-    };
-    change.iter().zip(&saved).map(total).collect()
 }

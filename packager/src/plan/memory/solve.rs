@@ -32,11 +32,10 @@ impl Problem {
             }
         }
         let Some((mut height, mut order, mut offsets)) = best else { return Vec::new() };
-        let bound = self.bound.next_multiple_of(ALIGN);
         let mut random = SplitMix(0x5a3a7a);
         let budget = if effort == Effort::Full { FULL } else { SKETCH };
         let mut left = if n < 2 { 0 } else { budget / n };
-        while left > 0 && height > bound {
+        while left > 0 && height.next_multiple_of(ALIGN) > self.bound {
             left -= 1;
             let mut next = order.clone();
             let (a, b) = (random.below(n), random.below(n));

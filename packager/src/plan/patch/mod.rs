@@ -11,9 +11,12 @@ mod rows;
 mod search;
 mod unroll;
 
+use serde_json::{Value as Json, json};
+
 use super::{Plan, memory};
 use crate::error::{Error, Result};
 
+pub(super) use rows::bytes as row_bytes;
 pub use unroll::{Chain, unroll};
 
 /// Whether plans are patched.
@@ -53,6 +56,19 @@ impl Patched {
     pub fn extra(&self) -> f64 {
         let [before, after] = self.macs;
         (after as f64 / before.max(1) as f64 - 1.0) * 100.0
+    }
+
+    /// For scripts: what was unrolled, and each figure before and after.
+    pub fn json(&self) -> Json {
+        let chain = |(c, [first, last]): (&Chain, &[String; 2])| json!({ "first": first, "last": last, "steps": c.last - c.first + 1, "strips": c.strips });
+        json!({
+            "chains": self.chains.iter().zip(&self.names).map(chain).collect::<Vec<_>>(),
+            "arena_bytes": self.arena,
+            "macs": self.macs,
+            "extra_macs_percent": self.extra(),
+            "steps": self.steps,
+            "plan_bytes": self.bytes,
+        })
     }
 }
 

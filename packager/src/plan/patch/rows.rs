@@ -25,8 +25,8 @@ pub(super) fn count(desc: &Desc) -> Option<usize> {
     axis(&desc.shape).map(|axis| desc.shape.dim(axis))
 }
 
-/// Bytes of one row.
-pub(super) fn bytes(desc: &Desc) -> usize {
+/// Bytes of one row; 0 for a tensor of several images.
+pub(in crate::plan) fn bytes(desc: &Desc) -> usize {
     axis(&desc.shape).map_or(0, |axis| desc.shape.inner(axis) * desc.dtype.size())
 }
 

@@ -32,13 +32,16 @@ struct Candidate {
 /// What orders candidates, the best first: what the goal is about, multiply-accumulates, bytes of plan.
 type Score = (usize, u64, usize);
 
+/// How a chain could be cut: the best score it could have, the least arena, and how.
+type Form = (Score, usize, Chain);
+
 /// The chains whose unrolling serves the goal best; none where nothing does. `plan` has its places.
 pub(super) fn search(plan: &Plan, goal: Goal) -> Result<Vec<Chain>> {
     // Weights are never looked at.
     let plan = Plan { weights: Vec::new(), ..plan.clone() };
     let search = Search { plan: &plan, goal, macs: plan.macs(), bytes: plan.emit()?.len() };
     let origins = (0..plan.steps.len()).collect();
-    let score = search.score(&plan, plan.arena)?;
+    let score = search.score(&plan)?;
     let mut best = Candidate { score, chains: Vec::new(), plan: plan.clone(), origins };
     for _ in 0..MOST_CHAINS {
         let reached = matches!(goal, Goal::Within(size) if best.plan.arena <= size);
@@ -62,22 +65,26 @@ impl Search<'_> {
         let mut spans: Vec<(Score, usize, usize)> = Vec::new();
         for (first, last) in self.spans(best)? {
             let seen = self.look(best, &self.forms(first, last, FIRST_STRIPS))?;
-            spans.extend(seen.iter().map(|(score, _)| (*score, first, last)).min());
+            spans.extend(seen.iter().map(|form| (form.0, first, last)).min());
         }
         spans.sort_unstable();
-        let mut forms: Vec<(Score, Chain)> = Vec::new();
+        let mut forms: Vec<Form> = Vec::new();
         for &(_, first, last) in spans.iter().take(CLOSELY) {
             forms.extend(self.look(best, &self.forms(first, last, STRIPS))?);
         }
+        // Those that serve the goal best if they can be placed without gaps, and those with most room for gaps.
         forms.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut chosen: Vec<Form> = forms.drain(..forms.len().min(SKETCHED / 2)).collect();
+        forms.sort_by_key(|form| (form.1, form.0));
+        chosen.extend(forms.into_iter().take(SKETCHED / 2));
         let mut found = Vec::new();
-        for (_, chain) in forms.into_iter().take(SKETCHED) {
+        for (_, _, chain) in chosen {
             found.extend(self.candidate(best, &chain, Some(Effort::Sketch))?);
         }
         found.sort_by(|a, b| a.score.cmp(&b.score));
         for candidate in found.iter_mut().take(PLACED) {
             memory::place(&mut candidate.plan)?;
-            candidate.score = self.score(&candidate.plan, candidate.plan.arena)?;
+            candidate.score = self.score(&candidate.plan)?;
         }
         let next = found.into_iter().min_by(|a, b| a.score.cmp(&b.score));
         Ok(next.filter(|next| next.score.0 * 100 < best.score.0 * 99))
@@ -85,7 +92,7 @@ impl Search<'_> {
 
     /// First and last step of every chain that holds the step where most bytes are in use.
     fn spans(&self, best: &Candidate) -> Result<Vec<(usize, usize)>> {
-        let pressure = memory::pressure(&best.plan)?;
+        let pressure = memory::Pressure::of(&best.plan)?.times;
         let Some(time) = (0..pressure.len()).rev().max_by_key(|&t| pressure[t]) else {
             return Ok(Vec::new());
         };
@@ -124,11 +131,11 @@ impl Search<'_> {
     }
 
     /// The best that each chain could give, without placing anything.
-    fn look(&self, best: &Candidate, chains: &[Chain]) -> Result<Vec<(Score, Chain)>> {
+    fn look(&self, best: &Candidate, chains: &[Chain]) -> Result<Vec<Form>> {
         let mut seen = Vec::new();
         for chain in chains {
             let found = self.candidate(best, chain, None)?;
-            seen.extend(found.map(|c| (c.score, chain.clone())));
+            seen.extend(found.map(|c| (c.score, c.plan.arena, chain.clone())));
         }
         Ok(seen)
     }
@@ -148,20 +155,17 @@ impl Search<'_> {
         if plan.macs() - self.macs.min(plan.macs()) > self.macs / 100 * self.goal.most_extra() {
             return Ok(None);
         }
-        let arena = match effort {
-            Some(effort) => {
-                memory::place_with(&mut plan, effort)?;
-                plan.arena
-            }
-            None => memory::pressure(&plan)?.into_iter().max().unwrap_or(0),
-        };
-        let score = self.score(&plan, arena)?;
+        match effort {
+            Some(effort) => memory::place_with(&mut plan, effort)?,
+            None => plan.arena = memory::Pressure::of(&plan)?.bound,
+        }
+        let score = self.score(&plan)?;
         Ok(Some(Candidate { score, chains, plan, origins }))
     }
 
-    fn score(&self, plan: &Plan, arena: usize) -> Result<Score> {
+    fn score(&self, plan: &Plan) -> Result<Score> {
         let bytes = plan.emit()?.len();
-        let first = self.goal.weigh(arena, bytes.saturating_sub(self.bytes));
+        let first = self.goal.weigh(plan.arena, bytes.saturating_sub(self.bytes));
         Ok((first, plan.macs(), bytes))
     }
 }
