@@ -76,7 +76,11 @@ impl Strips {
         }
         let row_taps = limit(kw.checked_mul(channels))?;
         let is_direct = w.dilation == [1, 1] && row_taps & 3 == 0;
-        let patch = if is_direct { 0 } else { limit(row_taps.checked_mul(kh).and_then(|n| n.checked_next_multiple_of(4)))? };
+        let patch = if is_direct {
+            0
+        } else {
+            limit(row_taps.checked_mul(kh).and_then(|n| n.checked_next_multiple_of(4)))?
+        };
         let padded = limit(ow.checked_sub(1).and_then(|n| n.checked_mul(w.stride[1] as usize)))?;
         let row = limit(padded.checked_add(reach(kw, w.dilation[1])?))?;
         let row = limit(row.checked_mul(channels))?;
@@ -96,7 +100,10 @@ impl Strips {
             bytes: 0,
         };
         let down = limit(strips.rows.checked_sub(1).and_then(|n| n.checked_mul(w.stride[0] as usize)))?;
-        strips.measured(limit(down.checked_add(reach(kh, w.dilation[0])?))?, limit(strips.rows.checked_mul(ow))?)
+        strips.measured(
+            limit(down.checked_add(reach(kh, w.dilation[0])?))?,
+            limit(strips.rows.checked_mul(ow))?,
+        )
     }
 
     /// Of a fully connected layer.

@@ -132,6 +132,17 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         each!(_mm256_sub_epi32(a, b))
     }
     #[inline(always)]
+    unsafe fn widen(p: *const i8) -> Pair {
+        unsafe {
+            let (low, high) = (_mm_loadl_epi64(p.cast()), _mm_loadl_epi64(p.add(8).cast()));
+            [_mm256_cvtepi8_epi32(low), _mm256_cvtepi8_epi32(high)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_mullo_epi32(a, b))
+    }
+    #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {
         each!(_mm256_and_si256(a, b))
     }
@@ -227,11 +238,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn lane_weights(v: Pair) -> [Pair; 2] {
         unsafe {
-            if VNNI {
-                [[v[0]; 2], [v[1]; 2]]
-            } else {
-                [Self::widen_signed(v[0]), Self::widen_signed(v[1])]
-            }
+            if VNNI { [[v[0]; 2], [v[1]; 2]] } else { [Self::widen_signed(v[0]), Self::widen_signed(v[1])] }
         }
     }
     #[inline(always)]
@@ -241,11 +248,8 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn dot_lanes(sum: Pair, x: Pair, w: [Pair; 2]) -> Pair {
         unsafe {
-            let (low, high) = if VNNI {
-                ([x[0]; 2], [x[1]; 2])
-            } else {
-                (Self::widen(x[0]), Self::widen(x[1]))
-            };
+            let (low, high) =
+                if VNNI { ([x[0]; 2], [x[1]; 2]) } else { (Self::widen(x[0]), Self::widen(x[1])) };
             [Self::dot_one(sum[0], low, w[0]), Self::dot_one(sum[1], high, w[1])]
         }
     }

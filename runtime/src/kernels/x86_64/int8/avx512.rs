@@ -55,6 +55,14 @@ impl Simd for Avx512 {
         unsafe { _mm512_sub_epi32(a, b) }
     }
     #[inline(always)]
+    unsafe fn widen(p: *const i8) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_mullo_epi32(a, b) }
+    }
+    #[inline(always)]
     unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_and_si512(a, b) }
     }
@@ -191,11 +199,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store_half(p: *mut u8, v: __m512i, half: usize) {
         unsafe {
-            let part = if half == 0 {
-                _mm512_castsi512_si256(v)
-            } else {
-                _mm512_extracti64x4_epi64::<1>(v)
-            };
+            let part = if half == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64::<1>(v) };
             _mm256_storeu_si256(p.cast(), part);
         }
     }

@@ -58,8 +58,12 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
     let [height, width, depth] = s.input;
     let [kh, kw] = s.taps;
     let [oh, ow, outputs] = s.output;
-    let layer =
-        Layer::<R> { weights: io.input(WEIGHTS)?, channels: Channels::new(io)?, outputs, end: Finish::new(io, clamp)? };
+    let layer = Layer::<R> {
+        weights: io.input(WEIGHTS)?,
+        channels: Channels::new(io)?,
+        outputs,
+        end: Finish::new(io, clamp)?,
+    };
     let fill = io.input_desc(0)?.zero_point as u8 ^ OFFSET;
     let input = io.input::<u8>(0)?;
     let output = io.output::<u8>(0)?;
@@ -73,7 +77,9 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
             let (x, taps) = match s.patch {
                 0 => (&*copied, taps),
                 patch => {
-                    for (from, to) in copied.chunks_exact(depth.max(1)).zip(patches.chunks_exact_mut(patch)).take(pixels) {
+                    for (from, to) in
+                        copied.chunks_exact(depth.max(1)).zip(patches.chunks_exact_mut(patch)).take(pixels)
+                    {
                         to.get_mut(..depth).ok_or(Error::Internal)?.copy_from_slice(from);
                     }
                     (&*patches, Taps { step: patch, quads: patch / 4, ..taps })
@@ -165,7 +171,14 @@ impl<R: Rescale> Layer<'_, R> {
         if !fits {
             return Err(Error::Internal);
         }
+        if runs * pixels == 1 {
+            // SAFETY: the slices are long enough, as just seen.
+            unsafe { self.vector::<S>(x.as_ptr(), taps, output) };
+            return Ok(());
+        }
         let mut block = 0;
+        // SAFETY: else the caller's.
+        let mut sums = unsafe { [S::splat(0); SUMS] };
         while block < blocks {
             let together = S::BLOCKS.min(blocks - block);
             let first = block * LANES;
@@ -174,8 +187,8 @@ impl<R: Rescale> Layer<'_, R> {
             // pixels as `S` says.
             unsafe {
                 let of = [
-                    self.channels.block::<S>(|lane| first + lane),
-                    self.channels.block::<S>(|lane| first + (together - 1) * LANES + lane),
+                    self.channels.block::<S>(first),
+                    self.channels.block::<S>(first + (together - 1) * LANES),
                 ];
                 let w = self.weights.as_ptr().add(block * taps.block());
                 let most = S::PIXELS[together - 1];
@@ -186,7 +199,7 @@ impl<R: Rescale> Layer<'_, R> {
                     let mut tiles = pixels.div_ceil(most);
                     while tiles > 0 {
                         let n = left.div_ceil(tiles);
-                        self.tile::<S>(x, taps, w, &of, [together, n, count], to);
+                        self.tile::<S>(x, taps, w, &of, [together, n, count], &mut sums, to);
                         x = x.add(n * taps.step);
                         to = to.add(n * self.outputs);
                         (left, tiles) = (left - n, tiles - 1);
@@ -198,6 +211,33 @@ impl<R: Rescale> Layer<'_, R> {
         Ok(())
     }
 
+    /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
+        // SAFETY: the caller's.
+        let mut all = unsafe { [S::splat(0); SUMS] };
+        for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
+            let blocks = slots.len().div_ceil(LANES);
+            // SAFETY: the caller's.
+            unsafe {
+                let mut of = [self.channels.block::<S>(4 * group * LANES); 4];
+                for (b, of) in of.iter_mut().enumerate().take(blocks).skip(1) {
+                    *of = self.channels.block::<S>((4 * group + b) * LANES);
+                }
+                let mut sums = [of[0].bias; 4];
+                for (b, (of, sum)) in of.iter().zip(&mut sums).enumerate().take(blocks) {
+                    let w = self.weights.as_ptr().add((4 * group + b) * taps.block());
+                    S::tile(x, taps, w, &[of.bias; 2], [1, 1], &mut all);
+                    *sum = all[0];
+                }
+                let ordinary = of.iter().all(|of| of.ordinary);
+                let constants = [&of[0].constants, &of[1].constants, &of[2].constants, &of[3].constants];
+                let bytes = finish::<S, R>(sums, constants, ordinary, &self.end);
+                scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 4 * LANES);
+            }
+        }
+    }
+
     /// `count` channels, in `blocks` blocks, of `pixels` pixels.
     #[inline(always)]
     unsafe fn tile<S: Simd>(
@@ -207,12 +247,12 @@ impl<R: Rescale> Layer<'_, R> {
         w: *const i8,
         of: &[Block<S>; 2],
         [blocks, pixels, count]: [usize; 3],
+        sums: &mut [S::I32; SUMS],
         to: *mut u8,
     ) {
         // SAFETY: the caller's.
         unsafe {
-            let mut sums = [S::splat(0); SUMS];
-            S::tile(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], &mut sums);
+            S::tile(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
             let ordinary = of[0].ordinary && of[1].ordinary;
             let (a, b) = (&of[0].constants, &of[1].constants);
             let constants = if blocks == 2 { [a, b, a, b] } else { [a; 4] };

@@ -23,7 +23,10 @@ const VECTOR: usize = 64;
 ///
 /// As [`Simd`]'s; so of the other functions here.
 #[inline(always)]
-pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
     let p = Planes::new(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
     let [height, width, depth] = p.input;
@@ -47,7 +50,8 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(attributes: &[u8], i
         for (strip, slots) in output.chunks_mut((p.rows * ow * outputs).max(1)).enumerate() {
             let rows = slots.len().checked_div(ow * outputs).ok_or(Error::Internal)?;
             let first = [strip * p.rows * stride, top, left];
-            let to = copied.get_mut(..(p.padded - (p.rows - rows) * stride) * p.row).ok_or(Error::Internal)?;
+            let to =
+                copied.get_mut(..(p.padded - (p.rows - rows) * stride) * p.row).ok_or(Error::Internal)?;
             if p.phases == 1 && multiplier == 1 {
                 padded(image, [width, depth], first, fill, to, p.row)?;
             } else {
@@ -77,7 +81,13 @@ struct Layer<'a, R: Rescale> {
 impl<R: Rescale> Layer<'_, R> {
     /// Interleaves the rows of taps of `count` output rows of a strip, from `first` on.
     #[inline(always)]
-    unsafe fn interleave<S: Simd>(&self, rows: &[u8], first: usize, count: usize, to: &mut [u8]) -> Result<()> {
+    unsafe fn interleave<S: Simd>(
+        &self,
+        rows: &[u8],
+        first: usize,
+        count: usize,
+        to: &mut [u8],
+    ) -> Result<()> {
         let p = self.planes;
         let (stride, dilation) = (p.window.stride[0] as usize, p.window.dilation[0] as usize);
         let mut slots = to.chunks_exact_mut((4 * p.row).max(1));
@@ -113,7 +123,13 @@ impl<R: Rescale> Layer<'_, R> {
 
     /// `count` output rows from their interleaved taps.
     #[inline(always)]
-    unsafe fn rows<S: Simd>(&self, kept: &[u8], taps: &mut [u8], count: usize, output: &mut [u8]) -> Result<()> {
+    unsafe fn rows<S: Simd>(
+        &self,
+        kept: &[u8],
+        taps: &mut [u8],
+        count: usize,
+        output: &mut [u8],
+    ) -> Result<()> {
         let p = self.planes;
         let [oh_bytes, outputs] = [p.output[1] * p.output[2], p.output[2]];
         // Few channels: sixteen lanes are several pixels.
@@ -125,7 +141,8 @@ impl<R: Rescale> Layer<'_, R> {
         };
         let stored = 4 * p.row * p.groups;
         // What the pointers below rely on: sixteen lanes at the last position of the last column of taps.
-        let reach = 4 * (self.column(p.taps[1] - 1) + (positions - 1) * step + (patterns - 1) * LANES) + VECTOR;
+        let reach =
+            4 * (self.column(p.taps[1] - 1) + (positions - 1) * step + (patterns - 1) * LANES) + VECTOR;
         let quads = (p.taps[0] * p.taps[1]).div_ceil(4);
         let fits = kept.len() >= (count * p.groups - 1) * 4 * p.row + reach
             && self.weights.len() >= outputs.div_ceil(LANES) * quads * VECTOR
@@ -139,7 +156,11 @@ impl<R: Rescale> Layer<'_, R> {
             let valid = if is_flat { LANES } else { LANES.min(outputs - first) };
             // SAFETY: the slices are long enough, as just seen; else the caller's.
             unsafe {
-                let of = self.channels.block::<S>(|lane| if is_flat { lane % outputs } else { first + lane });
+                let of = if is_flat {
+                    self.channels.repeated::<S>(outputs)
+                } else {
+                    self.channels.block::<S>(first)
+                };
                 self.columns::<S>(self.weights.as_ptr().add(pattern * quads * VECTOR), is_flat, taps);
                 for row in 0..count {
                     let x = kept.as_ptr().add(row * stored + 4 * first);
@@ -178,7 +199,8 @@ impl<R: Rescale> Layer<'_, R> {
                 let mut column = S::splat(0);
                 for (i, ky) in (4 * group..kh).take(4).enumerate() {
                     let tap = ky * kw + kx;
-                    let byte = S::srl(S::load(w.add(tap / 4 * VECTOR).cast()), S::splat(8 * (tap % 4) as i32));
+                    let byte =
+                        S::srl(S::load(w.add(tap / 4 * VECTOR).cast()), S::splat(8 * (tap % 4) as i32));
                     let byte = S::and(byte, S::splat(255));
                     column = S::or(column, S::sll(byte, S::splat(8 * i as i32)));
                 }
@@ -228,7 +250,8 @@ impl<R: Rescale> Layer<'_, R> {
             let mut position = 0;
             while position < positions {
                 let last = positions - 1;
-                let at = [position, (position + 1).min(last), (position + 2).min(last), (position + 3).min(last)];
+                let at =
+                    [position, (position + 1).min(last), (position + 2).min(last), (position + 3).min(last)];
                 let x = [
                     x.add(4 * at[0] * step),
                     x.add(4 * at[1] * step),

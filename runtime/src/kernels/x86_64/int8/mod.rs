@@ -5,11 +5,13 @@
 //! do nothing else ([`tile`]); sums are rescaled sixteen at a time ([`rescale`]).
 #![allow(unsafe_code)]
 
+mod add;
 mod avx2;
 mod avx512;
 mod channels;
 mod conv;
 mod depthwise;
+mod pool;
 mod rescale;
 mod rows;
 mod simd;
@@ -26,35 +28,65 @@ pub trait Rounded: Rescale {}
 
 impl<R: Rescale> Rounded for R {}
 
+/// A kernel compiled for an instruction set, and the function that calls it only where the processor has that.
+macro_rules! kernel {
+    (
+        $isa:ident, $features:literal, $(#[$doc:meta])*
+        $name:ident [$($parameters:tt)*] [$($arguments:tt)*] |$attributes:ident, $io:ident, $cx:ident| $run:expr
+    ) => {
+        $(#[$doc])*
+        pub fn $name<$($parameters)*>(attributes: &[u8], io: &mut Io<'_>, cx: &Context) -> Result<()> {
+            #[target_feature(enable = $features)]
+            fn run<$($parameters)*>($attributes: &[u8], $io: &mut Io<'_>, $cx: &Context) -> Result<()> {
+                $run
+            }
+            if !Isa::$isa.available() {
+                return Err(Error::NoKernel);
+            }
+            // SAFETY: the processor has the instruction set, as just asked.
+            unsafe { run::<$($arguments)*>(attributes, io, cx) }
+        }
+    };
+}
+
 macro_rules! kernels {
     ($($(#[$doc:meta])* $module:ident, $isa:ident, $simd:ty, $features:literal;)*) => {$(
         $(#[$doc])*
         pub mod $module {
             use super::*;
 
-            kernels!(@each $isa, $simd, $features;
-                /// Conv2D; refuses where the processor lacks the instruction set.
-                conv_2d, conv;
-                /// DepthwiseConv2D; refuses where the processor lacks the instruction set.
-                depthwise_conv_2d, depthwise;
-                /// FullyConnected; refuses where the processor lacks the instruction set.
-                fully_connected, conv;
-            );
-        }
-    )*};
-    (@each $isa:ident, $simd:ty, $features:literal; $($(#[$doc:meta])* $name:ident, $of:ident;)*) => {$(
-        $(#[$doc])*
-        pub fn $name<R: Rounded>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-            #[target_feature(enable = $features)]
-            unsafe fn run<R: Rounded>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
-                // SAFETY: compiled for the instruction set; that the processor has it, the caller knows.
-                unsafe { $of::$name::<$simd, R>(attributes, io) }
-            }
-            if !Isa::$isa.available() {
-                return Err(Error::NoKernel);
-            }
-            // SAFETY: the processor has the instruction set, as just asked.
-            unsafe { run::<R>(attributes, io) }
+            kernel!($isa, $features,
+                /// Conv2D.
+                conv_2d [R: Rounded] [R] |attributes, io, _cx|
+                // SAFETY: compiled for the instruction set, and only called with it, as the others below.
+                unsafe { conv::conv_2d::<$simd, R>(attributes, io) });
+            kernel!($isa, $features,
+                /// DepthwiseConv2D.
+                depthwise_conv_2d [R: Rounded] [R] |attributes, io, _cx|
+                // SAFETY: as above.
+                unsafe { depthwise::depthwise_conv_2d::<$simd, R>(attributes, io) });
+            kernel!($isa, $features,
+                /// FullyConnected.
+                fully_connected [R: Rounded] [R] |attributes, io, _cx|
+                // SAFETY: as above.
+                unsafe { conv::fully_connected::<$simd, R>(attributes, io) });
+            kernel!($isa, $features,
+                /// Add or, with `SUB`, Sub in TFLite's rounding.
+                add_tflite [const SUB: bool] [SUB] |attributes, io, cx|
+                // SAFETY: as above.
+                unsafe { add::tflite::<$simd, SUB>(attributes, io, cx) });
+            kernel!($isa, $features,
+                /// Add or, with `SUB`, Sub in single rounding.
+                add_single [const SUB: bool] [SUB] |attributes, io, cx|
+                // SAFETY: as above.
+                unsafe { add::single::<$simd, SUB>(attributes, io, cx) });
+            kernel!($isa, $features,
+                /// AveragePool2D in TFLite's or, with `HALF_UP`, single rounding.
+                average_pool_2d [const HALF_UP: bool] [HALF_UP] |attributes, io, _cx|
+                pool::average_pool_2d::<HALF_UP>(attributes, io));
+            kernel!($isa, $features,
+                /// MaxPool2D.
+                max_pool_2d [] [] |attributes, io, _cx| pool::max_pool_2d(attributes, io));
         }
     )*};
 }

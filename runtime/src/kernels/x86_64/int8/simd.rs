@@ -37,6 +37,9 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn splat64(v: i64) -> Self::I32;
     unsafe fn add(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn sub(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Sixteen signed bytes at `p`.
+    unsafe fn widen(p: *const i8) -> Self::I32;
+    unsafe fn mul(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn and(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn or(a: Self::I32, b: Self::I32) -> Self::I32;
     unsafe fn xor(a: Self::I32, b: Self::I32) -> Self::I32;

@@ -1,6 +1,8 @@
 //! The inner loops: sums of a tile of pixels by output channels, and what becomes of the sums.
 #![allow(unsafe_code)]
 
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
 use super::rescale::{Constants, Rescale};
 use super::simd::{LANES, Simd};
 
@@ -61,9 +63,50 @@ pub(super) unsafe fn tile<S: Simd>(
         };
     }
     match blocks {
-        1 => pixels!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        // SAFETY: the caller's.
+        1 if pixels == 1 => unsafe { single::<S>(x, taps, w, bias, sums) },
+        1 => pixels!(1: 2 3 4 5 6 7 8 9 10 11 12 13 14),
         2 if const { S::BLOCKS >= 2 } => pixels!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
         _ => {}
+    }
+}
+
+/// Quads whose sums a single pixel keeps apart: one dot product need not wait for the last one.
+const APART: usize = 4;
+
+/// How far ahead weights are asked for that are read once.
+const AHEAD: usize = 512;
+
+/// One pixel with one block of channels.
+#[inline(always)]
+unsafe fn single<S: Simd>(
+    x: *const u8,
+    taps: &Taps,
+    mut w: *const i8,
+    bias: &[S::I32; 2],
+    sums: &mut [S::I32; SUMS],
+) {
+    // SAFETY: the caller's; asking for memory ahead reads nothing.
+    unsafe {
+        let mut acc = [bias[0], S::splat(0), S::splat(0), S::splat(0)];
+        for row in 0..taps.rows {
+            let mut x = x.add(row * taps.row_step);
+            let mut left = taps.quads;
+            while left >= APART {
+                for (i, sum) in acc.iter_mut().enumerate() {
+                    let w = w.add(i * 4 * LANES);
+                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
+                    *sum = S::dot(*sum, S::quad(x.add(4 * i)), S::weights(w));
+                }
+                (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
+                left -= APART;
+            }
+            for _ in 0..left {
+                acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
+                (x, w) = (x.add(4), w.add(4 * LANES));
+            }
+        }
+        sums[0] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
     }
 }
 
