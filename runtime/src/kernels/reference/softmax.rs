@@ -23,7 +23,8 @@ pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<
     rows::<i8>(io, |x, y| {
         let max = greatest(x);
         let exp = |level: i8| tflite_exponential(&op, level.widen().wrapping_sub(max));
-        let sum = values(x).fold(0i32, |sum, level| sum.wrapping_add(rounding_divide_by_pot(exp(level), SUM)));
+        let sum =
+            values(x).fold(0i32, |sum, level| sum.wrapping_add(rounding_divide_by_pot(exp(level), SUM)));
         let (scale, bits) = reciprocal(sum, SUM);
         let exponent = bits.wrapping_add(31 - 8);
         for (k, slot) in y.iter().enumerate() {
