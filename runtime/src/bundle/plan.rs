@@ -59,6 +59,7 @@ pub struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self> {
+        let bytes = wire::chunk::<HEADER_LEN>(bytes, 0)?;
         let h = Header {
             tensors: wire::u32(bytes, 0)?,
             steps: wire::u32(bytes, 4)?,
@@ -120,7 +121,7 @@ pub struct TensorRecord {
 }
 
 impl TensorRecord {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(bytes: &[u8; TENSOR_LEN]) -> Result<Self> {
         let dtype = Dtype::from_wire(wire::u8(bytes, 0)?)?;
         let rank = wire::u8(bytes, 1)? as usize;
         let place = match wire::u8(bytes, 2)? {
@@ -207,7 +208,7 @@ pub struct StepRecord {
 }
 
 impl StepRecord {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(bytes: &[u8; STEP_LEN]) -> Result<Self> {
         Ok(StepRecord {
             op: wire::u16(bytes, 0)?,
             kernel: wire::u8(bytes, 2)?,
@@ -269,12 +270,12 @@ impl<'a> Plan<'a> {
     /// Tensor `id`.
     pub fn tensor(&self, id: u16) -> Result<TensorRecord> {
         let at = id as usize * TENSOR_LEN;
-        TensorRecord::parse(wire::slice(self.tensors, at, TENSOR_LEN).map_err(|_| Error::Operand)?)
+        TensorRecord::parse(wire::chunk(self.tensors, at).map_err(|_| Error::Operand)?)
     }
 
     /// Step `i`.
     pub fn step(&self, i: usize) -> Result<StepRecord> {
-        StepRecord::parse(wire::slice(self.steps, i * STEP_LEN, STEP_LEN).map_err(|_| Error::Index)?)
+        StepRecord::parse(wire::chunk(self.steps, i.wrapping_mul(STEP_LEN)).map_err(|_| Error::Index)?)
     }
 
     /// Operand `i` of the whole list, `None` where it is absent.
