@@ -305,6 +305,22 @@ impl<'a> Plan<'a> {
         self.operand(self.header.inputs as usize + i)?.ok_or(Error::Operand)
     }
 
+    /// Graph inputs and outputs.
+    pub fn publics(&self) -> usize {
+        self.header.inputs as usize + self.header.outputs as usize
+    }
+
+    /// Graph input or output `i`, inputs first, which lies in the arena.
+    pub fn public(&self, i: usize) -> Result<TensorRecord> {
+        self.computed(self.operand(i)?.ok_or(Error::Operand)?)
+    }
+
+    /// Tensor `id`, which lies in the arena.
+    pub fn computed(&self, id: u16) -> Result<TensorRecord> {
+        let tensor = self.tensor(id)?;
+        if tensor.desc.place == Place::Arena { Ok(tensor) } else { Err(Error::Operand) }
+    }
+
     /// A step's attributes.
     pub fn attributes(&self, step: &StepRecord) -> Result<&'a [u8]> {
         wire::slice(self.attributes, step.attributes as usize, step.attribute_len as usize)

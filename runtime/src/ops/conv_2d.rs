@@ -1,9 +1,9 @@
 //! Conv2D: NHWC input, OHWI weights, with stride, dilation, explicit padding and groups.
 
 use crate::error::{Error, Result};
-use crate::ops::attr::{Attr, Clamp};
+use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, OPERANDS, entries};
-use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
+use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
 use crate::tensor::{Desc, Dtype, Shape};
 
@@ -26,7 +26,7 @@ impl Op for Conv2d {
     const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<26>(attributes)?;
         let op = Conv2d { window: Window::parse(&mut r)?, groups: r.u16()?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         if op.groups == 0 { Err(Error::Attribute) } else { Ok(op) }

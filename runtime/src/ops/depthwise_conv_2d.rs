@@ -1,9 +1,9 @@
 //! DepthwiseConv2D: each input channel by its own filters, with stride, dilation and explicit padding.
 
 use crate::error::{Error, Result};
-use crate::ops::attr::{Attr, Clamp};
+use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, OPERANDS, entries};
-use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
+use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
 use crate::tensor::{Desc, Dtype, Shape};
 
@@ -25,7 +25,7 @@ impl Op for DepthwiseConv2d {
     const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<24>(attributes)?;
         let op = DepthwiseConv2d { window: Window::parse(&mut r)?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         Ok(op)

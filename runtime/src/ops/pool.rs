@@ -22,14 +22,17 @@ impl Pool {
     }
 
     /// The counterpart of [`Pool::emit`]; refuses windows that could lie wholly in the padding.
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         let p = Pool { window: Window::parse(r)?, size: [r.u16()?, r.u16()?] };
         let [dy, dx] = p.window.dilation;
         let [top, left, bottom, right] = p.window.pad;
-        let reach = |size: u16, dilation: u16| u64::from(size.saturating_sub(1)) * u64::from(dilation) + 1;
+        // Below 2^32, whatever they are; 0 for a window of no taps, which no padding is smaller than.
+        let reach = |size: u16, dilation: u16| {
+            size.checked_sub(1).map_or(0, |last| u32::from(last) * u32::from(dilation) + 1)
+        };
         let (y, x) = (reach(p.size[0], dy), reach(p.size[1], dx));
-        let ok =
-            p.size.iter().all(|&s| s > 0) && u64::from(top.max(bottom)) < y && u64::from(left.max(right)) < x;
+        let ok = u32::from(top.max(bottom)) < y && u32::from(left.max(right)) < x;
         if ok { Ok(p) } else { Err(Error::Attribute) }
     }
 

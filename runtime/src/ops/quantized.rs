@@ -32,6 +32,7 @@ impl PerTensor {
     }
 
     /// The counterpart of [`PerTensor::emit`].
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         Ok(PerTensor([r.u32()?, r.u32()?]))
     }

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernels::reference::softmax as reference;
 use crate::layout::Layout;
-use crate::ops::attr::Attr;
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
+use crate::ops::attr::{Attr, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant};
 use crate::ops::quantized::{check_scale, check_zero_point};
 use crate::tensor::{Desc, Dtype};
 
@@ -91,7 +91,7 @@ impl Op for Softmax {
     const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_FIXED, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<16>(attributes)?;
         let op = Softmax { beta: r.f32()?, multiplier: [r.i32()?, r.i32()?], diff_min: r.i32()? };
         r.end()?;
         Ok(op)

@@ -28,6 +28,7 @@ impl Window {
     }
 
     /// The counterpart of [`Window::emit`]; refuses zero strides and dilations.
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         let w = Window {
             stride: [r.u16()?, r.u16()?],
