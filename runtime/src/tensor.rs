@@ -125,23 +125,26 @@ impl Shape {
 
     /// At most [`MAX_RANK`] dimensions, each at least 1, with at most 2^28 elements in all.
     pub fn new(dims: &[u32]) -> Result<Self> {
-        if dims.len() > MAX_RANK {
-            return Err(Error::Tensor);
-        }
         let mut all = [1u32; MAX_RANK];
-        let mut count: u32 = 1;
-        for (slot, &d) in all.iter_mut().zip(dims) {
-            *slot = d;
-            count = count.checked_mul(d).ok_or(Error::Limit)?;
+        all.get_mut(..dims.len()).ok_or(Error::Tensor)?.copy_from_slice(dims);
+        Shape::padded(dims.len() as u8, all)
+    }
+
+    /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn padded(rank: u8, dims: [u32; MAX_RANK]) -> Result<Self> {
+        /// Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
+        const MOST: u64 = 1 << 28;
+        let (mut count, mut unused) = (1u64, 0u32);
+        for (axis, &d) in dims.iter().enumerate() {
+            // Never above 2^60, and once above the limit never below it but by a dimension of 0.
+            count = if count > MOST { MOST + 1 } else { count } * u64::from(d);
+            unused |= if axis < rank as usize { 0 } else { d ^ 1 };
         }
-        if count == 0 {
+        if rank as usize > MAX_RANK || unused != 0 || count == 0 {
             return Err(Error::Tensor);
         }
-        // Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
-        if count > 1 << 28 {
-            return Err(Error::Limit);
-        }
-        Ok(Shape { rank: dims.len() as u8, dims: all })
+        if count > MOST { Err(Error::Limit) } else { Ok(Shape { rank, dims }) }
     }
 
     /// Number of dimensions.

@@ -122,9 +122,9 @@ pub struct TensorRecord {
 }
 
 impl TensorRecord {
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn parse(bytes: &[u8; TENSOR_LEN]) -> Result<Self> {
         let dtype = Dtype::from_wire(wire::u8(bytes, 0)?)?;
-        let rank = wire::u8(bytes, 1)? as usize;
         let place = match wire::u8(bytes, 2)? {
             0 => Place::Arena,
             1 => Place::Weights,
@@ -137,19 +137,20 @@ impl TensorRecord {
         if layout != Layout::Dense && (place == Place::Arena || layout.dtype() != Some(dtype)) {
             return Err(Error::Dtype);
         }
-        wire::zero(wire::slice(bytes, 40, 8)?)?;
+        if wire::u64(bytes, 40)? != 0 {
+            return Err(Error::Padding);
+        }
         let mut dims = [1u32; MAX_RANK];
         for (axis, d) in dims.iter_mut().enumerate() {
             *d = wire::u32(bytes, 16 + 4 * axis)?;
         }
-        if dims.iter().skip(rank).any(|&d| d != 1) {
-            return Err(Error::Tensor);
-        }
-        let shape = Shape::new(dims.get(..rank).ok_or(Error::Tensor)?)?;
-        let scale = f32::from_bits(wire::u32(bytes, 12)?);
-        if !(scale.is_finite() && scale >= 0.0) {
+        let shape = Shape::padded(wire::u8(bytes, 1)?, dims)?;
+        let scale = wire::u32(bytes, 12)?;
+        // Negative ones have the sign bit; no float arithmetic, which is a library on some processors.
+        if scale >= f32::INFINITY.to_bits() {
             return Err(Error::Quantization);
         }
+        let scale = f32::from_bits(scale);
         let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place, layout };
         let offset = wire::u32(bytes, 4)?;
         if offset & (dtype.size() as u32 - 1) != 0 {
@@ -272,6 +273,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Tensor `id`.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn tensor(&self, id: u16) -> Result<TensorRecord> {
         let at = id as usize * TENSOR_LEN;
         TensorRecord::parse(wire::chunk(self.tensors, at).map_err(|_| Error::Operand)?)
