@@ -79,8 +79,8 @@ impl Step {
             }
             // The shared span is exclusive: nobody else may be in it.
             let span = union(input, output);
-            let others = operands.in_arena().filter(|&(j, _)| j != i).map(|(_, range)| range);
-            let crowded = others.chain([scratch]).any(|range| intersect(range, &span));
+            let crowded = intersect(scratch, &span)
+                || operands.in_arena().any(|(j, range)| j != i && intersect(range, &span));
             if !self.entry.overlap || crowded || !self.tolerates(operands, attributes, i, input, output)? {
                 return Err(Error::Overlap);
             }
