@@ -75,15 +75,14 @@ impl Layout {
         [n, shape.elements().checked_div(n).unwrap_or(0)]
     }
 
-    /// Channels that lie side by side, and weights of one that do: both powers of two, which N and K are rounded up
-    /// to.
-    const fn blocks(self) -> [usize; 2] {
+    /// log2 of the channels that lie side by side, and of the weights of one that do; N and K are rounded up to them.
+    const fn blocks(self) -> [u32; 2] {
         match self {
-            Layout::Dense => [1, 1],
-            Layout::Blocks | Layout::BlocksLast => [BLOCK, QUAD],
-            Layout::Pairs => [2, QUAD],
-            Layout::PlanesLast => [1, QUAD],
-            Layout::Lanes => [BLOCK, 1],
+            Layout::Dense => [0, 0],
+            Layout::Blocks | Layout::BlocksLast => [BLOCK.ilog2(), QUAD.ilog2()],
+            Layout::Pairs => [1, QUAD.ilog2()],
+            Layout::PlanesLast => [0, QUAD.ilog2()],
+            Layout::Lanes => [BLOCK.ilog2(), 0],
         }
     }
 
@@ -120,9 +119,9 @@ impl Layout {
         if self == Layout::Dense {
             return true;
         }
-        let ([n, k], [channels, taps]) = (self.channels(shape), self.blocks());
+        let ([n, k], [log2_channels, log2_taps]) = (self.channels(shape), self.blocks());
         // Every layout is made of words of four bytes: four weights of a channel, one float, two weights of two.
-        let quads = k.div_ceil(taps);
+        let (channels, quads) = (1usize << log2_channels, up(k, log2_taps) >> log2_taps);
         let mut block = 0usize;
         let mut left = n;
         while left > 0 {
@@ -132,7 +131,7 @@ impl Layout {
                 for c in 0..channels {
                     let at = block.wrapping_add(q).wrapping_mul(channels).wrapping_add(c).wrapping_mul(4);
                     let Ok(word) = wire::u32(bytes, at) else { return false };
-                    if word & self.padding(c, left, k.wrapping_sub(q.wrapping_mul(taps))) != 0 {
+                    if word & self.padding(c, left, k.wrapping_sub(q << log2_taps)) != 0 {
                         return false;
                     }
                 }
@@ -160,8 +159,9 @@ impl Layout {
     }
 }
 
-fn up(n: usize, power_of_two: usize) -> usize {
-    n.wrapping_add(power_of_two - 1) & power_of_two.wrapping_neg()
+fn up(n: usize, log2: u32) -> usize {
+    let below = (1usize << log2) - 1;
+    n.wrapping_add(below) & !below
 }
 
 #[cfg(test)]
