@@ -32,16 +32,19 @@ pub(super) struct Operands {
 }
 
 impl Operands {
-    /// Room for any step's.
-    pub(super) const NONE: Operands = Operands {
-        inputs: [None; MAX_INPUTS],
-        input_ranges: [NOTHING; MAX_INPUTS],
-        count: 0,
-        outputs: [Desc::new(Dtype::F32, Shape::SCALAR); MAX_OUTPUTS],
-        output: NOTHING,
-        span: NOTHING,
-        scratch: NOTHING,
-    };
+    /// Room for any step's. No constant, which would be as long in flash as it is in memory.
+    #[inline(always)]
+    pub(super) const fn new() -> Operands {
+        Operands {
+            inputs: [None, None, None, None, None, None, None, None],
+            input_ranges: [NOTHING; MAX_INPUTS],
+            count: 0,
+            outputs: [Desc::new(Dtype::F32, Shape::SCALAR); MAX_OUTPUTS],
+            output: NOTHING,
+            span: NOTHING,
+            scratch: NOTHING,
+        }
+    }
 
     /// Looks a step's operands up. Checks counts and places only.
     fn fill(&mut self, plan: &Plan<'_>, record: &StepRecord) -> Result<()> {
