@@ -254,22 +254,15 @@ impl<'a> Plan<'a> {
     /// Checks the header and that the four tables fill the section.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let header = Header::parse(bytes)?;
-        let mut at = HEADER_LEN;
-        let mut table = |count: usize, size: usize| -> Result<&'a [u8]> {
-            let slice = wire::slice(bytes, at, count * size)?;
-            let end = at + count * size;
-            at = end.next_multiple_of(4);
-            wire::zero(bytes.get(end..at.min(bytes.len())).ok_or(Error::Truncated)?)?;
-            Ok(slice)
-        };
+        let mut rest = bytes.get(HEADER_LEN..).ok_or(Error::Truncated)?;
         let plan = Plan {
             header,
-            tensors: table(header.tensors as usize, TENSOR_LEN)?,
-            steps: table(header.steps as usize, STEP_LEN)?,
-            operands: table(header.operands as usize, 2)?,
-            attributes: table(header.attributes as usize, 1)?,
+            tensors: table(&mut rest, header.tensors, TENSOR_LEN)?,
+            steps: table(&mut rest, header.steps, STEP_LEN)?,
+            operands: table(&mut rest, header.operands, 2)?,
+            attributes: table(&mut rest, header.attributes, 1)?,
         };
-        if at < bytes.len() { Err(Error::Length) } else { Ok(plan) }
+        if rest.is_empty() { Ok(plan) } else { Err(Error::Length) }
     }
 
     /// Tensor `id`.
@@ -319,8 +312,11 @@ impl<'a> Plan<'a> {
 
     /// Tensor `id`, which lies in the arena.
     pub fn computed(&self, id: u16) -> Result<TensorRecord> {
-        let tensor = self.tensor(id)?;
-        if tensor.desc.place == Place::Arena { Ok(tensor) } else { Err(Error::Operand) }
+        let tensor = self.tensor(id);
+        match &tensor {
+            Ok(t) if t.desc.place != Place::Arena => Err(Error::Operand),
+            _ => tensor,
+        }
     }
 
     /// A step's attributes.
@@ -328,6 +324,16 @@ impl<'a> Plan<'a> {
         wire::slice(self.attributes, step.attributes as usize, step.attribute_len as usize)
             .map_err(|_| Error::Attribute)
     }
+}
+
+/// Takes a table of `count` records of `size` bytes and the zeros after it, up to a multiple of 4 bytes or the end.
+fn table<'a>(rest: &mut &'a [u8], count: u32, size: usize) -> Result<&'a [u8]> {
+    let len = count as usize * size;
+    let (table, tail) = rest.split_at_checked(len).ok_or(Error::Truncated)?;
+    let (padding, tail) = tail.split_at_checked(len.wrapping_neg() & 3).unwrap_or((tail, &[]));
+    wire::zero(padding)?;
+    *rest = tail;
+    Ok(table)
 }
 
 #[cfg(test)]

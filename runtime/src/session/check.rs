@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::step::{Operands, Step, intersect, union};
+use super::step::{Operands, Step, intersect};
 use crate::error::{Error, Result};
 use crate::ops::io::MAX_INPUTS;
 use crate::ops::op::{Constants, Inputs, Rounding};
@@ -66,26 +66,27 @@ impl Step {
     /// Whoever is written shares no byte with anyone, but for one input with the output where the kernel and the
     /// operator tolerate it.
     fn check_overlaps(&self, operands: &Operands, attributes: &[u8]) -> Result<()> {
-        let Operands { output, scratch, .. } = operands;
-        if intersect(output, scratch) {
+        let Operands { output, span, scratch, .. } = operands;
+        if intersect(span, scratch) {
             return Err(Error::Overlap);
         }
+        let mut sharing = None;
         for (i, input) in operands.in_arena() {
-            if intersect(input, scratch) {
-                return Err(Error::Overlap);
-            }
-            if !intersect(input, output) {
-                continue;
-            }
-            // The shared span is exclusive: nobody else may be in it.
-            let span = union(input, output);
-            let crowded = intersect(scratch, &span)
-                || operands.in_arena().any(|(j, range)| j != i && intersect(range, &span));
-            if !self.entry.overlap || crowded || !self.tolerates(operands, attributes, i, input, output)? {
+            // The shared span is exclusive: one input may be in it, the one that overlaps the output.
+            let second = intersect(input, span) && sharing.replace((i, input)).is_some();
+            if second || intersect(input, scratch) {
                 return Err(Error::Overlap);
             }
         }
-        Ok(())
+        match sharing {
+            None => Ok(()),
+            Some((i, input))
+                if self.entry.overlap && self.tolerates(operands, attributes, i, input, output)? =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(Error::Overlap),
+        }
     }
 
     /// Whether input `i` keeps the operator's distance from the output, in the direction that

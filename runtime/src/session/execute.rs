@@ -33,12 +33,9 @@ impl Step {
 #[inline(never)]
 fn carve<'s>(operands: &Operands, arena: &'s mut [u8], weights: &'s [u8], io: &mut Io<'s>) -> Result<()> {
     let Operands { output, span, scratch, .. } = operands;
-    let scratch_first = scratch.start < span.start && !scratch.is_empty();
-    let (low, high) = match (scratch.is_empty(), scratch_first) {
-        (true, _) => (span, &(span.end..span.end)),
-        (_, true) => (scratch, span),
-        (_, false) => (span, scratch),
-    };
+    // Also where there is no scratch, which starts at 0.
+    let scratch_first = scratch.start <= span.start;
+    let (low, high) = if scratch_first { (scratch, span) } else { (span, scratch) };
     let split = |bytes: &'s mut [u8], at: usize| bytes.split_at_mut_checked(at).ok_or(Error::TooSmall);
     let (before, rest) = split(arena, low.start)?;
     let (first, rest) = split(rest, low.len())?;
@@ -49,7 +46,7 @@ fn carve<'s>(operands: &Operands, arena: &'s mut [u8], weights: &'s [u8], io: &m
     io.sinks = [Sink { span: Some(bytes), start, end: start.wrapping_add(output.len()) }];
     io.scratch = (!extra.is_empty()).then_some(extra);
 
-    let gaps: [(usize, &'s [u8]); 3] = [(0, before), (low.end, between), (high.end, after)];
+    let (before, between, after): (&'s [u8], &'s [u8], &'s [u8]) = (before, between, after);
     for (source, (desc, range)) in io.sources.iter_mut().zip(operands.ranged()) {
         let Some(desc) = desc else { continue };
         *source = if desc.place == Place::Weights {
@@ -58,11 +55,15 @@ fn carve<'s>(operands: &Operands, arena: &'s mut [u8], weights: &'s [u8], io: &m
             let (start, end) = (range.start.wrapping_sub(span.start), range.end.wrapping_sub(span.start));
             Source::Inside { output: 0, start, end }
         } else {
-            let inside = gaps.iter().find_map(|&(base, bytes)| {
-                let start = range.start.checked_sub(base)?;
-                bytes.get(start..start.checked_add(range.len())?)
-            });
-            Source::Shared(inside.ok_or(Error::Internal)?)
+            let (base, bytes) = if range.start < low.start {
+                (0, before)
+            } else if range.start < high.start {
+                (low.end, between)
+            } else {
+                (high.end, after)
+            };
+            let inside = range.start.wrapping_sub(base)..range.end.wrapping_sub(base);
+            Source::Shared(bytes.get(inside).ok_or(Error::Internal)?)
         };
     }
     Ok(())

@@ -27,7 +27,7 @@ pub(super) struct Operands {
     pub(super) output: Range<usize>,
     /// The output with the inputs that overlap it.
     pub(super) span: Range<usize>,
-    /// In the arena; empty where there is none.
+    /// In the arena; `0..0` where there is none.
     pub(super) scratch: Range<usize>,
 }
 
@@ -52,37 +52,39 @@ impl Operands {
         if self.count == 0 || self.count > MAX_INPUTS || record.outputs as usize != MAX_OUTPUTS {
             return Err(Error::Operand);
         }
-        let mut at = record.operands as usize;
-        let mut next = || {
-            let operand = plan.operand(at);
-            at = at.wrapping_add(1);
-            operand
-        };
-        let inputs = self.inputs.iter_mut().zip(&mut self.input_ranges).take(self.count);
-        for (i, (desc, range)) in inputs.enumerate() {
-            *desc = None;
-            if let Some(id) = next()? {
-                let tensor = plan.tensor(id)?;
-                if i != WEIGHTS && tensor.desc.layout != Layout::Dense {
-                    return Err(Error::Operand);
-                }
-                (*desc, *range) = (Some(tensor.desc), tensor.range());
-            }
-        }
-        let tensor = plan.tensor(next()?.ok_or(Error::Operand)?)?;
-        if tensor.desc.place != Place::Arena {
-            return Err(Error::Operand);
-        }
-        (self.outputs, self.output) = ([tensor.desc], tensor.range());
-        self.span = self.together();
         self.scratch = NOTHING;
-        if let Some(id) = next()? {
+        // Inputs, the output, scratch.
+        for i in 0..self.count + 2 {
+            let Some(id) = plan.operand((record.operands as usize).wrapping_add(i))? else {
+                match self.inputs.get_mut(i) {
+                    Some(desc) if i < self.count => *desc = None,
+                    _ if i > self.count => {}
+                    _ => return Err(Error::Operand),
+                }
+                continue;
+            };
             let tensor = plan.tensor(id)?;
-            if tensor.desc.place != Place::Arena || tensor.offset & 15 != 0 {
+            let (range, is_dense) = (tensor.range(), tensor.desc.layout == Layout::Dense);
+            let in_arena = tensor.desc.place == Place::Arena;
+            let fits = match (self.inputs.get_mut(i), self.input_ranges.get_mut(i)) {
+                (Some(desc), Some(slot)) if i < self.count => {
+                    (*desc, *slot) = (Some(tensor.desc), range);
+                    is_dense || i == WEIGHTS
+                }
+                _ if i == self.count => {
+                    (self.outputs, self.output) = ([tensor.desc], range);
+                    in_arena
+                }
+                _ => {
+                    self.scratch = range;
+                    in_arena && tensor.offset & 15 == 0
+                }
+            };
+            if !fits {
                 return Err(Error::Operand);
             }
-            self.scratch = tensor.range();
         }
+        self.span = self.together();
         Ok(())
     }
 
@@ -144,9 +146,9 @@ impl Step {
     }
 }
 
-/// Whether two ranges share a byte.
+/// Whether two ranges share a byte; an empty one starts at 0.
 pub(super) fn intersect(a: &Range<usize>, b: &Range<usize>) -> bool {
-    a.start < b.end && b.start < a.end && !a.is_empty() && !b.is_empty()
+    a.start < b.end && b.start < a.end
 }
 
 /// The range from the first to the last byte of both.
