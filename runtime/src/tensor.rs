@@ -192,6 +192,7 @@ impl Shape {
     }
 
     /// Number of elements, at least 1.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn elements(&self) -> usize {
         // Bounded by the constructor.
         self.dims.iter().fold(1usize, |n, &d| n.wrapping_mul(d as usize))

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
 use crate::ops::op::{Inferred, Inputs};
 use crate::ops::window::Window;
-use crate::tensor::{Desc, Dtype, Shape};
+use crate::tensor::{Desc, Dtype};
 
 /// A pooling window over `[N,H,W,C]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,9 +53,7 @@ impl Pool {
         if !matches!(x.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
-        let [n, h, w, c] = x.shape.dims4()?;
-        let [oh, ow] = self.window.output([h, w], [self.height(), self.width()])?;
-        Ok(Inferred::one(x.dtype, Shape::new(&[n as u32, oh as u32, ow as u32, c as u32])?))
+        self.window.slide(x, [self.height(), self.width()], x.dtype, x.shape.dim(3))
     }
 
     /// As [`crate::ops::Op::overlap`].
