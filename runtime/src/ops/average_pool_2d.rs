@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
-use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::attr::{Attr, Clamp, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
 use crate::ops::pool::Pool;
 use crate::ops::quantized::{check_same, check_scale};
 use crate::tensor::{Desc, Dtype};
@@ -135,7 +135,7 @@ impl Op for AveragePool2d {
     ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<36>(attributes)?;
         let op = AveragePool2d {
             pool: Pool::parse(&mut r)?,
             counted: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],

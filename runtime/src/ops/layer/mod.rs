@@ -88,7 +88,7 @@ pub fn check(inputs: &Inputs<'_>, output: &Desc, constants: &Constants<'_>, chan
     if !symmetric || w.zero_point != 0 {
         return Err(Error::Quantization);
     }
-    if !w.layout.is_padded_with_zeros(w.dtype, &w.shape, constants.bytes(WEIGHTS)?) {
+    if !w.layout.is_padded_with_zeros(&w.shape, constants.bytes(WEIGHTS)?) {
         return Err(Error::Tensor);
     }
     let valid = match (x.dtype, w.dtype, constants.rounding) {
