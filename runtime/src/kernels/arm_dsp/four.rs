@@ -13,7 +13,7 @@ use super::text::{constants_single, constants_tflite, level_single, level_tflite
 /// What the loop reads and advances. All pointers but `sums` and `output` are to words.
 #[repr(C)]
 #[derive(Debug)]
-pub(super) struct Four {
+pub struct Four {
     /// Two biases per pair of channels.
     pub(super) bias: *const i32,
     /// Multiplier and shift per channel.
@@ -116,6 +116,7 @@ macro_rules! four {
                     "ldr r10, [r12, #{entry}]",
                     "ldr r12, [r12, #{columns}]",
                     "mov pc, r10",
+                    ".p2align 2",
                     "3:",
                     group!(),
                     group!(),
@@ -180,8 +181,8 @@ macro_rules! four {
                     "4:",
                     "stm r10, {{r0-r7}}",
                     "5:",
-                    "add sp, sp, #8",
-                    "pop {{r4-r11, lr}}",
+                    "pop {{r1}}",
+                    "pop {{r0, r4-r11, lr}}",
                     end = const offset_of!(Four, end),
                     entry = const offset_of!(Four, entry),
                     weights = const offset_of!(Four, weights),

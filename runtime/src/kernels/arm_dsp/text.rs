@@ -28,7 +28,7 @@ macro_rules! level_tflite {
     };
 }
 
-/// Single rounding: the constants as they are, with the layer's zero point in `r10`.
+/// Single rounding: multipliers as they are, shifts of 0, and the layer's zero point in `r10`.
 macro_rules! constants_single {
     () => {
         ""
@@ -39,7 +39,6 @@ macro_rules! constants_single {
 macro_rules! level_single {
     ($sum:literal, $at:literal) => {
         concat!(
-            "lsl ", $sum, ", ", $sum, ", r9\n",
             "smmlar r11, ", $sum, ", r8, r10\n",
             "ssat r11, #8, r11\n",
             "strb r11, [", $at, "]\n",

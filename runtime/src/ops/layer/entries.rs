@@ -13,11 +13,14 @@ macro_rules! entries {
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        use crate::ops::layer::dsp;
         use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
-        #[cfg(feature = "std")]
+        #[cfg(any(feature = "std", feature = "dsp"))]
+        #[allow(dead_code)] // the feature alone does not make a processor
         const fn layout_of(id: u8) -> Layout {
             match kernel::layout(id, $is_depthwise) {
                 Some(layout) => layout,
@@ -124,6 +127,12 @@ macro_rules! entries {
             // x86-64
             // 64-bit Arm
             // 32-bit Arm
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Tflite "tflite"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Single "single"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Onnx "onnx"),
             // WebAssembly
             // any target
             // plain loops
@@ -184,3 +193,22 @@ macro_rules! by_id {
 }
 #[cfg(feature = "std")]
 pub(crate) use by_id;
+
+/// The entry for the DSP extension in a rounding: `dsp!(conv_2d Single "single")`.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+macro_rules! dsp {
+    ($kernels:ident $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::PAIRS,
+            name: concat!("dsp_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::PAIRS),
+            overlap: kernel::overlaps(kernel::PAIRS),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::CortexMDsp,
+            run: crate::kernels::arm_dsp::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub(crate) use dsp;

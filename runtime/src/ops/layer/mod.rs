@@ -25,6 +25,8 @@ use crate::tensor::{Desc, Dtype};
 
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub(crate) use entries::dsp;
 pub(crate) use entries::entries;
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
