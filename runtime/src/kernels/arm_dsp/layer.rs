@@ -1,29 +1,24 @@
-//! The constants of a layer in pairs of channels, and the calls of the loops over them.
+//! A layer in pairs of channels: the calls of the loops, and what they leave to the functions that define the rounding.
 #![allow(unsafe_code)]
 
 use core::ptr::null_mut;
 
 use super::four::{self, Four};
 use super::one::{self, One};
-use super::scale::Scale;
+use super::scale::{Channels, Scale};
 use crate::error::{Error, Result};
-use crate::kernels::reference::dot::of_channel;
 use crate::layout::QUAD;
 use crate::ops::attr::Clamp;
 use crate::ops::io::Io;
-use crate::ops::layer::{BIAS, CONSTANTS, WEIGHTS};
+use crate::ops::layer::WEIGHTS;
 
-/// What the loops read, long enough for `outputs` channels.
-#[derive(Debug)]
+/// What the loops read.
 pub(super) struct Layer<'a, R: Scale> {
     weights: &'a [u32],
-    bias: Option<&'a [i32]>,
-    scales: &'a [R::Scale],
+    channels: Channels<'a, R>,
     outputs: usize,
     /// Groups of four weights of one channel, the last one padded.
     groups: usize,
-    /// Pairs of channels from the first on that need nothing but the loops.
-    plain: usize,
     zero: i32,
     clamp: Clamp,
 }
@@ -31,18 +26,12 @@ pub(super) struct Layer<'a, R: Scale> {
 impl<'a, R: Scale> Layer<'a, R> {
     /// From a step's operands, with `depth` weights per channel.
     pub(super) fn new(io: &Io<'a>, clamp: Clamp, outputs: usize, depth: usize) -> Result<Self> {
-        let (weights, bias): (&[u32], Option<&[i32]>) = (io.input(WEIGHTS)?, io.optional(BIAS)?);
-        let scales: &[R::Scale] = io.input(CONSTANTS)?;
-        let groups = depth.div_ceil(QUAD);
-        let lengths = [weights.len(), bias.map_or(outputs, <[i32]>::len), scales.len()];
-        let [w, b, s] = lengths;
-        if w != outputs.div_ceil(2) * 2 * groups || b != outputs || (s != outputs && s != 1) || groups == 0 {
+        let (weights, groups): (&[u32], _) = (io.input(WEIGHTS)?, depth.div_ceil(QUAD));
+        if groups == 0 || weights.len() != outputs.div_ceil(2) * 2 * groups {
             return Err(Error::Internal);
         }
-        let is_plain = bias.is_some() && scales.iter().all(|&s| R::is_plain(s));
-        let plain = if is_plain { outputs / 2 } else { 0 };
-        let zero = io.output_desc(0)?.zero_point;
-        Ok(Layer { weights, bias, scales, outputs, groups, plain, zero, clamp })
+        let channels = Channels::new(io, outputs, depth)?;
+        Ok(Layer { weights, channels, outputs, groups, zero: io.output_desc(0)?.zero_point, clamp })
     }
 
     /// Words of one pixel's column.
@@ -52,104 +41,110 @@ impl<'a, R: Scale> Layer<'a, R> {
 
     /// The outputs of four pixels, one after the other, from their columns, word by word in turn.
     pub(super) fn four(&self, columns: &[u32], outputs: &mut [i8]) -> Result<()> {
-        let columns = columns.get(..4 * self.words()).ok_or(Error::Internal)?;
+        let columns = columns.get(..4 * self.words()).ok_or(Error::Internal)?.as_ptr_range();
         if outputs.len() != 4 * self.outputs {
             return Err(Error::Internal);
         }
-        let mut args = Four {
-            bias: self.bias.unwrap_or(&[]).as_ptr(),
-            scales: self.scales.as_ptr().cast(),
-            step: if self.scales.len() == 1 { 0 } else { 8 },
-            weights: self.weights.as_ptr(),
-            columns: columns.as_ptr(),
-            end: columns.as_ptr_range().end,
-            output: outputs.as_mut_ptr(),
-            channels: self.outputs,
-            zero: R::zero(self.zero),
-            pairs: self.plain,
-            sums: null_mut(),
-            entry: four::skip(self.groups),
-        };
-        if self.plain > 0 {
-            // SAFETY: `plain` pairs are plain, and have their biases, constants and weights, as `new` has seen; columns and
-            // outputs are as long as checked here.
+        self.runs(outputs, |part, output| {
+            let mut args = Four {
+                bias: part.bias.as_ptr(),
+                scales: part.scales.cast(),
+                step: self.channels.step(),
+                weights: part.weights.as_ptr(),
+                columns: columns.start,
+                end: columns.end,
+                output,
+                channels: self.outputs,
+                zero: R::zero(self.zero),
+                pairs: part.pairs,
+                sums: part.sums,
+                entry: four::skip(self.groups),
+            };
+            // SAFETY: a part has weights and biases of its pairs of channels, and constants and outputs where sums are not
+            // asked for; columns and outputs are as long as checked here.
             unsafe { R::FOUR(&mut args) };
-        }
-        for pair in self.plain..self.outputs.div_ceil(2) {
-            let (bias, weights) = self.pair(pair)?;
-            let mut sums = [0i32; 8];
-            args.bias = bias.as_ptr();
-            args.weights = weights.as_ptr();
-            args.sums = sums.as_mut_ptr();
-            args.entry = four::skip(self.groups);
-            // SAFETY: with `sums`, of eight words, one pair is computed from its weights and bias, and no more is read.
-            unsafe { R::FOUR(&mut args) };
-            for (pixel, sums) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
-                self.finish(pair, *sums, bias, pixel)?;
-            }
-        }
-        limit(self.clamp, outputs);
-        Ok(())
+        })
     }
 
     /// The outputs of one pixel from its column.
     pub(super) fn one(&self, column: &[u32], outputs: &mut [i8]) -> Result<()> {
-        let column = column.get(..self.words()).ok_or(Error::Internal)?;
-        if outputs.len() != self.outputs {
+        let twice = column.get(..self.groups / 2 * 4).ok_or(Error::Internal)?.as_ptr_range();
+        if column.len() < self.words() || outputs.len() != self.outputs {
             return Err(Error::Internal);
         }
-        let twice = column.get(..self.groups / 2 * 4).ok_or(Error::Internal)?;
-        let mut args = One {
-            bias: self.bias.unwrap_or(&[]).as_ptr(),
-            scales: self.scales.as_ptr().cast(),
-            step: if self.scales.len() == 1 { 0 } else { 8 },
-            weights: self.weights.as_ptr(),
-            column: column.as_ptr(),
-            end: twice.as_ptr_range().end,
-            output: outputs.as_mut_ptr(),
-            zero: R::zero(self.zero),
-            pairs: self.plain,
-            sums: null_mut(),
-            is_odd: self.groups % 2,
-            entry: one::skip(self.groups),
-        };
-        if self.plain > 0 {
-            // SAFETY: `plain` pairs are plain, and have their biases, constants and weights, as `new` has seen; column and
-            // outputs are as long as checked here.
+        self.runs(outputs, |part, output| {
+            let mut args = One {
+                bias: part.bias.as_ptr(),
+                scales: part.scales.cast(),
+                step: self.channels.step(),
+                weights: part.weights.as_ptr(),
+                column: twice.start,
+                end: twice.end,
+                output,
+                zero: R::zero(self.zero),
+                pairs: part.pairs,
+                sums: part.sums,
+                is_odd: self.groups % 2,
+                entry: one::skip(self.groups),
+            };
+            // SAFETY: as above.
             unsafe { R::ONE(&mut args) };
-        }
-        for pair in self.plain..self.outputs.div_ceil(2) {
-            let (bias, weights) = self.pair(pair)?;
-            let mut sums = [0i32; 2];
-            args.bias = bias.as_ptr();
-            args.weights = weights.as_ptr();
-            args.sums = sums.as_mut_ptr();
-            args.entry = one::skip(self.groups);
-            // SAFETY: with `sums`, of two words, one pair is computed from its weights and bias, and no more is read.
-            unsafe { R::ONE(&mut args) };
-            self.finish(pair, sums, bias, outputs)?;
+        })
+    }
+
+    /// Calls `run` for one range of plain pairs after the other, with the place of its first output, and for every other
+    /// pair alone, for its sums.
+    #[inline(always)]
+    fn runs(&self, outputs: &mut [i8], run: impl Fn(&Part<'_, R>, *mut i8)) -> Result<()> {
+        let (whole, all) = (self.outputs / 2, self.outputs.div_ceil(2));
+        let mut first = 0;
+        while first < all {
+            let weights = self.weights.get(first * self.words()..).ok_or(Error::Internal)?;
+            let (end, is_plain) = if first < whole { self.channels.run(first, whole, 2) } else { (all, false) };
+            if is_plain {
+                let (bias, scales) = self.channels.from(2 * first)?;
+                let output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
+                let pairs = end - first;
+                run(&Part { bias, scales: scales.as_ptr(), weights, pairs, sums: null_mut() }, output);
+            } else {
+                for pair in first..end {
+                    let weights = self.weights.get(pair * self.words()..).ok_or(Error::Internal)?;
+                    let mut sums = [0i32; 8];
+                    let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
+                    let scales = core::ptr::null();
+                    run(&Part { bias: &bias, scales, weights, pairs: 1, sums: sums.as_mut_ptr() }, null_mut());
+                    for (pixel, sums) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
+                        self.finish(pair, *sums, bias, pixel)?;
+                    }
+                }
+            }
+            first = end;
         }
         limit(self.clamp, outputs);
         Ok(())
     }
 
-    /// Biases and weights of a pair of channels.
-    fn pair(&self, pair: usize) -> Result<([i32; 2], &'a [u32])> {
-        let bias = |o: usize| self.bias.and_then(|b| b.get(o).copied()).unwrap_or(0);
-        let weights = self.weights.chunks_exact(self.words()).nth(pair).ok_or(Error::Internal)?;
-        Ok(([bias(2 * pair), bias(2 * pair + 1)], weights))
-    }
-
     /// A pixel's levels of a pair from what the loops make of it: the even channel's sum, and the odd one's without bias
     /// in the upper 24 bits.
+    #[inline(never)]
     fn finish(&self, pair: usize, [even, odd]: [i32; 2], bias: [i32; 2], pixel: &mut [i8]) -> Result<()> {
         let sums = [even, (odd >> 8).wrapping_add(bias[1])];
         for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {
-            let level = R::level(sum, of_channel(self.scales, o)?).wrapping_add(self.zero);
+            let level = R::apply(sum, self.channels.scale(o)?).wrapping_add(self.zero);
             *slot = Clamp::i32(-128, 127).limit_i32(level) as i8;
         }
         Ok(())
     }
+}
+
+/// Pairs of channels that the loops go through at once: all plain, or a single one.
+struct Part<'a, R: Scale> {
+    bias: &'a [i32],
+    scales: *const R::Scale,
+    weights: &'a [u32],
+    pairs: usize,
+    /// Where the sums of the single one go, eight at most, or null.
+    sums: *mut i32,
 }
 
 /// A fused activation's range, where it is not all of int8.

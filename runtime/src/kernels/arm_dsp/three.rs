@@ -19,6 +19,8 @@ pub struct Three {
     pub(super) bias: *const i32,
     /// Multiplier and shift per channel.
     pub(super) scales: *const [i32; 2],
+    /// Bytes from one channel's constants to the next one's: 8, or 0 where all share them.
+    pub(super) step: usize,
     /// As the rounding takes it, see [`super::scale::Scale::zero`].
     pub(super) zero: i32,
     /// The input under the window's upper row, at its first column in the image. Where that row lies in the padding,
@@ -209,7 +211,9 @@ macro_rules! three {
                     "pkhtb r3, r6, r5, asr #16",
                     // The shift shares a register with the last weight.
                     "ldr r5, [r12, #{scales}]",
-                    "ldrd r8, r9, [r5], #8",
+                    "ldr r6, [r12, #{step}]",
+                    "ldrd r8, r9, [r5]",
+                    "add r5, r5, r6",
                     "str r5, [r12, #{scales}]",
                     "ldr r10, [r12, #{zero}]",
                     $constants!(),
@@ -267,6 +271,7 @@ macro_rules! three {
                     weights = const offset_of!(Three, weights),
                     bias = const offset_of!(Three, bias),
                     scales = const offset_of!(Three, scales),
+                    step = const offset_of!(Three, step),
                     zero = const offset_of!(Three, zero),
                     input = const offset_of!(Three, input),
                     output = const offset_of!(Three, output),

@@ -10,7 +10,6 @@ use crate::layout::Layout;
 use crate::ops::attr::Clamp;
 use crate::ops::io::Io;
 use crate::ops::layer::{BIAS, CONSTANTS, WEIGHTS, kernel};
-use crate::ops::op::Rounding;
 
 /// Elements in the layout of their tensor.
 #[derive(Clone, Copy, Debug)]
@@ -149,10 +148,7 @@ impl<'a, R: Requant, const ID: u8> Dot for Folded<'a, R, ID> {
     fn finish(&self, sum: i32, o: usize) -> Result<i8> {
         let is_odd = self.weights.layout == Layout::Pairs && o & 1 == 1;
         let products = if is_odd { sum.wrapping_shl(8).wrapping_shr(8) } else { sum };
-        let sum = self.folded(o).wrapping_add(products);
-        let is_doubled = ID == kernel::PAIRS && R::ROUNDING == Rounding::Tflite;
-        let sum = if is_doubled { sum.wrapping_shl(1) >> 1 } else { sum };
-        let scaled = R::apply(sum, of_channel(self.scales, o)?);
+        let scaled = R::apply(self.folded(o).wrapping_add(products), of_channel(self.scales, o)?);
         Ok(self.clamp.limit_i32(scaled.wrapping_add(self.output_zero)) as i8)
     }
 }

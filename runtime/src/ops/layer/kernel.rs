@@ -5,7 +5,7 @@
 //! | [`DENSE`] | dense | `bias + sum (x - z) w`, z the input's zero point; padding contributes nothing |
 //! | [`DOT`] | blocks | `folded + sum x w` with `x = z` in the padding; `folded = bias - z sum w` |
 //! | [`DOT_OFFSET`] | blocks | `folded + sum (x + 128) w` with `x = z` in the padding; `folded = bias - (z + 128) sum w` |
-//! | [`PAIRS`] | pairs, or planes for depthwise convolution | as [`DOT`]; in pairs, an odd channel's sum of products is first taken modulo 2^24, with sign; for `tflite` rounding, which doubles it, the sum modulo 2^31 |
+//! | [`PAIRS`] | pairs, or planes for depthwise convolution | as [`DOT`]; in pairs, an odd channel's sum of products is first taken modulo 2^24, with sign |
 //! | [`FOLDED`] | dense | as [`DOT`] |
 //! | [`LANES`] | lanes, float | in canonical order, as [`DENSE`] |
 //!
