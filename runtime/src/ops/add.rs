@@ -66,6 +66,22 @@ pub const INT8_ONNX: Entry = Entry {
     run: reference::onnx::<i8, false>,
     ..INT8_TFLITE
 };
+/// TFLite rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_TFLITE: Entry = Entry {
+    name: "dsp_add_int8_tflite",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::add::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_SINGLE: Entry = Entry {
+    name: "dsp_add_int8_single",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::add::int8_single,
+    ..INT8_SINGLE
+};
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_add_int16_tflite",
@@ -105,8 +121,20 @@ pub const F32: Entry = Entry {
 };
 
 /// Every entry of Add.
-pub const KERNELS: &[Entry] =
-    &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, INT32, F32];
+pub const KERNELS: &[Entry] = &[
+    #[cfg(all(feature = "dsp", target_arch = "arm"))]
+    DSP_INT8_TFLITE,
+    #[cfg(all(feature = "dsp", target_arch = "arm"))]
+    DSP_INT8_SINGLE,
+    INT8_TFLITE,
+    INT8_SINGLE,
+    INT8_ONNX,
+    INT16_TFLITE,
+    INT16_SINGLE,
+    INT16_ONNX,
+    INT32,
+    F32,
+];
 
 impl<const SUB: bool> Additive<SUB> {
     /// Without quantization constants: floats, int32 and `onnx`.

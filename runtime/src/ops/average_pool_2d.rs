@@ -56,6 +56,22 @@ pub const INT8_ONNX: Entry = Entry {
     run: reference::onnx::<i8>,
     ..INT8_TFLITE
 };
+/// TFLite rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_TFLITE: Entry = Entry {
+    name: "dsp_average_pool_2d_int8_tflite",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::average_pool_2d::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_SINGLE: Entry = Entry {
+    name: "dsp_average_pool_2d_int8_single",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::average_pool_2d::int8_single,
+    ..INT8_SINGLE
+};
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_average_pool_2d_int16_tflite",
@@ -104,8 +120,19 @@ impl AveragePool2d {
 impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
-    const KERNELS: &'static [Entry] =
-        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        DSP_INT8_TFLITE,
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        DSP_INT8_SINGLE,
+        INT8_TFLITE,
+        INT8_SINGLE,
+        INT8_ONNX,
+        INT16_TFLITE,
+        INT16_SINGLE,
+        INT16_ONNX,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

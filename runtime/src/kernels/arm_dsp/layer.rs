@@ -100,7 +100,8 @@ impl<'a, R: Scale> Layer<'a, R> {
         let mut first = 0;
         while first < all {
             let weights = self.weights.get(first * self.words()..).ok_or(Error::Internal)?;
-            let (end, is_plain) = if first < whole { self.channels.run(first, whole, 2) } else { (all, false) };
+            let (end, is_plain) =
+                if first < whole { self.channels.run(first, whole, 2) } else { (all, false) };
             if is_plain {
                 let (bias, scales) = self.channels.from(2 * first)?;
                 let output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
@@ -112,7 +113,10 @@ impl<'a, R: Scale> Layer<'a, R> {
                     let mut sums = [0i32; 8];
                     let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
                     let scales = core::ptr::null();
-                    run(&Part { bias: &bias, scales, weights, pairs: 1, sums: sums.as_mut_ptr() }, null_mut());
+                    run(
+                        &Part { bias: &bias, scales, weights, pairs: 1, sums: sums.as_mut_ptr() },
+                        null_mut(),
+                    );
                     for (pixel, sums) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
                         self.finish(pair, *sums, bias, pixel)?;
                     }

@@ -4,6 +4,8 @@
 //! ([`crate::Layout::PlanesLast`]), zero points are folded into biases. Inputs are widened to 16 bits a few pixels at a
 //! time; each pixel is read before it is written, so the order of rows is kept.
 
+pub mod add;
+pub mod average_pool_2d;
 mod columns;
 mod expand;
 mod four;

@@ -18,12 +18,22 @@ macro_rules! constants_tflite {
 macro_rules! level_tflite {
     ($sum:literal, $at:literal) => {
         concat!(
-            "lsl ", $sum, ", ", $sum, ", #1\n",
-            "smmlar r11, ", $sum, ", r8, r10\n",
-            "add r11, r11, ", $sum, ", asr #31\n",
+            "lsl ",
+            $sum,
+            ", ",
+            $sum,
+            ", #1\n",
+            "smmlar r11, ",
+            $sum,
+            ", r8, r10\n",
+            "add r11, r11, ",
+            $sum,
+            ", asr #31\n",
             "asr r11, r11, r9\n",
             "ssat r11, #8, r11\n",
-            "strb r11, [", $at, "]\n",
+            "strb r11, [",
+            $at,
+            "]\n",
         )
     };
 }
@@ -38,11 +48,7 @@ macro_rules! constants_single {
 /// Single rounding: the level of sum `$sum`, stored at `$at`.
 macro_rules! level_single {
     ($sum:literal, $at:literal) => {
-        concat!(
-            "smmlar r11, ", $sum, ", r8, r10\n",
-            "ssat r11, #8, r11\n",
-            "strb r11, [", $at, "]\n",
-        )
+        concat!("smmlar r11, ", $sum, ", r8, r10\n", "ssat r11, #8, r11\n", "strb r11, [", $at, "]\n",)
     };
 }
 

@@ -178,6 +178,7 @@ macro_rules! entries {
 pub(crate) use entries;
 
 /// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+#[cfg(feature = "std")]
 macro_rules! by_id {
     ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
         Entry {

@@ -58,7 +58,8 @@ pub const fn is_staged(channels: usize) -> bool {
 
 /// The inputs of four pixels, or of the only one, in 16 bits; and one pixel's as bytes.
 fn pairs(pixels: usize, taps: usize, channels: usize) -> Result<usize> {
-    let padded = taps.checked_mul(channels).and_then(|k| k.checked_next_multiple_of(QUAD)).ok_or(Error::Limit)?;
+    let padded =
+        taps.checked_mul(channels).and_then(|k| k.checked_next_multiple_of(QUAD)).ok_or(Error::Limit)?;
     let each = if is_staged(channels) { padded } else { 0 };
     padded.checked_mul(2 * pixels_at_once(pixels)).and_then(|n| n.checked_add(each)).ok_or(Error::Limit)
 }
