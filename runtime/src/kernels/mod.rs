@@ -1,5 +1,7 @@
 //! Arithmetic behind the operators: rounding, float primitives, and the reference kernels that are the oracle.
 
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub mod arm_dsp;
 #[cfg(feature = "std")]
 pub mod blocked;
 pub mod fixed;

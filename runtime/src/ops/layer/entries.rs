@@ -15,11 +15,14 @@ macro_rules! entries {
         use crate::ops::layer::by_id;
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         use crate::ops::layer::x86;
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        use crate::ops::layer::dsp;
         use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
-        #[cfg(feature = "std")]
+        #[cfg(any(feature = "std", feature = "dsp"))]
+        #[allow(dead_code)] // the feature alone does not make a processor
         const fn layout_of(id: u8) -> Layout {
             match kernel::layout(id, $is_depthwise) {
                 Some(layout) => layout,
@@ -144,6 +147,12 @@ macro_rules! entries {
             x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
             // 64-bit Arm
             // 32-bit Arm
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Tflite "tflite"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Single "single"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Onnx "onnx"),
             // WebAssembly
             // any target
             // plain loops
@@ -189,6 +198,7 @@ macro_rules! entries {
 pub(crate) use entries;
 
 /// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+#[cfg(feature = "std")]
 macro_rules! by_id {
     ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
         Entry {
@@ -223,3 +233,22 @@ macro_rules! x86 {
 }
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use x86;
+
+/// The entry for the DSP extension in a rounding: `dsp!(conv_2d Single "single")`.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+macro_rules! dsp {
+    ($kernels:ident $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::PAIRS,
+            name: concat!("dsp_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::PAIRS),
+            overlap: kernel::overlaps(kernel::PAIRS),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::CortexMDsp,
+            run: crate::kernels::arm_dsp::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub(crate) use dsp;

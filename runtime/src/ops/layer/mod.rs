@@ -16,6 +16,7 @@ pub mod kernel;
 #[cfg(feature = "std")]
 mod prepare;
 pub mod scratch;
+#[cfg(feature = "std")]
 pub mod strips;
 
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ use crate::tensor::{Desc, Dtype};
 
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub(crate) use entries::dsp;
 pub(crate) use entries::entries;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use entries::x86;
