@@ -1,7 +1,11 @@
 //! Arithmetic behind the operators: rounding, float primitives, and the reference kernels that are the oracle.
 
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub mod aarch64;
 #[cfg(feature = "std")]
 pub mod blocked;
+#[cfg(feature = "std")]
+pub mod blocks;
 pub mod fixed;
 pub mod float;
 pub mod gemmlowp;

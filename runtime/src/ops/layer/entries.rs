@@ -11,6 +11,8 @@ macro_rules! entries {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         use crate::kernels::x86_64::fma;
         use crate::layout::Layout;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        use crate::ops::layer::aarch64;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
         use crate::ops::layer::kernel;
@@ -123,6 +125,18 @@ macro_rules! entries {
         pub const ENTRIES: &[Entry] = &[
             // x86-64
             // 64-bit Arm
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Onnx "onnx"),
             // 32-bit Arm
             // WebAssembly
             // any target
@@ -184,3 +198,22 @@ macro_rules! by_id {
 }
 #[cfg(feature = "std")]
 pub(crate) use by_id;
+
+/// An entry for 64-bit Arm, of module `$module`: `aarch64!(conv_2d dot NeonDot "neon_dot" Single "single")`.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! aarch64 {
+    ($kernels:ident $module:ident $isa:ident $name:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::DOT,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::DOT),
+            isa: Isa::$isa,
+            overlap: kernel::overlaps(kernel::DOT),
+            roundings: &[Rounding::$rounding],
+            run: $crate::kernels::aarch64::$module::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(crate) use aarch64;
