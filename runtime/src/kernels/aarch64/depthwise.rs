@@ -219,14 +219,14 @@ fn interleave(a: int8x16_t, b: int8x16_t, c: int8x16_t, d: int8x16_t) -> Column 
     }
 }
 
-/// Adds a column's products.
-#[target_feature(enable = "neon,dotprod")]
-#[inline]
+/// Adds a column's products; only for processors with dot products.
+#[inline(always)]
 fn plus(mut sums: Sums, x: &Column, w: &Column) -> Sums {
     for ((sum, &x), &w) in sums.iter_mut().zip(x).zip(w) {
         // SAFETY: one instruction of the enabled features, on registers; the intrinsic is not stable.
         unsafe {
             asm!(
+                ".arch_extension dotprod",
                 "sdot {sum:v}.4s, {x:v}.16b, {w:v}.16b",
                 sum = inout(vreg) *sum,
                 x = in(vreg) x,

@@ -15,12 +15,15 @@ kernels!("neon,dotprod", Isa::NeonDot, 5 [1 => 1, 2 => 2, 3 => 3, 4 => 4, 5 => 5
 const CHUNK: usize = 4 * QUAD;
 
 /// `sums + w x[4 LANE..4 LANE + 4]` for four channels' weights; the intrinsic is not stable.
-#[target_feature(enable = "neon,dotprod")]
-#[inline]
-pub(super) fn dot<const LANE: i32>(mut sums: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-    // SAFETY: one instruction of the enabled features, on registers.
+///
+/// # Safety
+/// The processor has dot products.
+#[inline(always)]
+unsafe fn dot<const LANE: i32>(mut sums: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
+    // SAFETY: one instruction, on registers.
     unsafe {
         asm!(
+            ".arch_extension dotprod",
             "sdot {sums:v}.4s, {w:v}.16b, {x:v}.4b[{lane}]",
             sums = inout(vreg) sums,
             w = in(vreg) w,
@@ -33,20 +36,21 @@ pub(super) fn dot<const LANE: i32>(mut sums: int32x4_t, w: int8x16_t, x: int8x16
 }
 
 /// Adds sixteen channels' weights, four each, times the inputs at `LANE` of each pixel.
-#[target_feature(enable = "neon,dotprod")]
-#[inline]
-fn step<const LANE: i32, const N: usize>(sums: &mut [Sums; N], w: int8x16x4_t, x: &[int8x16_t; N]) {
+///
+/// # Safety
+/// The processor has dot products.
+#[inline(always)]
+unsafe fn step<const LANE: i32, const N: usize>(sums: &mut [Sums; N], w: int8x16x4_t, x: &[int8x16_t; N]) {
     for (sums, &x) in sums.iter_mut().zip(x) {
-        sums[0] = dot::<LANE>(sums[0], w.0, x);
-        sums[1] = dot::<LANE>(sums[1], w.1, x);
-        sums[2] = dot::<LANE>(sums[2], w.2, x);
-        sums[3] = dot::<LANE>(sums[3], w.3, x);
+        for (sum, w) in sums.iter_mut().zip([w.0, w.1, w.2, w.3]) {
+            // SAFETY: as the caller promises.
+            *sum = unsafe { dot::<LANE>(*sum, w, x) };
+        }
     }
 }
 
 /// The sums of `N` pixels for a block of channels, whose weights are as many steps as the tile has quads.
-#[target_feature(enable = "neon,dotprod")]
-#[inline]
+#[inline(always)]
 fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
     let mut sums = [begin(bias); N];
     let runs = tile.runs();
@@ -56,7 +60,8 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) ->
     let mut w = weights.as_ptr();
     for run in 0..runs.count {
         let mut x = tile.run::<N>(run);
-        // SAFETY: a run's bytes are within the tile's, and its quads have as many steps of weights.
+        // SAFETY: the processor has dot products, as the kernels ask. A run's bytes are within the tile's, and its quads
+        // have as many steps of weights.
         unsafe {
             for _ in 0..runs.length / CHUNK {
                 let inputs = x.map(|x| vld1q_s8(x));

@@ -6,4 +6,5 @@ mod entry;
 mod depthwise;
 pub mod dot;
 mod end;
+pub mod i8mm;
 pub mod neon;

@@ -126,6 +126,12 @@ macro_rules! entries {
             // x86-64
             // 64-bit Arm
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
             aarch64!($kernels dot NeonDot "neon_dot" Tflite "tflite"),
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
             aarch64!($kernels dot NeonDot "neon_dot" Single "single"),
