@@ -10,6 +10,8 @@ pub mod fixed;
 pub mod float;
 pub mod gemmlowp;
 pub mod level;
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")))]
+pub mod pool;
 pub mod reference;
 pub mod sum;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]

@@ -66,7 +66,8 @@ fn arguments() -> Result<Arguments, Failure> {
             "--output" => found.output = Some(value()?),
             "--layers" => found.layers = Some(value()?),
             "--runs" => {
-                let runs = value()?.parse().map_err(|_| invalid(format!("--runs needs a number\n{USAGE}")))?;
+                let runs =
+                    value()?.parse().map_err(|_| invalid(format!("--runs needs a number\n{USAGE}")))?;
                 found.runs = Some(runs);
             }
             _ if found.bundle.is_empty() && !word.starts_with('-') => found.bundle = word,
@@ -129,7 +130,8 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {
-                let name = session.kernel(step)?.name;
+                let code = session.plan().step(step)?.op;
+                let name = ops::ALL.iter().find(|d| d.code == code).map_or("", |d| d.name);
                 for (o, bytes) in outputs(session, run, step)?.into_iter().enumerate() {
                     let crc = crc32fast::hash(bytes);
                     let _ = writeln!(text, "step {step} {name} output {o} crc32 {crc:08x}");

@@ -94,7 +94,8 @@ fn any<S: Rescale>(
     let [sy, sx] = walk.stride;
     for y in 0..oh {
         for x in 0..ow {
-            let at = strip.bytes.as_ptr().wrapping_add(y * sy * strip.row + x * sx * strip.channels + b * BLOCK);
+            let at =
+                strip.bytes.as_ptr().wrapping_add(y * sy * strip.row + x * sx * strip.channels + b * BLOCK);
             let mut sums = begin(block.bias);
             let (mut ky, mut kx) = (0, 0);
             for step in block.weights.chunks_exact(STEP) {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::blocks::layer::{Block, Layer};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 use crate::layout::BLOCK;
+use crate::ops::attr::Clamp;
 
 /// Sums of sixteen channels.
 pub type Sums = [int32x4_t; 4];
@@ -140,8 +141,14 @@ pub struct Ends<S> {
 impl<S: Rescale> Ends<S> {
     /// Of this layer.
     pub fn new(layer: &Layer<'_, S::Requant>) -> Self {
-        let is_free = layer.limits == [i8::MIN, i8::MAX];
-        Ends { zero: layer.zero, limits: layer.limits, is_free, rounding: PhantomData }
+        Ends::of(layer.zero, layer.clamp)
+    }
+
+    /// Of an int8 output with this zero point, clamped within its type.
+    pub fn of(zero: i32, clamp: Clamp) -> Self {
+        let (least, greatest) = clamp.as_i32();
+        let limits = [least as i8, greatest as i8];
+        Ends { zero, limits, is_free: limits == [i8::MIN, i8::MAX], rounding: PhantomData }
     }
 
     /// Writes `pixels` pixels' outputs of a block from their sums, `stride` bytes apart.
@@ -175,8 +182,9 @@ impl<S: Rescale> Ends<S> {
         Ok(())
     }
 
+    /// Sixteen outputs of rescaled sums.
     #[inline(always)]
-    fn narrow(&self, &[a, b, c, d]: &Sums) -> int8x16_t {
+    pub fn narrow(&self, &[a, b, c, d]: &Sums) -> int8x16_t {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe {
             let [low, high] = if S::SMALL {

@@ -96,7 +96,9 @@ unsafe fn add<const N: usize>(
     unsafe {
         match N {
             2 => products!(sums, x, w, n, 0 p0 q0 v0 a0 a1 a2 a3 a4 a5 a6 a7,),
-            4 => products!(sums, x, w, n, 0 p0 q0 v0 a0 a1 a2 a3 a4 a5 a6 a7, 1 p1 q1 v1 b0 b1 b2 b3 b4 b5 b6 b7,),
+            4 => {
+                products!(sums, x, w, n, 0 p0 q0 v0 a0 a1 a2 a3 a4 a5 a6 a7, 1 p1 q1 v1 b0 b1 b2 b3 b4 b5 b6 b7,)
+            }
             _ => products!(
                 sums, x, w, n,
                 0 p0 q0 v0 a0 a1 a2 a3 a4 a5 a6 a7,
@@ -146,7 +148,11 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) ->
             let pair = &sums[pixel / 2];
             core::array::from_fn(|i| {
                 let [low, high] = [2 * i, 2 * i + 1].map(|j| vreinterpretq_s64_s32(pair[j]));
-                vreinterpretq_s32_s64(if pixel % 2 == 0 { vzip1q_s64(low, high) } else { vzip2q_s64(low, high) })
+                vreinterpretq_s32_s64(if pixel % 2 == 0 {
+                    vzip1q_s64(low, high)
+                } else {
+                    vzip2q_s64(low, high)
+                })
             })
         })
     }

@@ -22,7 +22,12 @@ pub struct Strip<'a> {
 }
 
 /// How the image of a step is cut.
-pub fn strips(op: &DepthwiseConv2d, input: [usize; 3], weights: [usize; 3], output: [usize; 2]) -> Result<Strips> {
+pub fn strips(
+    op: &DepthwiseConv2d,
+    input: [usize; 3],
+    weights: [usize; 3],
+    output: [usize; 2],
+) -> Result<Strips> {
     let [kh, kw, channels] = weights;
     Strips::new(op.window, [kh, kw], input, channels, output)
 }

@@ -24,8 +24,8 @@ pub struct Layer<'a, R: Requant> {
     scales: &'a [R::Scale],
     /// The output's zero point.
     pub zero: i32,
-    /// Least and greatest output.
-    pub limits: [i8; 2],
+    /// The output's limits, within int8.
+    pub clamp: Clamp,
 }
 
 /// Sixteen channels of a layer; those beyond its last are zero.
@@ -72,8 +72,7 @@ impl<'a, R: Requant> Layer<'a, R> {
             bias: io.optional(BIAS)?,
             scales: io.input(CONSTANTS)?,
             zero: io.output_desc(0)?.zero_point,
-            // Of an int8 output, as checked at load.
-            limits: [clamp.limit_i32(i32::from(i8::MIN)) as i8, clamp.limit_i32(i32::from(i8::MAX)) as i8],
+            clamp,
         })
     }
 

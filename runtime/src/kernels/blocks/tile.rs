@@ -39,7 +39,8 @@ impl<'a> Tile<'a> {
     #[inline(always)]
     pub fn new(bytes: &'a [i8], starts: [usize; PIXELS], runs: Runs) -> Result<Self> {
         let last = starts.iter().fold(0, |a, &b| if a > b { a } else { b });
-        let reach = runs.count.saturating_sub(1).checked_mul(runs.stride).and_then(|r| r.checked_add(runs.length));
+        let reach =
+            runs.count.saturating_sub(1).checked_mul(runs.stride).and_then(|r| r.checked_add(runs.length));
         let end = reach.and_then(|r| r.checked_add(last)).ok_or(Error::Internal)?;
         if end > bytes.len() || runs.length % QUAD != 0 {
             return Err(Error::Internal);

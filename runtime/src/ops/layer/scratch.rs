@@ -7,6 +7,7 @@ use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::layer::kernel;
+use crate::ops::layer::strips::{Planes, Strips};
 use crate::ops::op::Inputs;
 use crate::tensor::Desc;
 
@@ -18,6 +19,10 @@ pub fn conv_2d(op: &Conv2d, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Re
     match id {
         #[cfg(feature = "std")]
         kernel::DOT => blocks::scratch::conv_2d(op, inputs, outputs),
+        kernel::DOT_OFFSET => {
+            let y = outputs.first().ok_or(Error::Operand)?;
+            Ok(Strips::conv_2d(op, inputs.get(0)?, inputs.get(1)?, y)?.bytes)
+        }
         _ => Ok(0),
     }
 }
@@ -32,6 +37,10 @@ pub fn depthwise_conv_2d(
     match id {
         #[cfg(feature = "std")]
         kernel::DOT => blocks::scratch::depthwise_conv_2d(op, inputs, outputs),
+        kernel::DOT_OFFSET => {
+            let y = outputs.first().ok_or(Error::Operand)?;
+            Ok(Planes::new(op, inputs.get(0)?, inputs.get(1)?, y)?.bytes)
+        }
         _ => Ok(0),
     }
 }
@@ -46,6 +55,7 @@ pub fn fully_connected(
     match id {
         #[cfg(feature = "std")]
         kernel::DOT => blocks::scratch::fully_connected(inputs),
+        kernel::DOT_OFFSET => Ok(Strips::fully_connected(inputs.get(0)?, inputs.get(1)?)?.bytes),
         _ => Ok(0),
     }
 }
