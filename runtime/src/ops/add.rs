@@ -142,6 +142,22 @@ macro_rules! x86 {
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(super) use x86;
 
+/// Entries for 64-bit Arm of Add or, where the last argument says so, Sub.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! neon {
+    ($op:ident $run:ident $rounding:ident $sub:literal) => {
+        Entry {
+            name: concat!("neon_", stringify!($op), "_int8_", stringify!($run)),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::add::$run::<$sub>,
+            ..crate::ops::add::INT8_TFLITE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(super) use neon;
+
 /// Every entry of Add.
 pub const KERNELS: &[Entry] = &[
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -156,6 +172,10 @@ pub const KERNELS: &[Entry] = &[
     DSP_INT8_TFLITE,
     #[cfg(all(feature = "dsp", target_arch = "arm"))]
     DSP_INT8_SINGLE,
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(add tflite Tflite false),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(add single Single false),
     INT8_TFLITE,
     INT8_SINGLE,
     INT8_ONNX,

@@ -114,6 +114,18 @@ macro_rules! x86 {
     };
 }
 
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! neon {
+    ($plain:ident $suffix:literal $half_up:literal) => {
+        Entry {
+            name: concat!("neon_average_pool_2d_int8_", $suffix),
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::average_pool_2d::<$half_up>,
+            ..$plain
+        }
+    };
+}
+
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
     #[inline(always)]
@@ -145,6 +157,10 @@ impl Op for AveragePool2d {
         DSP_INT8_TFLITE,
         #[cfg(all(feature = "dsp", target_arch = "arm"))]
         DSP_INT8_SINGLE,
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_SINGLE "single" true),
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,

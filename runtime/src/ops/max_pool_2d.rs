@@ -62,6 +62,13 @@ impl Op for MaxPool2d {
             run: crate::kernels::x86_64::int8::avx2only::max_pool_2d,
             ..INT8
         },
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        Entry {
+            name: "neon_max_pool_2d_int8",
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::max_pool_2d,
+            ..INT8
+        },
         INT8,
         INT16,
         F32,

@@ -69,7 +69,7 @@ pub enum Isa {
     Neon,
     /// 64-bit Arm with dot products (Armv8.2 DotProd).
     NeonDot,
-    /// 64-bit Arm with int8 matrix products (Armv8.6 I8MM).
+    /// 64-bit Arm with dot products and int8 matrix products (Armv8.6 I8MM).
     NeonI8mm,
     /// 32-bit Arm with the DSP extension: Cortex-M4, M7, M33, and Armv7-A.
     CortexMDsp,
@@ -152,7 +152,7 @@ impl Isa {
             Isa::X86Avx512Vnni => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"),
             Isa::Neon => cfg!(target_arch = "aarch64"),
             Isa::NeonDot => aarch64!("dotprod"),
-            Isa::NeonI8mm => aarch64!("i8mm"),
+            Isa::NeonI8mm => aarch64!("i8mm") && aarch64!("dotprod"),
             Isa::CortexMDsp => cfg!(all(feature = "dsp", target_arch = "arm")),
             Isa::CortexMMve => cfg!(all(feature = "mve", target_arch = "arm")),
             Isa::WasmSimd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),

@@ -1,11 +1,13 @@
 //! Sub: [`Additive`] with the second operand negated.
 
 use crate::kernels::reference::additive as reference;
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+use crate::ops::add::neon;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::ops::add::x86;
 use crate::ops::add::{self, Additive, LEFT_SHIFT, LEFT_SHIFT_INT16};
 use crate::ops::op::Entry;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 use crate::ops::op::{Isa, Rounding};
 
 /// `a - b`.
@@ -50,6 +52,10 @@ pub const KERNELS: &[Entry] = &[
     x86!(sub avx2only X86Avx2 "x86_avx2" tflite Tflite true),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     x86!(sub avx2only X86Avx2 "x86_avx2" single Single true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub tflite Tflite true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub single Single true),
     INT8_TFLITE,
     INT8_SINGLE,
     INT8_ONNX,

@@ -11,6 +11,8 @@ macro_rules! entries {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         use crate::kernels::x86_64::{fma, int8 as x86_int8};
         use crate::layout::Layout;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        use crate::ops::layer::aarch64;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -146,6 +148,24 @@ macro_rules! entries {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
             // 64-bit Arm
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Onnx "onnx"),
             // 32-bit Arm
             #[cfg(all(feature = "dsp", target_arch = "arm"))]
             dsp!($kernels Tflite "tflite"),
@@ -214,6 +234,25 @@ macro_rules! by_id {
 }
 #[cfg(feature = "std")]
 pub(crate) use by_id;
+
+/// An entry for 64-bit Arm, of module `$module`: `aarch64!(conv_2d dot NeonDot "neon_dot" Single "single")`.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! aarch64 {
+    ($kernels:ident $module:ident $isa:ident $name:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::DOT,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::DOT),
+            isa: Isa::$isa,
+            overlap: kernel::overlaps(kernel::DOT),
+            roundings: &[Rounding::$rounding],
+            run: $crate::kernels::aarch64::$module::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(crate) use aarch64;
 
 /// An entry of dot products of unsigned and signed bytes: `x86!(conv_2d vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single")`.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]

@@ -25,6 +25,8 @@ use crate::ops::op::{Constants, Inputs, Rounding, constant};
 use crate::ops::quantized::check_zero_point;
 use crate::tensor::{Desc, Dtype};
 
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(crate) use entries::aarch64;
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
 #[cfg(all(feature = "dsp", target_arch = "arm"))]

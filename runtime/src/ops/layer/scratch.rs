@@ -1,7 +1,10 @@
 //! Scratch bytes of the layers by kernel id, for every processor: the packager plans for others than its own. Devices
 //! carry what their own kernels ask for.
+#![cfg_attr(not(feature = "std"), allow(unused_variables))] // devices have fewer ids
 
 use crate::error::{Error, Result};
+#[cfg(feature = "std")]
+use crate::kernels::blocks;
 use crate::layout::QUAD;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
@@ -12,10 +15,15 @@ use crate::ops::layer::{WEIGHTS, kernel};
 use crate::ops::op::Inputs;
 use crate::tensor::Desc;
 
-/// Of a convolution.
+/// Of a convolution. Refuses channel groups that the id does not have.
 pub fn conv_2d(op: &Conv2d, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
+    if op.groups != 1 && id != kernel::DENSE {
+        return Err(Error::NoKernel);
+    }
     let y = outputs.first().ok_or(Error::Operand)?;
     match id {
+        #[cfg(feature = "std")]
+        kernel::DOT => blocks::scratch::conv_2d(op, inputs, outputs),
         #[cfg(feature = "std")]
         kernel::DOT_OFFSET => Ok(Strips::conv_2d(op, inputs.get(0)?, inputs.get(WEIGHTS)?, y)?.bytes),
         #[cfg(any(feature = "std", feature = "dsp"))]
@@ -36,9 +44,11 @@ pub fn depthwise_conv_2d(
 ) -> Result<usize> {
     match id {
         #[cfg(feature = "std")]
+        kernel::DOT => blocks::scratch::depthwise_conv_2d(op, inputs, outputs),
+        #[cfg(feature = "std")]
         kernel::DOT_OFFSET => {
             let y = outputs.first().ok_or(Error::Operand)?;
-            Ok(Planes::new(op, inputs.get(0)?, inputs.get(1)?, y)?.bytes)
+            Ok(Planes::new(op, inputs.get(0)?, inputs.get(WEIGHTS)?, y)?.bytes)
         }
         _ => Ok(0),
     }
@@ -51,13 +61,17 @@ pub fn fully_connected(
     _outputs: &[Desc],
     id: u8,
 ) -> Result<usize> {
-    let depth = inputs.get(WEIGHTS)?.shape.dim(1);
-    let rows = inputs.get(0)?.shape.elements().checked_div(depth).ok_or(Error::Shape)?;
     match id {
+        #[cfg(feature = "std")]
+        kernel::DOT => blocks::scratch::fully_connected(inputs),
         #[cfg(feature = "std")]
         kernel::DOT_OFFSET => Ok(Strips::fully_connected(inputs.get(0)?, inputs.get(WEIGHTS)?)?.bytes),
         #[cfg(any(feature = "std", feature = "dsp"))]
-        kernel::PAIRS => pairs(rows, 1, depth),
+        kernel::PAIRS => {
+            let depth = inputs.get(WEIGHTS)?.shape.dim(1);
+            let rows = inputs.get(0)?.shape.elements().checked_div(depth).ok_or(Error::Shape)?;
+            pairs(rows, 1, depth)
+        }
         _ => Ok(0),
     }
 }
