@@ -19,6 +19,12 @@ pub(crate) struct Machine {
 /// Cortex-M4F.
 pub(crate) const M4: Machine =
     Machine { name: "mps2-an386", core: "cortex-m4", target: "thumbv7em-none-eabihf", memory: "mps2" };
+/// Cortex-M7, with the Cortex-M4's code.
+pub(crate) const M7: Machine =
+    Machine { name: "mps2-an500", core: "cortex-m7", target: "thumbv7em-none-eabihf", memory: "mps2" };
+/// Cortex-M33.
+pub(crate) const M33: Machine =
+    Machine { name: "mps2-an505", core: "cortex-m33", target: "thumbv8m.main-none-eabihf", memory: "an505" };
 /// The Cortex-M0 build: no microbit has the RAM for it, a Cortex-M3 runs it unchanged.
 pub(crate) const M0_ON_M3: Machine =
     Machine { name: "mps2-an385", core: "cortex-m0", target: "thumbv6m-none-eabi", memory: "mps2" };
