@@ -106,13 +106,11 @@ impl Bench {
     /// Builds and runs a bundle on a core; step by step as well where `operators` says so.
     pub(crate) fn cost(&self, bundle: &Path, machine: Machine, operators: bool) -> Result<Cost> {
         let flash = |features| -> Result<u64> {
-            let bare = Firmware::bare(machine.target, features);
-            let firmware = Firmware { bundle: Some(bundle), machine: machine.memory, ..bare };
+            let firmware = Firmware { bundle: Some(bundle), ..Firmware::bare(machine, features) };
             Elf::read(&firmware.build()?)?.flash_bytes()
         };
         let (whole, harness) = (flash(&[])?, flash(&["list-none"])?);
-        let reporting =
-            Firmware { machine: machine.memory, ..Firmware::reporting(machine.target, bundle) }.build()?;
+        let reporting = Firmware::reporting(machine, bundle).build()?;
         let (text, lines) = self.count(&reporting, machine, operators)?;
         let line = text.lines().next().context("the firmware printed nothing")?;
         let mut lines = lines.into_iter();

@@ -32,8 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     };
     let cost = bench.cost(&bundle, machine, false)?;
     eprintln!("{} on {}: flash {} bytes, stack {} bytes", args.model, machine.core, cost.flash, cost.stack);
-    let bare = Firmware::bare(machine.target, &[]);
-    let firmware = Firmware { bundle: Some(&bundle), machine: machine.memory, ..bare };
+    let firmware = Firmware { bundle: Some(&bundle), ..Firmware::bare(machine, &[]) };
     let mut symbols = Elf::read(&firmware.build()?)?.symbols()?;
     symbols.retain(|s| s.is_code);
     symbols.sort_by_key(|s| std::cmp::Reverse(s.size));
