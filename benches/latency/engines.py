@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-import graphs
+import ends
 
 
 def timed(call, count):
@@ -68,9 +68,7 @@ class Samara:
     def outputs(self, model, bundle, samples, folder):
         data, out = pathlib.Path(folder, "x.npz"), pathlib.Path(folder, "y.npz")
         (source,) = self.call("inspect", bundle)["inputs"]
-        # Bundles keep their source's layout: TFLite's is NHWC.
-        nhwc = model.nchw and list(source["shape"]) != list(samples.shape[1:]) and list(source["shape"])[1:] != list(samples.shape[1:])
-        np.savez(data, **{source["name"]: model.to_nhwc(samples) if nhwc else samples})
+        np.savez(data, **{source["name"]: samples})
         self.call("run", bundle, "--input", data, "-o", out, "--dequantize")
         (array,) = np.load(out).values()
         return array.reshape(len(samples), -1)
@@ -116,7 +114,7 @@ class OnnxRuntime:
         quant_pre_process(model.onnx, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(prepared, out, Reader(), per_channel=True, activation_type=activation,
                                      weight_type=quantization.QuantType.QInt8)
-        graphs.integer_ends(out)
+        ends.strip_onnx(out)
         return out
 
     def ready(self, variant, path, model):
@@ -127,8 +125,8 @@ class OnnxRuntime:
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         (source,), (sink,) = session.get_inputs(), session.get_outputs()
-        ends = graphs.integer_parameters(path)
-        feed = lambda sample: graphs.to_integers(sample.reshape(model.shape), ends["input"])
+        outer = ends.parameters_onnx(path)
+        feed = lambda sample: ends.to_integers(sample.reshape(model.shape), outer["input"])
         binding = session.io_binding()
         binding.bind_ortvalue_input(source.name, onnxruntime.OrtValue.ortvalue_from_numpy(feed(model.samples[0])))
         binding.bind_output(sink.name)
@@ -136,7 +134,7 @@ class OnnxRuntime:
         raw, bound = session._sess, binding._iobinding
 
         def outputs(samples):
-            return np.stack([graphs.to_reals(session.run(None, {source.name: feed(s)})[0], ends["output"]).ravel() for s in samples])
+            return np.stack([ends.to_reals(session.run(None, {source.name: feed(s)})[0], outer["output"]).ravel() for s in samples])
 
         return variant, lambda calls: timed(lambda: raw.run_with_iobinding(bound, None), calls), outputs
 
@@ -156,7 +154,7 @@ class LiteRt:
 
         def feed(sample):
             x = model.to_nhwc(sample[None]).reshape(source["shape"])
-            interpreter.set_tensor(source["index"], graphs.to_integers(x, (source["dtype"], *source["quantization"])))
+            interpreter.set_tensor(source["index"], ends.to_integers(x, (source["dtype"], *source["quantization"])))
 
         def outputs(samples):
             results = []
@@ -164,7 +162,7 @@ class LiteRt:
                 feed(sample)
                 interpreter.invoke()
                 y = interpreter.get_tensor(sink["index"])
-                results.append(graphs.to_reals(y, (sink["dtype"], *sink["quantization"])).ravel())
+                results.append(ends.to_reals(y, (sink["dtype"], *sink["quantization"])).ravel())
             return np.stack(results)
 
         feed(model.samples[0])
@@ -184,7 +182,7 @@ class LiteRt:
         shape = interpreter.get_input_details()[0]["shape"]
         result = tool.calibrate({key: [{name: sample.reshape(shape)} for sample in samples]}, num_threads=1)
         content = bytes(tool.quantize(result).quantized_model)
-        pathlib.Path(out).write_bytes(graphs.integer_ends_tflite(content))
+        ends.strip_tflite(content, out)
         return out
 
 
