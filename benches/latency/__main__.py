@@ -27,14 +27,15 @@ import graphs  # noqa: E402
 import networks  # noqa: E402
 import synthetic  # noqa: E402
 
+os.environ.setdefault("TQDM_DISABLE", "1")
 SHARED = ROOT.parent / "shared/models/mlperf-tiny"
 MLPERF = {"ad": "ad_autoencoder", "ic": "ic_resnet8", "kws": "kws_dscnn", "vww": "vww_mobilenet"}
 OWN = ("vibration", "anomaly", "glyphs")
 NAMES = [*MLPERF, *OWN, *networks.GENERATED]
 # Nanoseconds that an engine's turn takes.
 TURN = 4_000_000
-# How far outputs of the same integer model may be apart, and of the same float model: 1 - cosine.
-NEAR = {"int8": 0.02, "f32": 1e-4}
+# How far, as 1 - cosine, outputs of the very same model may be apart: integers round in several ways.
+NEAR = {"int8": 0.01, "f32": 1e-4}
 
 
 class Model:
@@ -113,19 +114,21 @@ def contenders(model, forms, tools, folder):
     return found
 
 
+def cosine(a, b):
+    return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-12))
+
+
 def agree(model, found):
-    """Cosines of every engine's outputs with the float model's in ONNX Runtime, else with the first that there is."""
-    known = [(c, c.outputs(model.samples)) for c in found if c.outputs]
-    floats = [(c, y) for c, y in known if c.form == "f32"] or known
-    reference = next((y for c, y in floats if c.engine == "ONNX Runtime"), floats[0][1])
-    cosines = {}
-    for contender, y in known:
-        dot = (y * reference).sum(1) / (np.linalg.norm(y, axis=1) * np.linalg.norm(reference, axis=1) + 1e-12)
-        cosines[contender.form, contender.label] = float(dot.min())
-        # Two quantizers may differ more than one quantizer from the floats; a broken model is far off.
-        if 1 - dot.min() > (NEAR["f32"] if contender.form == "f32" else 10 * NEAR["int8"]):
-            print(f"  {contender.form} {contender.label}: outputs differ from the float model's, cosine {dot.min():.5f}")
-    return cosines
+    """Cosines of every engine's outputs with the float model's. What runs the same file as another engine is compared
+    with that one, too, and named where it is not near."""
+    known = {(c.form, c.label): c.outputs(model.samples) for c in found if c.outputs}
+    reference = known.get(("f32", "ONNX Runtime"))
+    for (form, label), y in known.items():
+        # Each quantizer makes an integer model of its own, unless there is one file for both.
+        same = known.get(("int8", "LiteRT")) if form == "int8" and model.int8_tflite else reference
+        if label == "Samara" and same is not None and (form == "f32" or model.int8_tflite) and 1 - cosine(y, same) > NEAR[form]:
+            print(f"  {model.name} {form}: outputs differ from the same model's elsewhere, cosine {cosine(y, same):.5f}")
+    return {} if reference is None else {key: cosine(y, reference) for key, y in known.items()}
 
 
 def report(model, found, overhead, cosines):
@@ -137,10 +140,10 @@ def report(model, found, overhead, cosines):
         best = min(peers, key=lambda c: net[c.label]) if peers else None
         print(f"\n{model.name} {form}\n  {'':20} {'least':>9} {'net':>9} {'median':>9}   cosine")
         for c in group:
-            cosine = cosines.get((form, c.label))
-            print(f"  {c.label:20} {c.least():9.2f} {net[c.label]:9.2f} {c.median():9.2f}   {'' if cosine is None else f'{cosine:.5f}'}")
+            near = cosines.get((form, c.label))
+            print(f"  {c.label:20} {c.least():9.2f} {net[c.label]:9.2f} {c.median():9.2f}   {'' if near is None else f'{near:.5f}'}")
             rows.append({"model": model.name, "form": form, "engine": c.label, "least_us": c.least(), "net_us": net[c.label],
-                         "median_us": c.median(), "calls": len(c.times), "cosine": cosine})
+                         "median_us": c.median(), "calls": len(c.times), "cosine": near})
         if best:
             ratio = net["Samara"] / net[best.label]
             medians = next(c.median() for c in group if c.engine == "Samara") / min(c.median() for c in peers)

@@ -43,6 +43,10 @@ def strip_tflite(content, path):
     """The same for a TFLite model, whose tensors carry their own parameters."""
     model = tfl.ModelT.InitFromPackedBuf(content, 0)
     graph, kinds = model.subgraphs[0], tfl.BuiltinOperator
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # Large ones lie behind the model.
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
 
     def is_kind(operator, kind):
         code = model.operatorCodes[operator.opcodeIndex]

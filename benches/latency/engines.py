@@ -1,11 +1,14 @@
 """What runs a model: each engine prepares one of a model's forms and then times single calls of it."""
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import pathlib
 import subprocess
 import time
+import warnings
 
 import numpy as np
 
@@ -151,6 +154,8 @@ class LiteRt:
         interpreter = Interpreter(model_path=str(path), num_threads=1)
         interpreter.allocate_tensors()
         (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+        # What `invoke` calls.
+        raw = interpreter._interpreter
 
         def feed(sample):
             x = model.to_nhwc(sample[None]).reshape(source["shape"])
@@ -160,13 +165,12 @@ class LiteRt:
             results = []
             for sample in samples:
                 feed(sample)
-                interpreter.invoke()
+                raw.Invoke()
                 y = interpreter.get_tensor(sink["index"])
                 results.append(ends.to_reals(y, (sink["dtype"], *sink["quantization"])).ravel())
             return np.stack(results)
 
         feed(model.samples[0])
-        raw = interpreter._interpreter
         return [("", lambda calls: timed(raw.Invoke, calls), outputs)]
 
     def quantize(self, model, out):
@@ -178,10 +182,12 @@ class LiteRt:
         signatures = interpreter.get_signature_list()
         key = next(iter(signatures), None)
         name = signatures[key]["inputs"][0] if key else interpreter.get_input_details()[0]["name"]
+        warnings.simplefilter("ignore")
         samples = model.to_nhwc(model.calibration)
         shape = interpreter.get_input_details()[0]["shape"]
         result = tool.calibrate({key: [{name: sample.reshape(shape)} for sample in samples]}, num_threads=1)
-        content = bytes(tool.quantize(result).quantized_model)
+        with contextlib.redirect_stdout(io.StringIO()):
+            content = bytes(tool.quantize(result).quantized_model)
         ends.strip_tflite(content, out)
         return out
 

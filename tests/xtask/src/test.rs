@@ -17,7 +17,8 @@ pub(crate) fn run() -> Result<bool> {
     step("formatting");
     tally.record("cargo fmt --check", command::check(cargo::cargo().args(["fmt", "--all", "--check"])));
     step("lints");
-    for selection in [&[][..], &["-p", "samara-models"], &["-p", "samara-linux-arm"]] {
+    let others = ["samara-models", "samara-benches", "samara-linux-arm"].map(|p| ["-p", p]);
+    for selection in std::iter::once(&[][..]).chain(others.iter().map(|o| &o[..])) {
         let mut clippy = cargo::cargo();
         clippy.args(["clippy", "--quiet", "--locked", "--all-targets"]).args(selection);
         clippy.args(["--", "-D", "warnings"]);
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Result<bool> {
     step("tests");
     tally.add(tests(&[])?);
     tally.add(tests(&["-p", "samara-models"])?);
+    tally.add(tests(&["-p", "samara-benches", "--lib", "--bins"])?);
     for (name, part) in [
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
