@@ -86,6 +86,18 @@ pub const F32: Entry = Entry {
     ..INT8_TFLITE
 };
 
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! x86 {
+    ($module:ident $isa:ident $prefix:literal $plain:ident $suffix:literal $half_up:literal) => {
+        Entry {
+            name: concat!($prefix, "_average_pool_2d_int8_", $suffix),
+            isa: Isa::$isa,
+            run: crate::kernels::x86_64::int8::$module::average_pool_2d::<$half_up>,
+            ..$plain
+        }
+    };
+}
+
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
     #[inline(always)]
@@ -104,8 +116,23 @@ impl AveragePool2d {
 impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
-    const KERNELS: &'static [Entry] =
-        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(vnni512 X86Avx512Vnni "x86_avx512_vnni" INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(vnni512 X86Avx512Vnni "x86_avx512_vnni" INT8_SINGLE "single" true),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(avx2only X86Avx2 "x86_avx2" INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(avx2only X86Avx2 "x86_avx2" INT8_SINGLE "single" true),
+        INT8_TFLITE,
+        INT8_SINGLE,
+        INT8_ONNX,
+        INT16_TFLITE,
+        INT16_SINGLE,
+        INT16_ONNX,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

@@ -47,7 +47,25 @@ pub const F32: Entry =
 impl Op for MaxPool2d {
     const CODE: u16 = 11;
     const NAME: &'static str = "max_pool_2d";
-    const KERNELS: &'static [Entry] = &[INT8, INT16, F32];
+    const KERNELS: &'static [Entry] = &[
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        Entry {
+            name: "x86_avx512_vnni_max_pool_2d_int8",
+            isa: Isa::X86Avx512Vnni,
+            run: crate::kernels::x86_64::int8::vnni512::max_pool_2d,
+            ..INT8
+        },
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        Entry {
+            name: "x86_avx2_max_pool_2d_int8",
+            isa: Isa::X86Avx2,
+            run: crate::kernels::x86_64::int8::avx2only::max_pool_2d,
+            ..INT8
+        },
+        INT8,
+        INT16,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

@@ -9,10 +9,12 @@ macro_rules! entries {
         use crate::kernels::reference::$kernels as reference;
         use crate::kernels::reference::weights::{Half, Packed, Plain};
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        use crate::kernels::x86_64::fma;
+        use crate::kernels::x86_64::{fma, int8 as x86_int8};
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        use crate::ops::layer::x86;
         use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
@@ -122,6 +124,24 @@ macro_rules! entries {
         /// All entries, best first.
         pub const ENTRIES: &[Entry] = &[
             // x86-64
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
             // 64-bit Arm
             // 32-bit Arm
             // WebAssembly
@@ -184,3 +204,22 @@ macro_rules! by_id {
 }
 #[cfg(feature = "std")]
 pub(crate) use by_id;
+
+/// An entry of dot products of unsigned and signed bytes: `x86!(conv_2d vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single")`.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! x86 {
+    ($kernels:ident $module:ident $isa:ident $prefix:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::DOT_OFFSET,
+            name: concat!($prefix, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::DOT_OFFSET),
+            isa: Isa::$isa,
+            overlap: kernel::overlaps(kernel::DOT_OFFSET),
+            roundings: &[Rounding::$rounding],
+            run: x86_int8::$module::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use x86;

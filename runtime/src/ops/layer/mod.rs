@@ -16,6 +16,7 @@ pub mod kernel;
 #[cfg(feature = "std")]
 mod prepare;
 pub mod scratch;
+pub mod strips;
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
@@ -26,6 +27,8 @@ use crate::tensor::{Desc, Dtype};
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
 pub(crate) use entries::entries;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use entries::x86;
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
 
