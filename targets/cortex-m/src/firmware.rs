@@ -77,6 +77,18 @@ fn roi_end() {
     core::hint::black_box(2u8);
 }
 
+/// Where the counts of one step start.
+#[inline(never)]
+fn step_begin() {
+    core::hint::black_box(3u8);
+}
+
+/// Where they end.
+#[inline(never)]
+fn step_end() {
+    core::hint::black_box(4u8);
+}
+
 #[inline(never)]
 fn report(arena: &mut [u8], deepest: usize) -> Result<(), Fault> {
     let bundle = Bundle::parse(flash::bundle())?;
@@ -101,10 +113,27 @@ fn report(arena: &mut [u8], deepest: usize) -> Result<(), Fault> {
         println!("self-test passed: {} vectors", golden.vectors());
     }
     match (inputs, outputs) {
+        (Some("--steps"), None) => steps(&bundle, &session, &mut run),
         (Some(inputs), Some(outputs)) => samples(&session, &mut run, inputs, outputs, layers),
         (None, _) => vectors(&bundle, &session, &mut run),
-        (Some(_), None) => Err(Fault::Host("usage: INPUTS OUTPUTS [LAYERS]")),
+        (Some(_), None) => Err(Fault::Host("usage: INPUTS OUTPUTS [LAYERS], or --steps")),
     }
+}
+
+/// Runs the first golden vector step by step between the counting plugin's marks, and says what each step is.
+fn steps(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) -> Result<(), Fault> {
+    if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
+        for i in 0..usize::from(bundle.plan.header.inputs) {
+            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
+        }
+    }
+    for step in 0..session.steps() {
+        step_begin();
+        run.step(step)?;
+        step_end();
+        println!("step {step} {} {}", session.kernel(step)?.name, session.step_macs(step)?);
+    }
+    Ok(())
 }
 
 /// Prints the outputs of every golden vector, and each step's checksum of the first.
