@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::layer::BIAS;
 use samara_runtime::ops::{Inputs, Rounding};
-use samara_runtime::{Desc, Dtype, Place, Shape};
+use samara_runtime::{Desc, Dtype, Layout, Place, Shape};
 
 use super::kernels::{self, Kernels};
 use super::{Plan, PlannedStep, PlannedTensor};
@@ -15,6 +15,8 @@ use crate::lower::{self, Lowered, Operand, View};
 
 /// Constants start at multiples of this.
 const CONSTANT_ALIGN: usize = 16;
+/// Those that are laid out for vectors: no load of one then lies in two lines of a cache.
+const VECTOR_ALIGN: usize = 64;
 
 pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
     let mut builder = Builder {
@@ -167,8 +169,12 @@ impl Builder<'_> {
 
     fn constant(&mut self, name: &str, value: &Value) -> usize {
         let weights = &mut self.plan.weights;
+        let align = match value.desc.layout {
+            Layout::Blocks | Layout::BlocksLast | Layout::Lanes => VECTOR_ALIGN,
+            Layout::Dense | Layout::Pairs | Layout::PlanesLast => CONSTANT_ALIGN,
+        };
         let offset = *self.constants.entry(value.bytes().to_vec()).or_insert_with(|| {
-            weights.resize(weights.len().next_multiple_of(CONSTANT_ALIGN), 0);
+            weights.resize(weights.len().next_multiple_of(align), 0);
             let offset = weights.len();
             weights.extend(value.bytes());
             offset

@@ -9,15 +9,22 @@ macro_rules! entries {
         use crate::kernels::reference::$kernels as reference;
         use crate::kernels::reference::weights::{Half, Packed, Plain};
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        use crate::kernels::x86_64::fma;
+        use crate::kernels::x86_64::{fma, int8 as x86_int8};
         use crate::layout::Layout;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        use crate::ops::layer::aarch64;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        use crate::ops::layer::x86;
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        use crate::ops::layer::dsp;
         use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
-        #[cfg(feature = "std")]
+        #[cfg(any(feature = "std", feature = "dsp"))]
+        #[allow(dead_code)] // the feature alone does not make a processor
         const fn layout_of(id: u8) -> Layout {
             match kernel::layout(id, $is_depthwise) {
                 Some(layout) => layout,
@@ -122,8 +129,50 @@ macro_rules! entries {
         /// All entries, best first.
         pub const ENTRIES: &[Entry] = &[
             // x86-64
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
             // 64-bit Arm
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels dot NeonDot "neon_dot" Onnx "onnx"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Tflite "tflite"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Single "single"),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            aarch64!($kernels neon Neon "neon" Onnx "onnx"),
             // 32-bit Arm
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Tflite "tflite"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Single "single"),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            dsp!($kernels Onnx "onnx"),
             // WebAssembly
             // any target
             // plain loops
@@ -169,6 +218,7 @@ macro_rules! entries {
 pub(crate) use entries;
 
 /// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+#[cfg(feature = "std")]
 macro_rules! by_id {
     ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
         Entry {
@@ -184,3 +234,60 @@ macro_rules! by_id {
 }
 #[cfg(feature = "std")]
 pub(crate) use by_id;
+
+/// An entry for 64-bit Arm, of module `$module`: `aarch64!(conv_2d dot NeonDot "neon_dot" Single "single")`.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! aarch64 {
+    ($kernels:ident $module:ident $isa:ident $name:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::DOT,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::DOT),
+            isa: Isa::$isa,
+            overlap: kernel::overlaps(kernel::DOT),
+            roundings: &[Rounding::$rounding],
+            run: $crate::kernels::aarch64::$module::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(crate) use aarch64;
+
+/// An entry of dot products of unsigned and signed bytes: `x86!(conv_2d vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single")`.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! x86 {
+    ($kernels:ident $module:ident $isa:ident $prefix:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::DOT_OFFSET,
+            name: concat!($prefix, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::DOT_OFFSET),
+            isa: Isa::$isa,
+            overlap: kernel::overlaps(kernel::DOT_OFFSET),
+            roundings: &[Rounding::$rounding],
+            run: x86_int8::$module::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use x86;
+
+/// The entry for the DSP extension in a rounding: `dsp!(conv_2d Single "single")`.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+macro_rules! dsp {
+    ($kernels:ident $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::PAIRS,
+            name: concat!("dsp_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::PAIRS),
+            overlap: kernel::overlaps(kernel::PAIRS),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::CortexMDsp,
+            run: crate::kernels::arm_dsp::$kernels::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub(crate) use dsp;
