@@ -5,6 +5,8 @@ pub mod blocked;
 pub mod fixed;
 pub mod float;
 pub mod gemmlowp;
+#[cfg(feature = "std")]
+pub mod lanes;
 pub mod level;
 pub mod reference;
 pub mod sum;

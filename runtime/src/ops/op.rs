@@ -56,6 +56,8 @@ pub enum Isa {
     X86Fma,
     /// x86-64 with AVX2, detected at run time (needs `std`).
     X86Avx2,
+    /// x86-64 with AVX-512F, detected at run time (needs `std`).
+    X86Avx512,
 }
 
 impl Isa {
@@ -67,8 +69,10 @@ impl Isa {
             Isa::X86Fma => std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx2"),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Isa::X86Avx2 => std::is_x86_feature_detected!("avx2"),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Isa::X86Avx512 => std::is_x86_feature_detected!("avx512f"),
             #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
-            Isa::X86Fma | Isa::X86Avx2 => false,
+            Isa::X86Fma | Isa::X86Avx2 | Isa::X86Avx512 => false,
         }
     }
 }
