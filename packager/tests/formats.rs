@@ -5,11 +5,11 @@ use samara_packager::bundle::{self, Identity, Parts};
 use samara_packager::files::AlignedBytes;
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Activation, Graph, Numeric, Op, Quant, Tensor, TensorId};
-use samara_packager::plan;
+use samara_packager::plan::{self, Kernels};
 use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::{self, Window};
-use samara_runtime::{Bundle, Dtype, Session};
+use samara_runtime::{Bundle, Choice, Dtype, Session};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Weights {
@@ -200,7 +200,7 @@ fn interpret(graph: &Graph, x: Value) -> Value {
 
 /// The outputs of sessions on the graph's bundle: with reference kernels, and with all.
 fn deployed(graph: &Graph, x: &Value) -> [Vec<u8>; 2] {
-    let plan = plan::plan(graph).unwrap();
+    let plan = plan::plan(graph, Kernels::HOST).unwrap();
     let parts = Parts {
         identity: &Identity { name: "formats".into(), ..Identity::default() },
         plan: &plan,
@@ -210,8 +210,8 @@ fn deployed(graph: &Graph, x: &Value) -> [Vec<u8>; 2] {
     };
     let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
     let bundle = Bundle::check(&bytes).unwrap();
-    [true, false].map(|reference_only| {
-        let session = Session::load_with(&bundle, ops::ALL, reference_only).unwrap();
+    [Choice::Reference, Choice::Auto].map(|choice| {
+        let session = Session::load_with(&bundle, ops::ALL, choice).unwrap();
         let mut arena = AlignedBytes::zeros(session.arena_bytes());
         let mut run = session.bind(&mut arena).unwrap();
         run.input(0).unwrap().copy_from_bytes(x.bytes()).unwrap();
@@ -274,7 +274,7 @@ fn refused(activations: Dtype, weights: Tensor, table: Tensor) -> String {
     let inputs = vec![Some(x), Some(w), None, Some(t)];
     graph.nodes.push(samara_packager::ir::Node { name: "n".into(), op, inputs, outputs: vec![y] });
     (graph.inputs, graph.outputs) = (vec![x], vec![y]);
-    plan::plan(&graph).unwrap_err().to_string()
+    plan::plan(&graph, Kernels::Reference).unwrap_err().to_string()
 }
 
 #[test]

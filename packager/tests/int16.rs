@@ -413,7 +413,7 @@ fn network(numeric: Numeric) -> Graph {
 fn a_session_gives_the_levels_of_the_graph() {
     for numeric in PROFILES {
         let graph = network(numeric);
-        let plan = plan::plan(&graph).unwrap();
+        let plan = plan::plan(&graph, plan::Kernels::HOST).unwrap();
         let identity = Identity { name: "network".into(), target: "host".into(), ..Identity::default() };
         let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
         let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };

@@ -3,7 +3,7 @@
 //!
 //! From the bottom up:
 //! - [`error`]: one small error type with stable codes.
-//! - [`tensor`]: element types, shapes, quantization parameters.
+//! - [`tensor`]: element types, shapes, quantization parameters; [`layout`]: orders of stored weights.
 //! - [`kernels`]: rounding, and the reference kernels that are the oracle.
 //! - [`ops`]: one file per operator: attributes, shape inference, entries.
 //! - [`bundle`]: the format, its limits, and the only signature check.
@@ -19,6 +19,7 @@ mod aligned;
 pub mod bundle;
 pub mod error;
 pub mod kernels;
+pub mod layout;
 pub mod ops;
 pub mod session;
 pub mod tensor;
@@ -27,5 +28,7 @@ pub mod tensor;
 pub use aligned::AlignedBytes;
 pub use bundle::Bundle;
 pub use error::{Error, Result};
+pub use layout::Layout;
+pub use ops::Choice;
 pub use session::{Run, Session};
 pub use tensor::{Desc, Dtype, Place, Shape};

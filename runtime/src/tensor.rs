@@ -1,6 +1,7 @@
 //! Element types, shapes and quantization parameters as the plan records them.
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 
 /// Most dimensions a tensor has. Rank 0 is a scalar of one element.
 pub const MAX_RANK: usize = 6;
@@ -218,18 +219,20 @@ pub struct Desc {
     pub scale: f32,
     /// In the arena or in the weights.
     pub place: Place,
+    /// Order of the stored elements; of tensors in the arena always dense.
+    pub layout: Layout,
 }
 
 impl Desc {
     /// An arena tensor without quantization parameters, as shape inference makes it.
     pub const fn new(dtype: Dtype, shape: Shape) -> Self {
-        Desc { dtype, shape, zero_point: 0, scale: 0.0, place: Place::Arena }
+        Desc { dtype, shape, zero_point: 0, scale: 0.0, place: Place::Arena, layout: Layout::Dense }
     }
 
-    /// Bytes of the dense tensor, packed elements two by two.
+    /// Stored bytes, packed elements two by two, those that a layout pads with included.
     pub fn bytes(&self) -> usize {
-        // Shapes are bounded so that this does not overflow; if it did, no memory would be large enough.
-        self.dtype.bytes(self.shape.elements()).unwrap_or(usize::MAX)
+        // Where this overflows, no memory is large enough.
+        self.layout.elements(&self.shape).and_then(|n| self.dtype.bytes(n)).unwrap_or(usize::MAX)
     }
 }
 

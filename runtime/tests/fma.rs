@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use samara_runtime::ops::eval::{Value, eval};
-use samara_runtime::ops::{Clamp, Conv2d, DepthwiseConv2d, Entry, FullyConnected, Isa, Op, OpDef, Rounding};
+use samara_runtime::ops::{
+    Choice, Clamp, Conv2d, DepthwiseConv2d, Entry, FullyConnected, Isa, Op, OpDef, Rounding,
+};
 use samara_runtime::ops::{Window, conv_2d, depthwise_conv_2d, fully_connected};
-use samara_runtime::{Desc, Dtype, Place, Shape};
+use samara_runtime::{Desc, Dtype, Layout, Place, Shape};
 
 /// Floats of many magnitudes, so that every rounding matters.
 fn noise(dims: &[usize], place: Place, seed: u64) -> Value {
@@ -90,9 +92,13 @@ fn the_fast_entries_are_chosen_where_the_processor_has_them() {
         return;
     }
     for def in [OpDef::of::<Conv2d>(), OpDef::of::<DepthwiseConv2d>(), OpDef::of::<FullyConnected>()] {
-        let entry = def.select(0, Dtype::F32, Some(Dtype::F32), Rounding::None, false).unwrap();
+        let entry = def
+            .select(0, Dtype::F32, Some((Dtype::F32, Layout::Dense)), Rounding::None, Choice::Auto)
+            .unwrap();
         assert!(entry.name.starts_with("x86_fma_"), "{}", entry.name);
-        let entry = def.select(0, Dtype::F32, Some(Dtype::F32), Rounding::None, true).unwrap();
+        let entry = def
+            .select(0, Dtype::F32, Some((Dtype::F32, Layout::Dense)), Rounding::None, Choice::Reference)
+            .unwrap();
         assert!(entry.name.starts_with("reference_"), "{}", entry.name);
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use samara_runtime::ops::eval::{Value, eval};
-use samara_runtime::ops::{ALL, Constants, Entry, Inputs, Isa, OpDef, Rounding};
-use samara_runtime::{Desc, Dtype, Error, Place, Shape};
+use samara_runtime::ops::{ALL, Choice, Constants, Entry, Inputs, Isa, OpDef, Rounding};
+use samara_runtime::{Desc, Dtype, Error, Layout, Place, Shape};
 
 /// Operators that are tested together with a relative, in its file.
 const RELATIVES: &[(&str, &str)] = &[
@@ -39,12 +39,8 @@ fn entries_say_where_they_run_and_what_they_compute() {
     let mut names = HashSet::new();
     for (def, entry) in entries() {
         assert!(names.insert(entry.name), "two entries are named {}", entry.name);
-        let family = match entry.isa {
-            Isa::Portable => "reference_",
-            Isa::X86Fma => "x86_fma_",
-            Isa::X86Avx2 => "x86_avx2_",
-        };
-        let rest = entry.name.strip_prefix(family);
+        let family = entry.isa.name();
+        let rest = entry.name.strip_prefix(family).and_then(|rest| rest.strip_prefix('_'));
         let rest = rest.unwrap_or_else(|| panic!("{} does not start with {family}", entry.name));
         assert!(rest.starts_with(def.name), "{} does not name {}", entry.name, def.name);
         assert!(!entry.dtypes.is_empty() && !entry.roundings.is_empty(), "{} serves nothing", entry.name);
@@ -54,29 +50,22 @@ fn entries_say_where_they_run_and_what_they_compute() {
 #[test]
 fn every_entry_has_a_reference_to_be_compared_with() {
     for (def, entry) in entries() {
-        let weights: Vec<Option<Dtype>> = match entry.weights {
+        let weights: Vec<Option<(Dtype, Layout)>> = match entry.weights {
             [] => vec![None],
-            weights => weights.iter().copied().map(Some).collect(),
+            weights => weights.iter().map(|&w| Some((w, entry.layout))).collect(),
         };
         for (&dtype, &weights) in entry.dtypes.iter().flat_map(|d| weights.iter().map(move |w| (d, w))) {
             for &rounding in entry.roundings {
-                let serving: Vec<&Entry> = def
-                    .entries
-                    .iter()
-                    .filter(|e| {
-                        e.id == entry.id
-                            && e.dtypes.contains(&dtype)
-                            && weights.is_none_or(|w| e.weights.contains(&w))
-                            && e.roundings.contains(&rounding)
-                    })
-                    .collect();
-                let isas: Vec<Isa> = serving.iter().map(|e| e.isa).collect();
-                let what = format!("{} {dtype:?} {weights:?} {rounding:?}: {isas:?}", def.name);
+                let serving = || def.entries.iter().filter(|e| e.serves(entry.id, dtype, weights, rounding));
+                let isas: Vec<Isa> = serving().map(|e| e.isa).collect();
+                let what = format!("{} {} {dtype:?} {weights:?} {rounding:?}: {isas:?}", def.name, entry.id);
                 // Best first, and the reference, which runs anywhere, last.
-                assert_eq!(isas.iter().filter(|&&isa| isa == Isa::Portable).count(), 1, "{what}");
-                assert_eq!(isas.last(), Some(&Isa::Portable), "{what}");
-                let reference = def.select(entry.id, dtype, weights, rounding, true).unwrap();
-                assert_eq!(reference.isa, Isa::Portable, "{what}");
+                assert_eq!(isas.iter().filter(|&&isa| isa == Isa::Reference).count(), 1, "{what}");
+                assert_eq!(isas.last(), Some(&Isa::Reference), "{what}");
+                let reference = def.select(entry.id, dtype, weights, rounding, Choice::Reference).unwrap();
+                assert_eq!(reference.isa, Isa::Reference, "{what}");
+                // The planner asks the reference; all others must keep what it says.
+                assert!(serving().all(|e| e.overlap || !reference.overlap), "{what}");
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Puts the bundle named by `SAMARA_BUNDLE` into the firmware, with its exact arena and an operator list of just
 //! the kernels that its plan uses, and lays memory out for `SAMARA_MACHINE`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
 use samara_runtime::bundle::plan::BASE_ALIGN;
-use samara_runtime::{Bundle, Session, ops};
+use samara_runtime::{Bundle, Choice, Session, ops};
 
 fn main() {
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
@@ -57,7 +57,7 @@ fn embed(path: &Path, machine: &str, layout: &str) -> Result<String, String> {
     let aligned = &mut room[start..start + bytes.len()];
     aligned.copy_from_slice(&bytes);
     let bundle = Bundle::parse(aligned).map_err(|e| e.to_string())?;
-    let session = Session::load_with(&bundle, ops::ALL, true).map_err(|e| e.to_string())?;
+    let session = Session::load_with(&bundle, ops::ALL, Choice::Reference).map_err(|e| e.to_string())?;
     let (flash, ram) = (length(layout, "FLASH")?, length(layout, "RAM")?);
     if bytes.len() >= flash || session.arena_bytes() >= ram {
         return Err(format!(
@@ -72,35 +72,41 @@ fn embed(path: &Path, machine: &str, layout: &str) -> Result<String, String> {
         let id = plan.input(i).map_err(|e| e.to_string())?;
         input_bytes = input_bytes.max(plan.tensor(id).map_err(|e| e.to_string())?.desc.bytes());
     }
-    let mut used = BTreeSet::new();
+    // What this host picks is not what the device will: its list is picked there, by what each step asks for.
+    let mut lists: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for i in 0..session.steps() {
-        let code = session.plan().step(i).map_err(|e| e.to_string())?.op;
-        let kernel = session.kernel(i).map_err(|e| e.to_string())?.name;
-        let def = ops::ALL.iter().find(|d| d.code == code).ok_or("no such operator")?;
-        // The firmware's list lacks what only hosts can run.
-        let mut portable = def.entries.iter().filter(|e| e.isa == ops::Isa::Portable);
-        let entry = portable.position(|e| e.name == kernel).ok_or("no such kernel")?;
-        used.insert((def.name, entry));
+        let step = plan.step(i).map_err(|e| e.to_string())?;
+        let def = ops::ALL.iter().find(|d| d.code == step.op).ok_or("no such operator")?;
+        let operand = |k: u32| match plan.operand((step.operands + k) as usize) {
+            Ok(Some(id)) => plan.tensor(id).ok().map(|t| t.desc),
+            _ => None,
+        };
+        let x = operand(0).ok_or("a step without an input")?;
+        let weights = match (step.inputs > 1).then(|| operand(1)).flatten() {
+            Some(w) => format!("Some((Dtype::{:?}, Layout::{:?}))", w.dtype, w.layout),
+            None => "None".to_owned(),
+        };
+        lists.entry(def.name).or_default().insert(format!(
+            "pick(<{} as Op>::KERNELS, {}, Dtype::{:?}, {weights}, Rounding::{:?})",
+            type_name(def.name),
+            step.kernel,
+            x.dtype,
+            step.rounding
+        ));
     }
-    let names: BTreeSet<_> = used.iter().map(|(name, _)| *name).collect();
     let mut list = String::new();
-    for name in names {
-        let ty = format!("samara_runtime::ops::{name}::{}", type_name(name));
-        let entries: Vec<String> = used
-            .iter()
-            .filter(|(n, _)| *n == name)
-            .map(|(_, i)| format!("<{ty} as samara_runtime::ops::Op>::KERNELS[{i}]"))
-            .collect();
-        list += &format!(
-            "    samara_runtime::ops::OpDef::with::<{ty}>(const {{ &[{}] }}),\n",
-            entries.join(", ")
-        );
+    for (name, entries) in &lists {
+        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+        list += &format!("    OpDef::with::<{}>(const {{ &[{}] }}),\n", type_name(name), entries.join(", "));
     }
+    let list = format!(
+        "{{\n    #[allow(unused_imports)]\n    use samara_runtime::{{Dtype, Layout, ops::{{op::pick, Op, OpDef, Rounding}}}};\n    &[\n{list}]\n}}"
+    );
     Ok(format!(
         "pub(super) static BUNDLE: &Aligned<[u8]> = &Aligned(*include_bytes!({path:?}));\n\
          pub(super) const ARENA_BYTES: usize = {};\n\
          pub(super) const INPUT_BYTES: usize = {input_bytes};\n\
-         pub(super) const OPS: &[samara_runtime::ops::OpDef] = &[\n{list}];\n",
+         pub(super) const OPS: &[samara_runtime::ops::OpDef] = {list};\n",
         session.arena_bytes()
     ))
 }
@@ -117,15 +123,12 @@ fn length(layout: &str, region: &str) -> Result<usize, String> {
     number.parse::<usize>().map(|n| n << shift).map_err(|e| format!("{line}: {e}"))
 }
 
-/// `conv_2d` is `Conv2d`: every operator's type is its name in camel case, but for one acronym.
+/// `conv_2d` is `ops::conv_2d::Conv2d`: every operator's type is its name in camel case, but for one acronym.
 fn type_name(name: &str) -> String {
-    if name == "prelu" {
-        return "PRelu".to_owned();
-    }
-    name.split('_')
-        .map(|word| {
-            let (first, rest) = word.split_at(1);
-            first.to_uppercase() + rest
-        })
-        .collect()
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(1);
+        first.to_uppercase() + rest
+    };
+    let camel = if name == "prelu" { "PRelu".to_owned() } else { name.split('_').map(word).collect() };
+    format!("samara_runtime::ops::{name}::{camel}")
 }

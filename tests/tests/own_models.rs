@@ -99,7 +99,7 @@ fn graph_activations(graph: &Graph) -> BTreeSet<Grid> {
 /// Parameters of the int8 activations in a bundle made of the graph.
 fn bundle_activations(mut graph: Graph) -> BTreeSet<Grid> {
     passes::prepare_for_lowering(&mut graph).unwrap();
-    let plan = plan::plan(&graph).unwrap();
+    let plan = plan::plan(&graph, plan::Kernels::HOST).unwrap();
     let identity = Identity { name: "trained".into(), ..Identity::default() };
     let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
     let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: b"{}" };

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use samara_runtime::{Bundle, Session, ops};
+use samara_runtime::{Bundle, Choice, Session, ops};
 use serde_json::json;
 
 use super::output::Output;
+use super::run::choice;
 use crate::error::{About, Result};
 use crate::files::{self, AlignedBytes};
 use crate::lower;
@@ -18,16 +19,16 @@ pub(super) struct Args {
     /// Runs that are timed, after a tenth as many to warm up.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
-    /// Only kernels that run on any processor.
-    #[arg(long)]
-    reference: bool,
+    /// Which kernels run: `auto`, `reference`, or an instruction set of this processor.
+    #[arg(long, value_parser = choice, default_value = "auto")]
+    kernels: Choice,
 }
 
 pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let about = args.bundle.display();
     let bytes = files::read_aligned(&args.bundle)?;
     let bundle = Bundle::check(&bytes).about(&about)?;
-    let session = Session::load_with(&bundle, ops::ALL, args.reference).about(&about)?;
+    let session = Session::load_with(&bundle, ops::ALL, args.kernels).about(&about)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
     let mut run = session.bind(&mut arena).about(&about)?;
     for _ in 0..args.runs.div_ceil(10) {
@@ -59,7 +60,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         );
     }
     let report = json!({
-        "kernels": if args.reference { "reference" } else { "auto" },
+        "kernels": name(args.kernels),
         "threads": 1,
         "runs": args.runs,
         "macs": session.macs(),
@@ -85,4 +86,12 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         text
     });
     Ok(())
+}
+
+fn name(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Auto => "auto",
+        Choice::Reference => "reference",
+        Choice::Only(isa) => isa.name(),
+    }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use samara_runtime::bundle::{Bundle, Tag};
-use samara_runtime::{Dtype, Session, ops};
+use samara_runtime::ops::Isa;
+use samara_runtime::{Choice, Dtype, Session, ops};
 use serde_json::json;
 
 use super::output::Output;
@@ -22,27 +23,34 @@ pub(super) struct Args {
     /// .npz with one array per output, or .npy for one output.
     #[arg(short, long)]
     output: PathBuf,
-    /// Which kernels run; they give the same bits for integers.
-    #[arg(long, value_enum, default_value = "auto")]
-    kernels: Kernels,
+    /// Which kernels run: `auto`, `reference`, or an instruction set of this processor. They give the same bits for
+    /// integers.
+    #[arg(long, value_parser = choice, default_value = "auto")]
+    kernels: Choice,
     /// Write real values as float32 instead of the outputs' own type.
     #[arg(long)]
     dequantize: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum Kernels {
-    /// Plain loops only.
-    Reference,
-    /// The fastest this processor has.
-    Auto,
+/// `auto`, `reference`, or one of this processor's instruction sets.
+pub(super) fn choice(name: &str) -> std::result::Result<Choice, String> {
+    let own = || Isa::ALL.into_iter().filter(|isa| isa.available());
+    match own().find(|isa| isa.name() == name) {
+        _ if name == "auto" => Ok(Choice::Auto),
+        Some(Isa::Reference) => Ok(Choice::Reference),
+        Some(isa) => Ok(Choice::Only(isa)),
+        None => {
+            let names: Vec<&str> = own().map(Isa::name).collect();
+            Err(format!("this processor has: auto, {}", names.join(", ")))
+        }
+    }
 }
 
 pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let about = args.bundle.display();
     let bytes = files::read_aligned(&args.bundle)?;
     let bundle = Bundle::check(&bytes).about(&about)?;
-    let session = Session::load_with(&bundle, ops::ALL, args.kernels == Kernels::Reference).about(&about)?;
+    let session = Session::load_with(&bundle, ops::ALL, args.kernels).about(&about)?;
     let plan = session.plan();
     let names: Vec<&str> = bundle.manifest.strings(Tag::Input).collect();
     let mut specs = Vec::new();

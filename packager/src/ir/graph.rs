@@ -174,7 +174,7 @@ impl Tensor {
         let quant = self.quant.as_ref().filter(|_| self.dtype != Dtype::F32);
         let (scale, zero_point) = quant.and_then(Quant::single).unwrap_or((0.0, 0));
         let place = if self.is_constant() { Place::Weights } else { Place::Arena };
-        Ok(Desc { dtype: self.dtype, shape: self.runtime_shape()?, zero_point, scale, place })
+        Ok(Desc { zero_point, scale, place, ..Desc::new(self.dtype, self.runtime_shape()?) })
     }
 
     /// A constant as a runtime value.

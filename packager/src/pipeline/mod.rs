@@ -122,7 +122,7 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
             format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
         return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
     }
-    let plan = plan(&graph, account.base.as_ref()).about(&about)?;
+    let plan = plan(&graph, options.target, account.base.as_ref()).about(&about)?;
     let card = card(&lineage, &options, &plan, account.recipe.as_ref(), account.samples)?;
     let bytes = write(&graph, &plan, &options, &card).about(&about)?;
     if let (Some(limit), Scheme::Auto) = (options.budget.flash, options.scheme.unwrap_or(Scheme::F32))
@@ -135,8 +135,8 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
 }
 
 /// The plan, with the factors of what was equalized.
-fn plan(graph: &Graph, base: Option<&Base>) -> Result<Plan> {
-    let mut plan = plan::plan(graph)?;
+fn plan(graph: &Graph, target: &Profile, base: Option<&Base>) -> Result<Plan> {
+    let mut plan = plan::plan(graph, target.kernels)?;
     if let Some(base) = base {
         plan.equalized = base.equalization.factors.clone();
     }

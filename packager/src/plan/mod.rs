@@ -1,5 +1,6 @@
 //! From a graph to a plan: steps, constants, and a place in the arena for every tensor.
 
+mod kernels;
 pub mod memory;
 mod steps;
 
@@ -11,6 +12,8 @@ use samara_runtime::ops::Rounding;
 
 use crate::error::{Error, Result};
 use crate::ir::Graph;
+
+pub use kernels::Kernels;
 
 /// A tensor with its place.
 #[derive(Clone, Debug)]
@@ -68,9 +71,9 @@ pub struct Plan {
     pub equalized: BTreeMap<String, Vec<f32>>,
 }
 
-/// Plans a legalized graph (see [`crate::passes`]).
-pub fn plan(graph: &Graph) -> Result<Plan> {
-    let mut plan = steps::steps(graph)?;
+/// Plans a legalized graph (see [`crate::passes`]) for these kernels.
+pub fn plan(graph: &Graph, kernels: Kernels) -> Result<Plan> {
+    let mut plan = steps::steps(graph, kernels)?;
     memory::place(&mut plan)?;
     Ok(plan)
 }

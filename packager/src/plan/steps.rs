@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use samara_runtime::ops::eval::Value;
+use samara_runtime::ops::layer::BIAS;
 use samara_runtime::ops::{Inputs, Rounding};
 use samara_runtime::{Desc, Dtype, Place, Shape};
 
+use super::kernels::{self, Kernels};
 use super::{Plan, PlannedStep, PlannedTensor};
 use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, TensorId};
@@ -14,9 +16,10 @@ use crate::lower::{self, Lowered, Operand, View};
 /// Constants start at multiples of this.
 const CONSTANT_ALIGN: usize = 16;
 
-pub(super) fn steps(graph: &Graph) -> Result<Plan> {
+pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
     let mut builder = Builder {
         graph,
+        kernels,
         plan: Plan {
             tensors: Vec::new(),
             steps: Vec::new(),
@@ -50,6 +53,7 @@ pub(super) fn steps(graph: &Graph) -> Result<Plan> {
 
 struct Builder<'a> {
     graph: &'a Graph,
+    kernels: Kernels,
     plan: Plan,
     places: HashMap<TensorId, usize>,
     /// Offset in the weights by content.
@@ -68,7 +72,9 @@ impl Builder<'_> {
             output: &self.graph.tensors[output],
             numeric: self.graph.numeric,
         };
-        let Lowered { code, attributes, rounding, kernel, operands } = lower::lower(&view)?;
+        let mut lowered = lower::lower(&view)?;
+        kernels::choose(self.kernels, &view, &mut lowered)?;
+        let Lowered { code, attributes, rounding, kernel, operands } = lowered;
         let mut step = PlannedStep {
             name: node.name.clone(),
             op: code,
@@ -80,10 +86,15 @@ impl Builder<'_> {
             scratch: None,
             macs: 0,
         };
-        for operand in operands {
+        for (i, operand) in operands.into_iter().enumerate() {
             let tensor = match operand {
                 Operand::Absent => None,
-                Operand::Constant(value) => Some(self.constant(&format!("{}/constant", node.name), &value)),
+                Operand::Constant(value) => {
+                    // What was made of the node's own operand keeps its name.
+                    let name = view.optional(i).map(|t| t.name.clone()).filter(|_| i <= BIAS);
+                    let name = name.unwrap_or_else(|| format!("{}/constant", node.name));
+                    Some(self.constant(&name, &value))
+                }
                 Operand::Input(i) => match node.inputs.get(i).copied().flatten() {
                     Some(t) => Some(self.tensor(t)?),
                     None => None,

@@ -21,7 +21,7 @@ type Factors = BTreeMap<String, Vec<f32>>;
 fn bundle(graph: &Graph, factors: Factors) -> AlignedBytes {
     let mut graph = graph.clone();
     passes::prepare_for_lowering(&mut graph).unwrap_or_else(|e| panic!("{e}"));
-    let mut plan = plan::plan(&graph).unwrap_or_else(|e| panic!("{e}"));
+    let mut plan = plan::plan(&graph, plan::Kernels::HOST).unwrap_or_else(|e| panic!("{e}"));
     plan.equalized = factors;
     let identity = Identity { name: "test".into(), ..Identity::default() };
     let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };

@@ -106,7 +106,7 @@ impl Tally {
 
 /// The outputs of a bundle.
 fn on_device(graph: &Graph, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, samara_packager::Error> {
-    let plan = plan::plan(graph)?;
+    let plan = plan::plan(graph, plan::Kernels::HOST)?;
     let identity = Identity { name: "m".into(), ..Identity::default() };
     let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
     let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };

@@ -7,6 +7,7 @@
 use super::limits;
 use super::wire;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::ops::op::Rounding;
 use crate::tensor::{Desc, Dtype, MAX_RANK, Place, Shape};
 
@@ -105,7 +106,7 @@ impl Header {
 /// | 0 | 1 | element type |
 /// | 1 | 1 | rank |
 /// | 2 | 1 | place |
-/// | 3 | 1 | zero |
+/// | 3 | 1 | layout, 0 in the arena |
 /// | 4 | 4 | offset in the arena or the weights |
 /// | 8 | 4 | zero point |
 /// | 12 | 4 | scale |
@@ -131,7 +132,10 @@ impl TensorRecord {
         if place == Place::Arena && dtype.is_constant_only() {
             return Err(Error::Dtype);
         }
-        wire::zero(wire::slice(bytes, 3, 1)?)?;
+        let layout = Layout::from_wire(wire::u8(bytes, 3)?)?;
+        if layout != Layout::Dense && (place == Place::Arena || layout.dtype() != Some(dtype)) {
+            return Err(Error::Dtype);
+        }
         wire::zero(wire::slice(bytes, 40, 8)?)?;
         let mut dims = [1u32; MAX_RANK];
         for (axis, d) in dims.iter_mut().enumerate() {
@@ -145,7 +149,7 @@ impl TensorRecord {
         if !(scale.is_finite() && scale >= 0.0) {
             return Err(Error::Quantization);
         }
-        let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place };
+        let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place, layout };
         let offset = wire::u32(bytes, 4)?;
         if offset & (dtype.size() as u32 - 1) != 0 {
             return Err(Error::Alignment);
@@ -157,7 +161,7 @@ impl TensorRecord {
     pub fn emit(&self) -> [u8; TENSOR_LEN] {
         let d = &self.desc;
         let mut out = [0u8; TENSOR_LEN];
-        wire::put(&mut out, 0, [d.dtype as u8, d.shape.rank() as u8, d.place as u8]);
+        wire::put(&mut out, 0, [d.dtype as u8, d.shape.rank() as u8, d.place as u8, d.layout as u8]);
         wire::put(&mut out, 4, self.offset.to_le_bytes());
         wire::put(&mut out, 8, d.zero_point.to_le_bytes());
         wire::put(&mut out, 12, d.scale.to_bits().to_le_bytes());

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::arg_max as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
@@ -26,8 +27,9 @@ pub const INT8: Entry = Entry {
     name: "reference_arg_max_int8",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::levels::<i8>,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::average_pool_2d as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::pool::Pool;
@@ -35,8 +36,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_average_pool_2d_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::int8_tflite,
 };

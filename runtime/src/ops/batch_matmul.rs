@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Single, Tflite};
 use crate::kernels::reference::batch_matmul as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::quantized::{PerTensor, check_symmetric, check_zero_point};
@@ -33,8 +34,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_batch_matmul_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::int8::<Tflite>,
 };

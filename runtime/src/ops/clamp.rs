@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::clamp as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{self, Attr};
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::quantized::check_same;
@@ -20,8 +21,9 @@ pub const ANY: Entry = Entry {
     name: "reference_clamp",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::F32],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::any,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::concatenation as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::io::MAX_INPUTS;
 use crate::ops::moves::same_parameters;
@@ -22,8 +23,9 @@ pub const ANY: Entry = Entry {
     name: "reference_concatenation_any",
     dtypes: &Dtype::COMPUTED,
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::any,
 };

@@ -18,7 +18,7 @@ pub struct Conv2d {
     pub clamp: Clamp,
 }
 
-entries!(conv_2d);
+entries!(conv_2d false, LANES);
 
 impl Op for Conv2d {
     const CODE: u16 = 1;
@@ -55,6 +55,10 @@ impl Op for Conv2d {
         let y = outputs.first().ok_or(Error::Operand)?;
         self.clamp.check(y.dtype)?;
         layer::check(inputs, y, constants, y.shape.dim(3))
+    }
+
+    fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
+        layer::scratch::conv_2d(self, inputs, outputs, id)
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

@@ -17,7 +17,7 @@ pub struct DepthwiseConv2d {
     pub clamp: Clamp,
 }
 
-entries!(depthwise_conv_2d);
+entries!(depthwise_conv_2d true);
 
 impl Op for DepthwiseConv2d {
     const CODE: u16 = 2;
@@ -52,6 +52,10 @@ impl Op for DepthwiseConv2d {
         let y = outputs.first().ok_or(Error::Operand)?;
         self.clamp.check(y.dtype)?;
         layer::check(inputs, y, constants, y.shape.dim(3))
+    }
+
+    fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
+        layer::scratch::depthwise_conv_2d(self, inputs, outputs, id)
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

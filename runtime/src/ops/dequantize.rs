@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::quantize as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::quantized::check_scale;
@@ -18,8 +19,9 @@ pub const ANY: Entry = Entry {
     name: "reference_dequantize",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16, Dtype::I32],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::dequantize,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::mul as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -20,8 +21,9 @@ pub const F32: Entry = Entry {
     name: "reference_div_f32",
     dtypes: &[Dtype::F32],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::div_f32,
 };

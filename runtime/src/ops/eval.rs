@@ -5,8 +5,8 @@ use std::vec::Vec;
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
-use crate::ops::io::{Io, MAX_INPUTS};
-use crate::ops::op::{Constants, Context, Inputs, OpDef, Rounding};
+use crate::ops::io::{Io, MAX_INPUTS, Sink, Source};
+use crate::ops::op::{Choice, Constants, Context, Entry, Inputs, OpDef, Rounding};
 use crate::tensor::{Desc, Dtype, Place, Shape};
 
 /// A tensor with its bytes, aligned for every element type.
@@ -68,37 +68,101 @@ pub fn eval(
     inputs: &[Option<&Value>],
     parameters: &[(f32, i32)],
 ) -> Result<Vec<Value>> {
-    if inputs.len() > MAX_INPUTS {
-        return Err(Error::Limit);
-    }
-    let descs: Vec<Option<Desc>> = inputs.iter().map(|v| v.map(|v| v.desc)).collect();
-    let inferred = def.infer(attributes, &Inputs(&descs))?;
-    let mut outputs: Vec<Desc> = inferred.outputs().to_vec();
-    // As the plan's records have it.
-    let computed = descs.iter().flatten().filter(|d| d.place == Place::Arena).chain(&outputs);
-    if computed.into_iter().any(|d| d.dtype.is_constant_only()) {
-        return Err(Error::Dtype);
-    }
-    for (d, &(scale, zero_point)) in outputs.iter_mut().zip(parameters) {
-        (d.scale, d.zero_point) = (scale, zero_point);
-    }
-    let mut constants = [None; MAX_INPUTS];
-    for (slot, value) in constants.iter_mut().zip(inputs) {
-        *slot = value.filter(|v| v.desc.place == Place::Weights).map(|v| v.bytes());
-    }
-    def.check(attributes, &Inputs(&descs), &outputs, &Constants::new(constants, rounding))?;
-    let first = descs.first().copied().flatten().ok_or(Error::Operand)?;
-    let weights = descs.get(1).copied().flatten().map(|d| d.dtype);
-    let entry = def.select(id, first.dtype, weights, rounding, false)?;
-    let scratch = def.scratch(attributes, &Inputs(&descs), &outputs, id)?;
-    let mut scratch = crate::AlignedBytes::zeros(scratch);
-    let mut values: Vec<Value> = outputs.iter().map(|&d| Value::zeros(d)).collect();
+    let checked = Checked::new(def, attributes, rounding, id, inputs, parameters)?;
+    let mut scratch = crate::AlignedBytes::zeros(checked.scratch);
+    let mut values: Vec<Value> = checked.outputs.iter().map(|&d| Value::zeros(d)).collect();
     let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
     let sinks = values.iter_mut().map(|v| v.bytes_mut());
-    (entry.run)(
-        attributes,
-        &mut Io::apart(&descs, &sources, &outputs, sinks, &mut scratch)?,
-        &Context { rounding },
-    )?;
+    let mut io = Io::apart(&checked.inputs, &sources, &checked.outputs, sinks, &mut scratch)?;
+    (checked.entry.run)(attributes, &mut io, &Context { rounding })?;
     Ok(values)
+}
+
+/// As [`eval`], with the first input and the only output in one span at the least distance at which the operator lets
+/// them overlap: the input above, or with `descending` the output. `None` where it does not let them.
+pub fn eval_together(
+    def: &OpDef,
+    attributes: &[u8],
+    rounding: Rounding,
+    id: u8,
+    inputs: &[Option<&Value>],
+    parameters: &[(f32, i32)],
+    descending: bool,
+) -> Result<Option<Value>> {
+    let checked = Checked::new(def, attributes, rounding, id, inputs, parameters)?;
+    let first = inputs.first().copied().flatten().ok_or(Error::Operand)?;
+    let [desc] = checked.outputs[..] else { return Err(Error::Operand) };
+    let descs = Inputs(&checked.inputs);
+    let align = first.desc.dtype.size().max(desc.dtype.size());
+    let (input, output) = if descending {
+        let Some(d) = def.overlap_descending(attributes, &descs, &checked.outputs, 0, 0)? else {
+            return Ok(None);
+        };
+        // At distance 0 the order is the ascending one.
+        (0, d.max(1).next_multiple_of(align))
+    } else {
+        let Some(d) = def.overlap(attributes, &descs, &checked.outputs, 0, 0)? else { return Ok(None) };
+        (d.next_multiple_of(align), 0)
+    };
+    if !checked.entry.overlap {
+        return Ok(None);
+    }
+    let mut scratch = crate::AlignedBytes::zeros(checked.scratch);
+    let mut words = std::vec![0u64; (input + first.bytes().len()).max(output + desc.bytes()).div_ceil(8)];
+    let span: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    span[input..input + first.bytes().len()].copy_from_slice(first.bytes());
+    let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
+    let outputs = [desc];
+    let mut io = Io::apart(&checked.inputs, &sources, &[], [], &mut scratch)?;
+    io.outputs = &outputs;
+    io.sources[0] = Source::Inside { output: 0, start: input, end: input + first.bytes().len() };
+    io.sinks[0] = Sink { start: output, end: output + desc.bytes(), span: Some(&mut *span) };
+    (checked.entry.run)(attributes, &mut io, &Context { rounding })?;
+    let mut value = Value::zeros(desc);
+    value.bytes_mut().copy_from_slice(&span[output..output + desc.bytes()]);
+    Ok(Some(value))
+}
+
+/// A step that has passed every check that loading makes.
+struct Checked {
+    inputs: Vec<Option<Desc>>,
+    outputs: Vec<Desc>,
+    entry: &'static Entry,
+    scratch: usize,
+}
+
+impl Checked {
+    fn new(
+        def: &OpDef,
+        attributes: &[u8],
+        rounding: Rounding,
+        id: u8,
+        values: &[Option<&Value>],
+        parameters: &[(f32, i32)],
+    ) -> Result<Self> {
+        if values.len() > MAX_INPUTS {
+            return Err(Error::Limit);
+        }
+        let inputs: Vec<Option<Desc>> = values.iter().map(|v| v.map(|v| v.desc)).collect();
+        let inferred = def.infer(attributes, &Inputs(&inputs))?;
+        let mut outputs: Vec<Desc> = inferred.outputs().to_vec();
+        // As the plan's records have it.
+        let computed = inputs.iter().flatten().filter(|d| d.place == Place::Arena).chain(&outputs);
+        if computed.into_iter().any(|d| d.dtype.is_constant_only()) {
+            return Err(Error::Dtype);
+        }
+        for (d, &(scale, zero_point)) in outputs.iter_mut().zip(parameters) {
+            (d.scale, d.zero_point) = (scale, zero_point);
+        }
+        let mut constants = [None; MAX_INPUTS];
+        for (slot, value) in constants.iter_mut().zip(values) {
+            *slot = value.filter(|v| v.desc.place == Place::Weights).map(|v| v.bytes());
+        }
+        def.check(attributes, &Inputs(&inputs), &outputs, &Constants::new(constants, rounding))?;
+        let first = inputs.first().copied().flatten().ok_or(Error::Operand)?;
+        let weights = inputs.get(1).copied().flatten().map(|d| (d.dtype, d.layout));
+        let entry = def.select(id, first.dtype, weights, rounding, Choice::Auto)?;
+        let scratch = def.scratch(attributes, &Inputs(&inputs), &outputs, id)?;
+        Ok(Checked { inputs, outputs, entry, scratch })
+    }
 }

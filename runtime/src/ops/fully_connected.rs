@@ -18,7 +18,7 @@ pub struct FullyConnected {
     pub clamp: Clamp,
 }
 
-entries!(fully_connected);
+entries!(fully_connected false, LANES);
 
 impl FullyConnected {
     /// Rows, and bytes of an input and an output row. A row of inputs is under each row of outputs, as under a
@@ -85,6 +85,10 @@ impl Op for FullyConnected {
             _ => inputs.get(1)?.shape.dim(0),
         };
         layer::check(inputs, y, constants, channels)
+    }
+
+    fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
+        layer::scratch::fully_connected(self, inputs, outputs, id)
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

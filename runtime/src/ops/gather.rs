@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::gather as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -24,8 +25,9 @@ pub const ANY: Entry = Entry {
     name: "reference_gather_any",
     dtypes: &Dtype::COMPUTED,
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::any,
 };

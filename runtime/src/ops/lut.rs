@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::lut as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
 use crate::ops::quantized::check_zero_point;
@@ -25,8 +26,9 @@ pub const BYTES: Entry = Entry {
     name: "reference_lut_int8",
     dtypes: &[Dtype::I8, Dtype::U8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::bytes,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::max_pool_2d as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::pool::Pool;
@@ -26,8 +27,9 @@ pub const INT8: Entry = Entry {
     name: "reference_max_pool_2d_int8",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::levels::<i8>,
 };

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Single, Tflite};
 use crate::kernels::reference::reduce as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::reduce::{Reduce, check_rescaled};
@@ -29,8 +30,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_mean_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::mean::<i8, i32, Tflite>,
 };

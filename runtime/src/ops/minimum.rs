@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::extremum as reference;
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -25,8 +26,9 @@ pub const INT8: Entry = Entry {
     name: "reference_minimum_int8",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::integer::<false, i8>,
 };

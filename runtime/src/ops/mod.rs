@@ -71,7 +71,7 @@ pub use maximum::Maximum;
 pub use mean::Mean;
 pub use minimum::Minimum;
 pub use mul::Mul;
-pub use op::{Constants, Context, Entry, Inferred, Inputs, Isa, Kernel, Op, OpDef, Rounding};
+pub use op::{Choice, Constants, Context, Entry, Inferred, Inputs, Isa, Kernel, Op, OpDef, Rounding};
 pub use pad::Pad;
 pub use pool::Pool;
 pub use prelu::PRelu;

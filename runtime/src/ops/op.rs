@@ -3,6 +3,7 @@
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::ops::attr::{Attr, Reader};
 use crate::ops::io::{Io, MAX_INPUTS, MAX_OUTPUTS};
 use crate::tensor::{Desc, Dtype, Place, Shape};
@@ -47,32 +48,136 @@ impl Rounding {
     }
 }
 
-/// What a processor must offer for an entry to be chosen.
+/// What kind of code an entry is, and what the processor must offer for it to be chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isa {
-    /// Any target.
+    /// Plain loops, any target: the oracle.
+    Reference,
+    /// Faster code for any target.
     Portable,
-    /// x86-64 with FMA3 and AVX2, detected at run time (needs `std`).
+    /// x86-64 with FMA3 and AVX2.
     X86Fma,
-    /// x86-64 with AVX2, detected at run time (needs `std`).
+    /// x86-64 with AVX2.
     X86Avx2,
-    /// x86-64 with AVX-512F, detected at run time (needs `std`).
+    /// x86-64 with AVX-VNNI, the 256-bit form.
+    X86AvxVnni,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
     X86Avx512,
+    /// As [`Isa::X86Avx512`] with VNNI.
+    X86Avx512Vnni,
+    /// 64-bit Arm; every such processor has NEON.
+    Neon,
+    /// 64-bit Arm with dot products (Armv8.2 DotProd).
+    NeonDot,
+    /// 64-bit Arm with int8 matrix products (Armv8.6 I8MM).
+    NeonI8mm,
+    /// 32-bit Arm with the DSP extension: Cortex-M4, M7, M33, and Armv7-A.
+    CortexMDsp,
+    /// Cortex-M with Helium (MVE, integer).
+    CortexMMve,
+    /// WebAssembly with simd128.
+    WasmSimd128,
+}
+
+/// Whether an x86-64 processor has all of these features; they are asked for once and remembered.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! x86 {
+    ($($feature:tt)*) => { true $(&& std::is_x86_feature_detected!($feature))* };
+}
+#[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+macro_rules! x86 {
+    ($($feature:tt)*) => {
+        false
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! aarch64 {
+    ($feature:tt) => {
+        std::arch::is_aarch64_feature_detected!($feature)
+    };
+}
+#[cfg(not(all(feature = "std", target_arch = "aarch64")))]
+macro_rules! aarch64 {
+    ($feature:tt) => {
+        false
+    };
 }
 
 impl Isa {
-    /// Whether this processor has it. Without `std` only what the list itself promises is assumed.
+    /// All of them.
+    pub const ALL: [Isa; 13] = [
+        Isa::Reference,
+        Isa::Portable,
+        Isa::X86Fma,
+        Isa::X86Avx2,
+        Isa::X86AvxVnni,
+        Isa::X86Avx512,
+        Isa::X86Avx512Vnni,
+        Isa::Neon,
+        Isa::NeonDot,
+        Isa::NeonI8mm,
+        Isa::CortexMDsp,
+        Isa::CortexMMve,
+        Isa::WasmSimd128,
+    ];
+
+    /// The name that `--kernels` takes and names of entries begin with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Isa::Reference => "reference",
+            Isa::Portable => "portable",
+            Isa::X86Fma => "x86_fma",
+            Isa::X86Avx2 => "x86_avx2",
+            Isa::X86AvxVnni => "x86_avx_vnni",
+            Isa::X86Avx512 => "x86_avx512",
+            Isa::X86Avx512Vnni => "x86_avx512_vnni",
+            Isa::Neon => "neon",
+            Isa::NeonDot => "neon_dot",
+            Isa::NeonI8mm => "neon_i8mm",
+            Isa::CortexMDsp => "dsp",
+            Isa::CortexMMve => "mve",
+            Isa::WasmSimd128 => "simd128",
+        }
+    }
+
+    /// Whether this processor has it. Hosts ask theirs; elsewhere the application's list, or the target that was
+    /// compiled for, is the promise.
     pub fn available(self) -> bool {
         match self {
-            Isa::Portable => true,
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Isa::X86Fma => std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx2"),
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Isa::X86Avx2 => std::is_x86_feature_detected!("avx2"),
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Isa::X86Avx512 => std::is_x86_feature_detected!("avx512f"),
-            #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
-            Isa::X86Fma | Isa::X86Avx2 | Isa::X86Avx512 => false,
+            Isa::Reference | Isa::Portable => true,
+            Isa::X86Fma => x86!("fma" "avx2"),
+            Isa::X86Avx2 => x86!("avx2"),
+            Isa::X86AvxVnni => x86!("avxvnni" "avx2"),
+            Isa::X86Avx512 => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma"),
+            Isa::X86Avx512Vnni => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"),
+            Isa::Neon => cfg!(target_arch = "aarch64"),
+            Isa::NeonDot => aarch64!("dotprod"),
+            Isa::NeonI8mm => aarch64!("i8mm"),
+            Isa::CortexMDsp => cfg!(all(feature = "dsp", target_arch = "arm")),
+            Isa::CortexMMve => cfg!(all(feature = "mve", target_arch = "arm")),
+            Isa::WasmSimd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
+        }
+    }
+}
+
+/// Which entries a session takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Choice {
+    /// The best that the processor has.
+    #[default]
+    Auto,
+    /// Plain loops only.
+    Reference,
+    /// Those of one kind; what it lacks runs in portable code.
+    Only(Isa),
+}
+
+impl Choice {
+    fn admits(self, isa: Isa) -> bool {
+        match self {
+            Choice::Auto => true,
+            Choice::Reference => isa == Isa::Reference,
+            Choice::Only(one) => isa == one || matches!(isa, Isa::Reference | Isa::Portable),
         }
     }
 }
@@ -83,8 +188,8 @@ pub type Kernel = fn(attributes: &[u8], io: &mut Io<'_>, cx: &Context) -> Result
 /// One implementation of an operator.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Algorithm and weight layout, as the plan names it. 0 is the reference layout. Not an ISA: several
-    /// entries may serve one id.
+    /// Algorithm, and with it the weights' layout and what is folded into the bias, as the plan names it. 0 is what
+    /// the operator documents. Not an ISA: several entries may serve one id.
     pub id: u8,
     /// ISA, operator, type: `reference_conv_2d_int8`.
     pub name: &'static str,
@@ -92,6 +197,8 @@ pub struct Entry {
     pub dtypes: &'static [Dtype],
     /// Element types of input 1, the weights, that it serves; empty for operators without weights.
     pub weights: &'static [Dtype],
+    /// Layout of input 1, the weights; dense for operators without weights.
+    pub layout: Layout,
     /// Roundings that it serves.
     pub roundings: &'static [Rounding],
     /// What the processor must offer.
@@ -100,6 +207,62 @@ pub struct Entry {
     pub overlap: bool,
     /// The kernel.
     pub run: Kernel,
+}
+
+impl Entry {
+    /// Whether it computes kernel `id` of an input of type `x`, of these weights, in this rounding.
+    pub const fn serves(
+        &self,
+        id: u8,
+        x: Dtype,
+        weights: Option<(Dtype, Layout)>,
+        rounding: Rounding,
+    ) -> bool {
+        let (is_stored, layout) = match weights {
+            Some((w, layout)) => (self.weights.is_empty() || contains(self.weights, w), layout),
+            None => (self.weights.is_empty(), Layout::Dense),
+        };
+        let mut roundings = self.roundings;
+        while let [first, rest @ ..] = roundings {
+            if *first as u8 == rounding as u8 {
+                return self.id == id
+                    && is_stored
+                    && layout as u8 == self.layout as u8
+                    && contains(self.dtypes, x);
+            }
+            roundings = rest;
+        }
+        false
+    }
+}
+
+const fn contains(mut list: &[Dtype], dtype: Dtype) -> bool {
+    while let [first, rest @ ..] = list {
+        if *first as u8 == dtype as u8 {
+            return true;
+        }
+        list = rest;
+    }
+    false
+}
+
+/// The best of `entries` for what [`Entry::serves`] asks; for the lists of applications, where a missing one is an
+/// error of compilation.
+pub const fn pick(
+    entries: &[Entry],
+    id: u8,
+    x: Dtype,
+    weights: Option<(Dtype, Layout)>,
+    rounding: Rounding,
+) -> Entry {
+    let mut rest = entries;
+    while let [first, tail @ ..] = rest {
+        if first.serves(id, x, weights, rounding) {
+            return *first;
+        }
+        rest = tail;
+    }
+    panic!("no such kernel is compiled for this target")
 }
 
 /// What a step is executed with, besides its operands.
@@ -123,10 +286,14 @@ impl<'a> Constants<'a> {
         Constants { bytes, rounding }
     }
 
+    /// Bytes of constant input `i`; an error where it is absent or not constant.
+    pub fn bytes(&self, i: usize) -> Result<&'a [u8]> {
+        self.bytes.get(i).copied().flatten().ok_or(Error::Operand)
+    }
+
     /// Elements of constant input `i`; an error where it is absent or not constant.
     pub fn get<T: Pod>(&self, i: usize) -> Result<&'a [T]> {
-        let bytes = self.bytes.get(i).copied().flatten().ok_or(Error::Operand)?;
-        bytemuck::try_cast_slice(bytes).map_err(|_| Error::Alignment)
+        bytemuck::try_cast_slice(self.bytes(i)?).map_err(|_| Error::Alignment)
     }
 }
 
@@ -331,26 +498,18 @@ impl OpDef {
         (self.shims.macs)(attributes, inputs, outputs)
     }
 
-    /// The first entry that serves kernel `id` for the element types of the first two inputs and `rounding` on this
-    /// processor; with `reference_only` only portable ones count.
+    /// The first entry that serves kernel `id` (see [`Entry::serves`]) on this processor and that `choice` admits.
     pub fn select(
         &self,
         id: u8,
-        dtype: Dtype,
-        weights: Option<Dtype>,
+        x: Dtype,
+        weights: Option<(Dtype, Layout)>,
         rounding: Rounding,
-        reference_only: bool,
+        choice: Choice,
     ) -> Result<&'static Entry> {
         self.entries
             .iter()
-            .find(|e| {
-                e.id == id
-                    && e.dtypes.contains(&dtype)
-                    && (e.weights.is_empty() || weights.is_some_and(|w| e.weights.contains(&w)))
-                    && e.roundings.contains(&rounding)
-                    && (!reference_only || e.isa == Isa::Portable)
-                    && e.isa.available()
-            })
+            .find(|e| e.serves(id, x, weights, rounding) && choice.admits(e.isa) && e.isa.available())
             .ok_or(Error::NoKernel)
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Single, Tflite};
 use crate::kernels::reference::prelu as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::broadcast;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -28,8 +29,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_prelu_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::fixed::<i8, Tflite>,
 };

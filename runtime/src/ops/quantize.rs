@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::quantize as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::quantized::check_scale;
@@ -22,8 +23,9 @@ pub const F32_TFLITE: Entry = Entry {
     name: "reference_quantize_f32_tflite",
     dtypes: &[Dtype::F32],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::half_away,
 };

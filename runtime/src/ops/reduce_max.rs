@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::reduce as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::ops::quantized::check_same;
@@ -22,8 +23,9 @@ pub const INT8: Entry = Entry {
     name: "reference_reduce_max_int8",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::max_levels::<i8>,
 };

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Single, Tflite};
 use crate::kernels::reference::requantize as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::dequantize::widening;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -25,8 +26,9 @@ pub const TFLITE: Entry = Entry {
     name: "reference_requantize_tflite",
     dtypes: &[Dtype::I8, Dtype::U8, Dtype::I16],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::fixed::<Tflite>,
 };

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Single, Tflite};
 use crate::kernels::reference::resize_bilinear as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -26,8 +27,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_resize_bilinear_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::levels::<i8, Tflite>,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::resize_nearest as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
@@ -62,8 +63,9 @@ pub const ANY: Entry = Entry {
     name: "reference_resize_nearest_any",
     dtypes: &Dtype::COMPUTED,
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: false,
     run: reference::any,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::softmax as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
 use crate::ops::quantized::{check_scale, check_zero_point};
@@ -40,8 +41,9 @@ pub const INT8_TFLITE: Entry = Entry {
     name: "reference_softmax_int8_tflite",
     dtypes: &[Dtype::I8],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::Tflite],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::int8_tflite,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::strided_slice as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
@@ -25,8 +26,9 @@ pub const ANY: Entry = Entry {
     name: "reference_strided_slice_any",
     dtypes: &Dtype::COMPUTED,
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::any,
 };

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::transpose as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
 use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
@@ -20,8 +21,9 @@ pub const ANY: Entry = Entry {
     name: "reference_transpose_any",
     dtypes: &Dtype::COMPUTED,
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::any,
 };

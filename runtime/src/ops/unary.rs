@@ -4,6 +4,7 @@ use core::mem::discriminant;
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::unary as reference;
+use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::op::{Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
 use crate::tensor::{Desc, Dtype};
@@ -136,8 +137,9 @@ pub const F32: Entry = Entry {
     name: "reference_unary_f32",
     dtypes: &[Dtype::F32],
     weights: &[],
+    layout: Layout::Dense,
     roundings: &[Rounding::None],
-    isa: Isa::Portable,
+    isa: Isa::Reference,
     overlap: true,
     run: reference::f32,
 };

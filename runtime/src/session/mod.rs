@@ -11,7 +11,7 @@ use bytemuck::Pod;
 use crate::bundle::plan::{BASE_ALIGN, TensorRecord};
 use crate::bundle::{Bundle, Golden, Plan};
 use crate::error::{Error, Result};
-use crate::ops::op::{Entry, OpDef};
+use crate::ops::op::{Choice, Entry, OpDef};
 use crate::tensor::{Desc, Dtype, Place};
 use step::{Operands, Step};
 
@@ -32,18 +32,18 @@ pub struct Session<'b> {
     plan: Plan<'b>,
     weights: &'b [u8],
     ops: &'static [OpDef],
-    reference_only: bool,
+    choice: Choice,
 }
 
 impl<'b> Session<'b> {
     /// Checks the whole plan against the operator list. Work is linear in the bundle's size.
     pub fn load(bundle: &Bundle<'b>, ops: &'static [OpDef]) -> Result<Self> {
-        Session::load_with(bundle, ops, false)
+        Session::load_with(bundle, ops, Choice::Auto)
     }
 
-    /// As [`Session::load`]; with `reference_only` no kernel that needs a special processor is chosen.
-    pub fn load_with(bundle: &Bundle<'b>, ops: &'static [OpDef], reference_only: bool) -> Result<Self> {
-        let session = Session { plan: bundle.plan, weights: bundle.weights, ops, reference_only };
+    /// As [`Session::load`]; only kernels that `choice` admits are chosen.
+    pub fn load_with(bundle: &Bundle<'b>, ops: &'static [OpDef], choice: Choice) -> Result<Self> {
+        let session = Session { plan: bundle.plan, weights: bundle.weights, ops, choice };
         session.check()?;
         Ok(session)
     }
@@ -72,7 +72,7 @@ impl<'b> Session<'b> {
         let mut macs = 0u64;
         let mut operands = Operands::NONE;
         for i in 0..header.steps as usize {
-            let step = Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?;
+            let step = Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?;
             macs = macs.checked_add(step.check(self.weights, header.numeric)?).ok_or(Error::Limit)?;
         }
         if macs == header.macs { Ok(()) } else { Err(Error::Totals) }
@@ -106,13 +106,13 @@ impl<'b> Session<'b> {
     /// The kernel that step `i` runs.
     pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
         let mut operands = Operands::NONE;
-        Ok(Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?.entry)
+        Ok(Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?.entry)
     }
 
     /// Multiply-accumulates of step `i`.
     pub fn step_macs(&self, i: usize) -> Result<u64> {
         let mut operands = Operands::NONE;
-        Step::resolve(&self.plan, i, self.ops, self.reference_only, &mut operands)?
+        Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?
             .check(self.weights, self.plan.header.numeric)
     }
 
@@ -153,7 +153,7 @@ impl Run<'_, '_> {
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
         let mut operands = Operands::NONE;
-        Step::resolve(&s.plan, i, s.ops, s.reference_only, &mut operands)?.run(self.arena, s.weights)
+        Step::resolve(&s.plan, i, s.ops, s.choice, &mut operands)?.run(self.arena, s.weights)
     }
 
     /// Graph output `i`, valid after [`Run::run`] until an input is written.

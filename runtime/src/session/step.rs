@@ -5,8 +5,10 @@ use core::ops::Range;
 use crate::bundle::Plan;
 use crate::bundle::plan::StepRecord;
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::ops::io::{Io, MAX_INPUTS, MAX_OUTPUTS, Sink, Source};
-use crate::ops::op::{Constants, Context, Entry, Inputs, OpDef, Rounding};
+use crate::ops::layer::WEIGHTS;
+use crate::ops::op::{Choice, Constants, Context, Entry, Inputs, OpDef, Rounding};
 use crate::tensor::{Desc, Dtype, Place, Shape};
 
 const NOTHING: Range<usize> = 0..0;
@@ -50,6 +52,9 @@ impl Operands {
             }
             if let Some(id) = next()? {
                 let tensor = plan.tensor(id)?;
+                if i != WEIGHTS && tensor.desc.layout != Layout::Dense {
+                    return Err(Error::Operand);
+                }
                 (*desc, *range) = (Some(tensor.desc), tensor.range());
             }
         }
@@ -90,7 +95,7 @@ impl<'a, 'o> Step<'a, 'o> {
         plan: &Plan<'a>,
         i: usize,
         ops: &'static [OpDef],
-        reference_only: bool,
+        choice: Choice,
         operands: &'o mut Operands,
     ) -> Result<Self> {
         let record = plan.step(i)?;
@@ -101,8 +106,8 @@ impl<'a, 'o> Step<'a, 'o> {
         let def = ops.iter().find(|d| d.code == record.op).ok_or(Error::UnknownOperator)?;
         operands.fill(plan, &record)?;
         let first = operands.inputs.first().and_then(Option::as_ref).ok_or(Error::Operand)?;
-        let weights = operands.inputs.get(1).and_then(Option::as_ref).map(|d| d.dtype);
-        let entry = def.select(record.kernel, first.dtype, weights, record.rounding, reference_only)?;
+        let weights = operands.inputs.get(1).and_then(Option::as_ref).map(|d| (d.dtype, d.layout));
+        let entry = def.select(record.kernel, first.dtype, weights, record.rounding, choice)?;
         Ok(Step { record, attributes: plan.attributes(&record)?, def, entry, operands })
     }
 

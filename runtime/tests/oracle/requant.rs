@@ -15,6 +15,7 @@ pub(crate) fn scales(rounding: Rounding, pairs: &[[i32; 2]], reals: &[f32]) -> V
 }
 
 /// What requantization gives by its definition.
+#[allow(dead_code)] // not every file that includes this has sums
 pub(crate) fn requantize(rounding: Rounding, acc: i64, [multiplier, shift]: [i32; 2], real: f32) -> i64 {
     let (acc, multiplier) = (acc as i128, multiplier as i128);
     let exact = match rounding {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use samara_runtime::bundle::Tag;
-use samara_runtime::{AlignedBytes, Bundle, Error, Run, Session, ops};
+use samara_runtime::{AlignedBytes, Bundle, Choice, Error, Run, Session, ops};
 
 const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE]]
 Without --input: the self-test, checksums of every step, the outputs of every golden vector.
@@ -79,7 +79,12 @@ fn run() -> Result<String, Failure> {
     let bytes = fs::read(&arguments.bundle).map_err(|e| about(&e))?;
     let bytes = AlignedBytes::new(&bytes);
     let bundle = Bundle::parse(&bytes).map_err(|e| about(&e))?;
-    let session = Session::load_with(&bundle, ops::ALL, arguments.reference).map_err(|e| about(&e))?;
+    let session = Session::load_with(
+        &bundle,
+        ops::ALL,
+        if arguments.reference { Choice::Reference } else { Choice::Auto },
+    )
+    .map_err(|e| about(&e))?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
     let mut run = session.bind(&mut arena)?;
     let mut text = format!(

@@ -73,7 +73,10 @@ pub(crate) fn own(
     let folder = command::root().join("models/vibration");
     let bundle = dir.join(format!("{}.samara", name.replace(' ', "-")));
     let mut pack = Command::new(samara);
-    pack.arg("pack").arg(folder.join("model.onnx")).args(["--name", "vibration"]).args(scheme);
+    pack.arg("pack")
+        .arg(folder.join("model.onnx"))
+        .args(["--name", "vibration", "--target", "portable"])
+        .args(scheme);
     if name != "vibration f16" {
         pack.arg("--calibrate").arg(folder.join("calibrate.npz"));
     }
@@ -109,7 +112,13 @@ pub(crate) fn kws(samara: &Path, shared: &Path, dir: &Path) -> Result<Model> {
 fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str) -> Result<Model> {
     let bundle = dir.join(format!("{name}.samara"));
     let model = shared.join("models/mlperf-tiny").join(format!("{file}.tflite"));
-    command::read(Command::new(samara).arg("pack").arg(model).args(["--name", name, "-o"]).arg(&bundle))?;
+    command::read(
+        Command::new(samara)
+            .arg("pack")
+            .arg(model)
+            .args(["--name", name, "--target", "portable", "-o"])
+            .arg(&bundle),
+    )?;
     let mut archive = NpzArchive::open(shared.join("golden").join(format!("{file}.npz")))?;
     let mut layers = Vec::new();
     let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();

@@ -1,8 +1,8 @@
 //! One `Dequantize -> op -> Quantize` at a time.
 
-use samara_runtime::Dtype;
-use samara_runtime::ops::OpDef;
 use samara_runtime::ops::io::MAX_INPUTS;
+use samara_runtime::ops::{Choice, OpDef};
+use samara_runtime::{Dtype, Layout};
 
 use super::dequantized;
 use super::layer::{Layer, Wide};
@@ -239,9 +239,10 @@ fn accepted(graph: &Graph, plan: &Plan, output: &Tensor) -> bool {
     let Ok(step) = lower::lower(&View { op: &op, inputs: &inputs, output, numeric: graph.numeric }) else {
         return false;
     };
-    let weights = inputs.get(1).copied().flatten().map(|w| w.dtype);
+    let weights = inputs.get(1).copied().flatten().map(|w| (w.dtype, Layout::Dense));
     let kernel = |dtype| {
-        let served = |d: &OpDef| d.select(step.kernel, dtype, weights, step.rounding, true).is_ok();
+        let served =
+            |d: &OpDef| d.select(step.kernel, dtype, weights, step.rounding, Choice::Reference).is_ok();
         lower::definition(step.code).is_ok_and(served)
     };
     let Some(x) = inputs.first().copied().flatten() else { return false };

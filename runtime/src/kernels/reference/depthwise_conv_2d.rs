@@ -4,6 +4,8 @@ use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
 use crate::kernels::reference::dot::{Dot, Float, Int8, Int16};
 use crate::kernels::reference::rows::by_rows;
+#[cfg(feature = "std")]
+use crate::kernels::reference::stored::Folded;
 use crate::kernels::reference::weights::{Format, Weights};
 use crate::kernels::sum::RequantWide;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
@@ -18,6 +20,14 @@ pub fn int8<R: Requant, F: Format<Value: Into<i32>>>(
 ) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
     let dot = Int8::<R, F>::new(io, op.clamp)?;
+    walk(&op, io, &dot)
+}
+
+/// int8 as kernel id `ID` has it, in the rounding `R`.
+#[cfg(feature = "std")]
+pub fn folded<R: Requant, const ID: u8>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = DepthwiseConv2d::parse(attributes)?;
+    let dot = Folded::<R, ID>::new(io, op.clamp, true)?;
     walk(&op, io, &dot)
 }
 

@@ -33,7 +33,7 @@ pub trait Dot {
 
 /// One per channel, or one for all: the constant of channel `o`.
 #[inline(always)]
-fn of_channel<T: Copy>(constants: &[T], o: usize) -> Result<T> {
+pub(crate) fn of_channel<T: Copy>(constants: &[T], o: usize) -> Result<T> {
     constants.get(o).or(constants.first()).copied().ok_or(Error::Internal)
 }
 

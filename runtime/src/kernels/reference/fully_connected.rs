@@ -5,6 +5,8 @@ use bytemuck::Pod;
 use crate::error::{Error, Result};
 use crate::kernels::fixed::Requant;
 use crate::kernels::reference::dot::{Dot, Float, Int8, Int16};
+#[cfg(feature = "std")]
+use crate::kernels::reference::stored::Folded;
 use crate::kernels::reference::weights::{Format, Weights};
 use crate::kernels::sum::RequantWide;
 use crate::ops::fully_connected::FullyConnected;
@@ -19,6 +21,14 @@ pub fn int8<R: Requant, F: Format<Value: Into<i32>>>(
 ) -> Result<()> {
     let op = FullyConnected::parse(attributes)?;
     let dot = Int8::<R, F>::new(io, op.clamp)?;
+    walk(io, &dot)
+}
+
+/// int8 as kernel id `ID` has it, in the rounding `R`.
+#[cfg(feature = "std")]
+pub fn folded<R: Requant, const ID: u8>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = FullyConnected::parse(attributes)?;
+    let dot = Folded::<R, ID>::new(io, op.clamp, false)?;
     walk(io, &dot)
 }
 

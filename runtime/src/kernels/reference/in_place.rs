@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use crate::ops::eval::{Value, eval};
 use crate::ops::io::{Io, Sink, Source};
-use crate::ops::op::{Context, Inputs, Op, OpDef, Rounding};
+use crate::ops::op::{Choice, Context, Inputs, Op, OpDef, Rounding};
 use crate::ops::{Add, Clamp, Lut, Mul, PRelu, Requantize, Softmax, clamp, lut, softmax};
 use crate::tensor::{Desc, Dtype, Shape};
 
@@ -39,7 +39,7 @@ fn same<O: Op>(op: &O, rounding: Rounding, others: &[&Value], y: (f32, i32), [in
         *source = Source::Shared(value.bytes());
     }
     io.sinks[0] = Sink { start: output, end: output + out.bytes(), span: Some(&mut *span) };
-    let entry = def.select(0, Dtype::I16, None, rounding, true).unwrap();
+    let entry = def.select(0, Dtype::I16, None, rounding, Choice::Reference).unwrap();
     (entry.run)(attributes.bytes(), &mut io, &Context { rounding }).unwrap();
     assert_eq!(&span[output..][..out.bytes()], apart.bytes(), "{} at {input} over {output}", entry.name);
 }

@@ -29,6 +29,8 @@ pub mod resize_bilinear;
 pub mod resize_nearest;
 pub mod rows;
 pub mod softmax;
+#[cfg(feature = "std")]
+pub mod stored;
 pub mod strided_slice;
 pub mod transpose;
 pub mod unary;

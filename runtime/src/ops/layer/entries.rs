@@ -3,13 +3,40 @@
 /// Defines an operator's entries and `ENTRIES`, all of them. `$kernels` is the operator's name, of the module of its
 /// reference kernels and of its functions for x86-64.
 macro_rules! entries {
-    ($kernels:ident) => {
+    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)?) => {
+
         use crate::kernels::fixed::{Onnx, Single, Tflite};
         use crate::kernels::reference::$kernels as reference;
         use crate::kernels::reference::weights::{Half, Packed, Plain};
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         use crate::kernels::x86_64::fma;
+        use crate::layout::Layout;
+        #[cfg(feature = "std")]
+        use crate::ops::layer::by_id;
+        use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
+
+        /// The layout that an id of this operator has.
+        #[cfg(feature = "std")]
+        const fn layout_of(id: u8) -> Layout {
+            match kernel::layout(id, $is_depthwise) {
+                Some(layout) => layout,
+                None => panic!("no such id"),
+            }
+        }
+
+        $(
+            /// Float, with weights in lanes.
+            #[cfg(feature = "std")]
+            const $lanes: Entry = Entry {
+                id: kernel::LANES,
+                name: concat!("reference_", stringify!($kernels), "_f32_lanes"),
+                layout: Layout::Lanes,
+                overlap: kernel::overlaps(kernel::LANES),
+                run: reference::f32::<$crate::kernels::reference::stored::Lanes>,
+                ..F32
+            };
+        )?
 
         const fn portable(
             name: &'static str,
@@ -18,10 +45,20 @@ macro_rules! entries {
             roundings: &'static [Rounding],
             run: Kernel,
         ) -> Entry {
-            Entry { id: 0, name, dtypes, weights, roundings, isa: Isa::Portable, overlap: true, run }
+            Entry {
+                id: kernel::DENSE,
+                name,
+                dtypes,
+                weights,
+                layout: Layout::Dense,
+                roundings,
+                isa: Isa::Reference,
+                overlap: true,
+                run,
+            }
         }
 
-        $crate::ops::layer::entries! { $kernels
+        $crate::ops::layer::entries! { $kernels [$($lanes)?]
             /// int8 activations and weights, TFLite rounding.
             INT8_TFLITE = "int8_tflite", [I8] * [I8] Tflite, int8::<Tflite, Plain<i8>>;
             /// int8 activations and weights, single rounding.
@@ -56,7 +93,7 @@ macro_rules! entries {
             F32_INT4 = "f32_int4", [F32] * [I4 U4] None, f32::<Packed>, F32_INT4_X86_FMA: Packed;
         }
     };
-    ($kernels:ident $(
+    ($kernels:ident [$($lanes:ident)?] $(
         $(#[$doc:meta])*
         $name:ident = $suffix:literal, [$dtype:ident] * [$($weights:ident)*] $rounding:ident,
         $run:ident::<$($parameter:ty),*> $(, $fast:ident: $format:ty)?;
@@ -83,13 +120,67 @@ macro_rules! entries {
         )*
 
         /// All entries, best first.
-        pub const ENTRIES: &[Entry] = &[$(
+        pub const ENTRIES: &[Entry] = &[
+            // x86-64
+            // 64-bit Arm
+            // 32-bit Arm
+            // WebAssembly
+            // any target
+            // plain loops
             $(
-                #[cfg(all(feature = "std", target_arch = "x86_64"))]
-                $fast,
+                $(
+                    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                    $fast,
+                )?
+                $name,
+            )*
+            // plain loops of other ids, for hosts: they run bundles of any target
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT "dot" Tflite "tflite"),
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT "dot" Single "single"),
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT "dot" Onnx "onnx"),
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT_OFFSET "dot_offset" Tflite "tflite"),
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT_OFFSET "dot_offset" Single "single"),
+            #[cfg(feature = "std")]
+            by_id!($kernels DOT_OFFSET "dot_offset" Onnx "onnx"),
+            #[cfg(feature = "std")]
+            by_id!($kernels PAIRS "pairs" Tflite "tflite"),
+            #[cfg(feature = "std")]
+            by_id!($kernels PAIRS "pairs" Single "single"),
+            #[cfg(feature = "std")]
+            by_id!($kernels PAIRS "pairs" Onnx "onnx"),
+            #[cfg(feature = "std")]
+            by_id!($kernels FOLDED "folded" Tflite "tflite"),
+            #[cfg(feature = "std")]
+            by_id!($kernels FOLDED "folded" Single "single"),
+            #[cfg(feature = "std")]
+            by_id!($kernels FOLDED "folded" Onnx "onnx"),
+            $(
+                #[cfg(feature = "std")]
+                $lanes,
             )?
-            $name,
-        )*];
+        ];
     };
 }
 pub(crate) use entries;
+
+/// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+macro_rules! by_id {
+    ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::$id,
+            name: concat!("reference_", stringify!($kernels), "_int8_", $suffix, "_", $name),
+            layout: layout_of(kernel::$id),
+            overlap: kernel::overlaps(kernel::$id),
+            roundings: &[Rounding::$rounding],
+            run: reference::folded::<$rounding, { kernel::$id }>,
+            ..INT8_SINGLE
+        }
+    };
+}
+#[cfg(feature = "std")]
+pub(crate) use by_id;

@@ -12,6 +12,10 @@
 
 #[macro_use]
 mod entries;
+pub mod kernel;
+#[cfg(feature = "std")]
+mod prepare;
+pub mod scratch;
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
@@ -19,7 +23,11 @@ use crate::ops::op::{Constants, Inputs, Rounding, constant};
 use crate::ops::quantized::check_zero_point;
 use crate::tensor::{Desc, Dtype};
 
+#[cfg(feature = "std")]
+pub(crate) use entries::by_id;
 pub(crate) use entries::entries;
+#[cfg(feature = "std")]
+pub use prepare::{Prepared, prepare};
 
 /// Position of the weights.
 pub const WEIGHTS: usize = 1;
@@ -76,6 +84,9 @@ pub fn check(inputs: &Inputs<'_>, output: &Desc, constants: &Constants<'_>, chan
     let symmetric = x.dtype != Dtype::I16 || (x.zero_point == 0 && output.zero_point == 0);
     if !symmetric || w.zero_point != 0 {
         return Err(Error::Quantization);
+    }
+    if !w.layout.is_padded_with_zeros(w.dtype, &w.shape, constants.bytes(WEIGHTS)?) {
+        return Err(Error::Tensor);
     }
     let valid = match (x.dtype, w.dtype, constants.rounding) {
         (Dtype::F32, Dtype::F32 | Dtype::F16, _) => {

@@ -1,0 +1,98 @@
+//! Which kernels a plan is made for, and their constants: weights laid out ahead of time, zero points folded into biases.
+
+use samara_runtime::Dtype;
+use samara_runtime::ops::eval::Value;
+use samara_runtime::ops::layer::{self, BIAS, WEIGHTS, kernel};
+use samara_runtime::ops::{Conv2d, DepthwiseConv2d, FullyConnected, Op as _};
+
+use crate::error::Result;
+use crate::ir::Op;
+use crate::lower::{Lowered, Operand, View, parameters};
+
+/// Processors for which plans are made differently.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kernels {
+    /// Any: every operator as it documents itself.
+    Reference,
+    /// x86-64: dot products of unsigned and signed bytes.
+    X86_64,
+    /// 64-bit Arm and WebAssembly: dot products of signed bytes.
+    Signed,
+    /// 32-bit Arm with the DSP extension.
+    CortexMDsp,
+    /// Microcontrollers without it, and Helium, which is at ease with weights as they are.
+    Folded,
+}
+
+impl Kernels {
+    /// Of the processor that this runs on.
+    pub const HOST: Kernels = if cfg!(target_arch = "x86_64") {
+        Kernels::X86_64
+    } else if cfg!(target_arch = "aarch64") {
+        Kernels::Signed
+    } else {
+        Kernels::Reference
+    };
+
+    /// The kernel id of a layer with activations and weights of these types.
+    fn id(self, activations: Dtype, weights: Dtype, is_depthwise: bool) -> u8 {
+        match (activations, weights) {
+            (Dtype::I8, Dtype::I8) => match self {
+                Kernels::Reference => kernel::DENSE,
+                Kernels::X86_64 => kernel::DOT_OFFSET,
+                Kernels::Signed => kernel::DOT,
+                Kernels::CortexMDsp => kernel::PAIRS,
+                Kernels::Folded => kernel::FOLDED,
+            },
+            (Dtype::F32, Dtype::F32) if !is_depthwise => match self {
+                Kernels::X86_64 | Kernels::Signed => kernel::LANES,
+                Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => kernel::DENSE,
+            },
+            _ => kernel::DENSE,
+        }
+    }
+}
+
+/// Gives a step the best kernel that `kernels` has for it, and that kernel's constants.
+pub(super) fn choose(kernels: Kernels, view: &View<'_>, step: &mut Lowered) -> Result<()> {
+    let is_depthwise = step.code == DepthwiseConv2d::CODE;
+    let is_layer = is_depthwise || matches!(step.code, Conv2d::CODE | FullyConnected::CODE);
+    if !is_layer || matches!(view.op, Op::Conv2d { groups, .. } if *groups != 1) {
+        return Ok(());
+    }
+    let (x, weights) = (view.input(0)?, view.input(WEIGHTS)?);
+    let id = kernels.id(x.dtype, weights.dtype, is_depthwise);
+    if id == kernel::DENSE {
+        return Ok(());
+    }
+    let dense = weights.value()?;
+    let bias = view.optional(BIAS).map(|b| b.value()).transpose()?;
+    let zero_point = if x.dtype == Dtype::F32 { 0 } else { parameters(x)?.1 };
+    let prepared = layer::prepare(id, is_depthwise, &dense, bias.as_ref(), zero_point)?;
+    if id == kernel::PAIRS && !is_small(&dense, is_depthwise, prepared.bias.as_ref()) {
+        return Ok(());
+    }
+    step.kernel = id;
+    step.operands[WEIGHTS] = Operand::Constant(prepared.weights);
+    if let Some(bias) = prepared.bias {
+        step.operands[BIAS] = Operand::Constant(bias);
+    }
+    Ok(())
+}
+
+/// Whether no sum of a layer leaves what [`kernel::PAIRS`] keeps of it: 24 bits of the products of an odd channel, whose
+/// multiplication it shares with an even one, and 31 bits of any accumulator, which requantization doubles.
+fn is_small(weights: &Value, is_depthwise: bool, folded: Option<&Value>) -> bool {
+    const ACTIVATION: i64 = 128;
+    let levels = weights.elements::<i8>();
+    let shape = weights.desc.shape;
+    let n = if is_depthwise { shape.dim(3) } else { shape.dim(0) };
+    let k = levels.len() / n;
+    (0..n).all(|channel| {
+        let at = |tap: usize| if is_depthwise { tap * n + channel } else { channel * k + tap };
+        let products = (0..k).map(|tap| i64::from(levels[at(tap)]).abs()).sum::<i64>() * ACTIVATION;
+        let bias = folded.map_or(0, |b| i64::from(b.elements::<i32>()[channel]).abs());
+        let fits = is_depthwise || channel % 2 == 0 || products < 1 << 23;
+        fits && products + bias < 1 << 30
+    })
+}

@@ -1,0 +1,169 @@
+//! Orders of stored weights: laid out ahead of time so that a kernel's inner loop loads and multiplies and does
+//! nothing else.
+//!
+//! A tensor's shape is the logical one whatever its layout; every layout has an index function, so that any of them can
+//! be read by plain loops.
+
+use crate::error::{Error, Result};
+use crate::tensor::{Dtype, Shape};
+
+/// Output channels that lie side by side in [`Layout::Blocks`] and [`Layout::Lanes`].
+pub const BLOCK: usize = 16;
+/// Weights of one channel that lie side by side in [`Layout::Blocks`], and what [`Layout::Pairs`] and
+/// [`Layout::PlanesLast`] round up to.
+pub const QUAD: usize = 4;
+
+/// Order of a constant's elements: N output channels of K weights each, `k` in the order of [`Layout::Dense`]. What is
+/// padded is zero. The numbers are the wire's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Layout {
+    /// As the operator documents its weights, row-major; everything that is not weights.
+    #[default]
+    Dense = 0,
+    /// int8 `[ceil(N/16)][ceil(K/4)][16][4]`, channels along dimension 0: dot products of four.
+    Blocks = 1,
+    /// As [`Layout::Blocks`], channels along the last dimension, as depthwise convolution has them.
+    BlocksLast = 2,
+    /// int8 `[ceil(N/2)][ceil(K/4)][8]`, channels along dimension 0. A group of eight bytes is four little-endian numbers
+    /// of 16 bits, `256 * w[2j+1][k] + w[2j][k]` for k, k + 2, k + 1, k + 3: the halves that `sxtb16` makes of four
+    /// activations meet those of its two words.
+    Pairs = 3,
+    /// int8 `[N][K up to a multiple of 4]`, channels along the last dimension.
+    PlanesLast = 4,
+    /// f32 `[ceil(N/16)][K][16]`, channels along dimension 0.
+    Lanes = 5,
+}
+
+impl Layout {
+    /// All layouts, in the order of their numbers.
+    pub const ALL: [Layout; 6] =
+        [Layout::Dense, Layout::Blocks, Layout::BlocksLast, Layout::Pairs, Layout::PlanesLast, Layout::Lanes];
+
+    /// From the wire's number.
+    pub const fn from_wire(n: u8) -> Result<Self> {
+        match n {
+            0 => Ok(Layout::Dense),
+            1 => Ok(Layout::Blocks),
+            2 => Ok(Layout::BlocksLast),
+            3 => Ok(Layout::Pairs),
+            4 => Ok(Layout::PlanesLast),
+            5 => Ok(Layout::Lanes),
+            _ => Err(Error::Tensor),
+        }
+    }
+
+    /// The element type it stores; `None` where any.
+    pub const fn dtype(self) -> Option<Dtype> {
+        match self {
+            Layout::Dense => None,
+            Layout::Lanes => Some(Dtype::F32),
+            Layout::Blocks | Layout::BlocksLast | Layout::Pairs | Layout::PlanesLast => Some(Dtype::I8),
+        }
+    }
+
+    /// Whether output channels are the last dimension; otherwise they are the first.
+    pub const fn is_channels_last(self) -> bool {
+        matches!(self, Layout::BlocksLast | Layout::PlanesLast)
+    }
+
+    /// Output channels, and weights of each.
+    pub fn channels(self, shape: &Shape) -> [usize; 2] {
+        let axis = if self.is_channels_last() { shape.rank().saturating_sub(1) } else { 0 };
+        let n = shape.dim(axis);
+        [n, shape.elements().checked_div(n).unwrap_or(0)]
+    }
+
+    /// Stored elements, those that pad included; `None` where they overflow.
+    pub fn elements(self, shape: &Shape) -> Option<usize> {
+        if self == Layout::Dense {
+            return Some(shape.elements());
+        }
+        let [n, k] = self.channels(shape);
+        let (n, k) = match self {
+            Layout::Dense => (n, k),
+            Layout::Blocks | Layout::BlocksLast => (up(n, BLOCK)?, up(k, QUAD)?),
+            Layout::Pairs => (up(n, 2)?, up(k, QUAD)?),
+            Layout::PlanesLast => (n, up(k, QUAD)?),
+            Layout::Lanes => (up(n, BLOCK)?, k),
+        };
+        n.checked_mul(k)
+    }
+
+    /// Where, among the stored elements, weight `k` of channel `n` is, of channels of `depth` weights. In
+    /// [`Layout::Pairs`] the element of an odd channel is short of 1 where its even neighbour's weight is negative.
+    pub fn index(self, depth: usize, n: usize, k: usize) -> usize {
+        let quads = depth.div_ceil(QUAD);
+        match self {
+            Layout::Dense => n * depth + k,
+            Layout::Blocks | Layout::BlocksLast => {
+                ((n / BLOCK * quads + k / QUAD) * BLOCK + n % BLOCK) * QUAD + k % QUAD
+            }
+            Layout::Pairs => {
+                // 0, 2, 1, 3
+                let half = k % 2 * 2 + k % QUAD / 2;
+                (n / 2 * quads + k / QUAD) * 2 * QUAD + half * 2 + n % 2
+            }
+            Layout::PlanesLast => n * quads * QUAD + k,
+            Layout::Lanes => (n / BLOCK * depth + k) * BLOCK + n % BLOCK,
+        }
+    }
+
+    /// Whether the bytes that pad a tensor of `shape` are zero, as kernels rely on.
+    pub fn is_padded_with_zeros(self, dtype: Dtype, shape: &Shape, bytes: &[u8]) -> bool {
+        if self == Layout::Dense {
+            return true;
+        }
+        let [n, k] = self.channels(shape);
+        let (step, width) = match self {
+            // In pairs an absent odd channel is whatever its even neighbour borrows; nothing is made of it.
+            Layout::Dense | Layout::PlanesLast | Layout::Pairs => (1, QUAD),
+            Layout::Blocks | Layout::BlocksLast => (BLOCK, QUAD),
+            Layout::Lanes => (BLOCK, 1),
+        };
+        let (Some(channels), Some(depth)) = (up(n, step), up(k, width)) else { return false };
+        let size = dtype.size();
+        (0..channels).all(|channel| {
+            let first = if channel < n { k } else { 0 };
+            (first..depth).all(|tap| {
+                let start = self.index(k, channel, tap).wrapping_mul(size);
+                let element = bytes.get(start..start.wrapping_add(size));
+                element.is_some_and(|e| e.iter().all(|&b| b == 0))
+            })
+        })
+    }
+}
+
+fn up(n: usize, multiple: usize) -> Option<usize> {
+    n.checked_next_multiple_of(multiple)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_weight_has_a_place_of_its_own() {
+        for layout in Layout::ALL.into_iter().skip(1) {
+            for [n, k] in [[1, 1], [2, 4], [17, 5], [33, 9], [16, 64]] {
+                let dims = if layout.is_channels_last() { [1, 1, k, n] } else { [n, 1, 1, k] };
+                let shape = Shape::new(&dims.map(|d| d as u32)).unwrap();
+                assert_eq!(layout.channels(&shape), [n, k]);
+                let room = layout.elements(&shape).unwrap();
+                let places: BTreeSet<usize> =
+                    (0..n).flat_map(|c| (0..k).map(move |w| layout.index(k, c, w))).collect();
+                assert_eq!(places.len(), n * k, "{layout:?}");
+                assert!(places.last().is_some_and(|&last| last < room), "{layout:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_the_wires() {
+        for (i, layout) in Layout::ALL.into_iter().enumerate() {
+            assert_eq!((layout as usize, Layout::from_wire(i as u8)), (i, Ok(layout)));
+        }
+        assert!(Layout::from_wire(6).is_err());
+    }
+}
