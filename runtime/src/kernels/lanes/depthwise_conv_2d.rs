@@ -1,8 +1,9 @@
-//! DepthwiseConv2D with one output per channel, weights as the operator documents them: lanes are channels, a few pixels
-//! share each weight.
+//! DepthwiseConv2D with one output per channel, weights as the operator documents them: lanes are channels, and pixels
+//! or blocks of channels side by side hide the latency of a sum.
 #![allow(unsafe_code)]
 
-use super::conv_2d::Axis;
+use super::images::{Images, Position, Rectangle};
+use super::tile::Taps;
 use super::{LANES, Lanes};
 use crate::error::{Error, Result};
 use crate::kernels::reference::rows::{Row, Rows};
@@ -11,36 +12,17 @@ use crate::ops::io::Io;
 use crate::ops::layer::{BIAS, WEIGHTS};
 use crate::ops::op::Op;
 
+/// Pixels for which the weights of a block of channels are read before the next block's turn.
+const BAND: usize = 32;
+/// Most taps whose weights are repeated where a block holds several pixels.
+const TAPS: usize = 25;
+
 /// Whether [`depthwise_conv_2d`] can: every channel has one output.
 pub fn serves(io: &Io<'_>) -> Result<bool> {
     Ok(io.input_desc(0)?.shape.dims4()?[3] == io.output_desc(0)?.shape.dims4()?[3])
 }
 
-/// What all pixels of a run in one row have in common. Positions and distances are in floats.
-#[derive(Clone, Copy, Debug)]
-struct Run<'a> {
-    /// The first tap of the first pixel, in the input rows at hand.
-    input: usize,
-    /// From pixel to pixel there.
-    from: usize,
-    /// The first pixel in the output row.
-    output: usize,
-    /// Pixels.
-    count: usize,
-    /// Taps vertically and horizontally.
-    taps: [usize; 2],
-    /// From tap to tap in the input.
-    next: [usize; 2],
-    /// The first tap's weights.
-    weight: usize,
-    /// From tap to tap in the weights.
-    weights: [usize; 2],
-    channels: usize,
-    bias: Option<&'a [f32]>,
-    clamp: (f32, f32),
-}
-
-/// The whole operator, row by row, so that input and output may overlap by rows.
+/// The whole operator: rectangle by rectangle, or row by row where input and output overlap.
 ///
 /// # Safety
 ///
@@ -48,150 +30,338 @@ struct Run<'a> {
 #[inline(always)]
 pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
-    let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
-    let [_, _, columns, outputs] = io.output_desc(0)?.shape.dims4()?;
+    let input = io.input_desc(0)?.shape.dims4()?;
+    let output = io.output_desc(0)?.shape.dims4()?;
     let [_, kh, kw, stored] = io.input_desc(1)?.shape.dims4()?;
-    if channels != outputs || stored != outputs {
+    let [_, _, width, channels] = input;
+    if channels != output[3] || stored != channels {
         return Err(Error::NoKernel);
     }
+    let images = Images { window: op.window, input, output, taps: [kh, kw], joins: false };
     let (weights, bias) = (io.input::<f32>(WEIGHTS)?, io.optional::<f32>(BIAS)?);
-    if bias.is_some_and(|b| b.len() != outputs) {
-        return Err(Error::Internal);
-    }
-    let down = Axis { window: &op.window, axis: 0, taps: kh, input: height };
-    let across = Axis { window: &op.window, axis: 1, taps: kw, input: width };
-    let [dy, dx] = op.window.dilation.map(usize::from);
-    // No closure: it would not have the caller's instructions.
+    let layer = Layer { weights, bias, clamp: op.clamp.as_f32(), channels };
     let mut rows = Rows::new::<f32>(io, &op.window, kh)?;
-    while let Some(Row { y, first, input, output }) = rows.next::<f32>()? {
-        let ky = down.inside(y);
-        let mut x = 0;
-        while x < columns {
-            let (xs, kx) = across.alike(x, columns);
-            x = xs.end;
-            let inside = !ky.is_empty() && !kx.is_empty();
-            let (top, left) = match inside {
-                true => (down.first(y, ky.start)? - first, across.first(xs.start, kx.start)?),
-                false => (0, 0),
-            };
-            let run = Run {
-                input: (top * width + left) * channels,
-                from: usize::from(op.window.stride[1]) * channels,
-                output: xs.start * channels,
-                count: xs.len(),
-                taps: if inside { [ky.len(), kx.len()] } else { [0, 0] },
-                next: [dy * width * channels, dx * channels],
-                weight: (ky.start * kw + kx.start) * channels,
-                weights: [kw * channels, channels],
-                channels,
-                bias,
-                clamp: op.clamp.as_f32(),
-            };
+    if let Some((input, output)) = rows.apart::<f32>()? {
+        let mut at = Position::default();
+        while let Some(rectangle) = images.next(&mut at)? {
             // SAFETY: as for this function.
-            unsafe { run.compute::<L>(input, weights, output)? };
+            unsafe { layer.compute::<L>(&rectangle, input, output)? };
+        }
+        return Ok(());
+    }
+    // No closure for each row: it would not have the caller's instructions.
+    while let Some(Row { y, first, input, output: row }) = rows.next::<f32>()? {
+        let mut x = 0;
+        while x < output[2] {
+            let (next, mut rectangle) = images.in_row(y, x)?;
+            // The slices begin at the first row under the window and at the row that is written.
+            rectangle.input = rectangle.input.saturating_sub(first * width * channels);
+            rectangle.output = x * channels;
+            // SAFETY: as for this function.
+            unsafe { layer.compute::<L>(&rectangle, input, row)? };
+            x = next;
         }
     }
     Ok(())
 }
 
-impl Run<'_> {
+/// What all rectangles have in common.
+#[derive(Clone, Copy, Debug)]
+struct Layer<'a> {
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+    clamp: (f32, f32),
+    channels: usize,
+}
+
+/// Weights and bias of few channels, repeated to fill a block.
+struct Repeated {
+    weights: [f32; LANES * TAPS],
+    bias: [f32; LANES],
+}
+
+/// Some channels of the pixels that the rectangle's `input` and `output` point to.
+#[derive(Clone, Copy, Debug)]
+struct Band<'a> {
+    rectangle: &'a Rectangle,
+    input: *const f32,
+    output: *mut f32,
+    weights: *const f32,
+    bias: Option<*const f32>,
+    clamp: (f32, f32),
+    /// Rows and columns.
+    pixels: [usize; 2],
+    /// Channels, where they are not whole blocks.
+    lanes: usize,
+}
+
+impl Layer<'_> {
+    /// Computes all channels of all pixels of a rectangle.
+    ///
     /// # Safety
     ///
     /// The processor has the instructions of `L`.
     #[inline(always)]
-    unsafe fn compute<L: Lanes>(&self, input: &[f32], weights: &[f32], output: &mut [f32]) -> Result<()> {
-        self.check(input.len(), weights.len(), output.len()).ok_or(Error::Internal)?;
-        let mut channel = 0;
-        while channel < self.channels {
-            let lanes = (self.channels - channel).min(LANES);
-            let mut pixel = 0;
-            while pixel < self.count {
-                // SAFETY: extents were checked, channels and pixels are counted up to theirs; the caller has the
-                // instructions.
-                unsafe {
-                    let block = Block {
-                        lanes,
-                        input: input.as_ptr().add(channel),
-                        weights: weights.as_ptr().add(channel),
+    unsafe fn compute<L: Lanes>(
+        &self,
+        rectangle: &Rectangle,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<()> {
+        let mut repeated = Repeated { weights: [0.0; LANES * TAPS], bias: [0.0; LANES] };
+        let Some([wide, rest]) = self.widened(rectangle, &mut repeated) else {
+            // SAFETY: as for this function.
+            return unsafe { self.blocks::<L>(rectangle, input, output) };
+        };
+        let bias = self.bias.map(|_| repeated.bias.as_slice());
+        let layer = Layer { weights: &repeated.weights, bias, clamp: self.clamp, channels: LANES };
+        // SAFETY: as for this function.
+        unsafe {
+            layer.blocks::<L>(&wide, input, output)?;
+            if rest.pixels[1] > 0 { self.blocks::<L>(&rest, input, output) } else { Ok(()) }
+        }
+    }
+
+    /// Where the channels of several neighbours are one block: their rectangle, with the weights repeated, and that of
+    /// the columns that are left.
+    #[inline(always)]
+    fn widened(&self, rectangle: &Rectangle, repeated: &mut Repeated) -> Option<[Rectangle; 2]> {
+        let together = LANES.checked_div(self.channels).filter(|t| *t > 1 && t * self.channels == LANES)?;
+        let Rectangle { pixels: [rows, columns], from, to, taps, .. } = *rectangle;
+        let [kh, kw] = taps.runs;
+        let fits = kh * kw <= TAPS && from[1] == self.channels && to[1] == self.channels;
+        let wide = columns.checked_div(together).filter(|w| *w > 0 && fits)?;
+        for (tap, slots) in repeated.weights.chunks_exact_mut(LANES).enumerate().take(kh * kw) {
+            let (ky, kx) = (tap.checked_div(kw)?, tap.checked_rem(kw)?);
+            let at = rectangle.weight + ky * taps.weights[0] + kx * taps.weights[1];
+            let once = self.weights.get(at..at + self.channels)?;
+            slots.chunks_exact_mut(self.channels).for_each(|slots| slots.copy_from_slice(once));
+        }
+        if let Some(bias) = self.bias {
+            let slots = repeated.bias.chunks_exact_mut(self.channels);
+            slots.for_each(|slots| slots.copy_from_slice(bias));
+        }
+        let done = wide * LANES;
+        let wide = Rectangle {
+            pixels: [rows, wide],
+            from: [from[0], LANES],
+            to: [to[0], LANES],
+            weight: 0,
+            taps: Taps { weights: [kw * LANES, LANES], ..taps },
+            ..*rectangle
+        };
+        let rest = Rectangle {
+            pixels: [rows, columns % together],
+            input: rectangle.input + done,
+            output: rectangle.output + done,
+            ..*rectangle
+        };
+        Some([wide, rest])
+    }
+
+    /// Blocks of channels, bands of rows.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `L`.
+    #[inline(always)]
+    unsafe fn blocks<L: Lanes>(
+        &self,
+        rectangle: &Rectangle,
+        input: &[f32],
+        output: &mut [f32],
+    ) -> Result<()> {
+        self.check(rectangle, input.len(), output.len()).ok_or(Error::Internal)?;
+        let (taps, [rows, columns]) = (&rectangle.taps, rectangle.pixels);
+        let most = BAND.div_ceil(columns.max(1));
+        let mut row = 0;
+        while row < rows {
+            let height = (rows - row).min(most);
+            let few = height * columns;
+            let mut channel = 0;
+            while channel < self.channels {
+                let left = self.channels - channel;
+                // SAFETY: `check` has compared all extents; rows and channels are counted up to theirs.
+                channel += unsafe {
+                    let band = Band {
+                        rectangle,
+                        // Where all taps lie in the padding, these point nowhere.
+                        input: input
+                            .as_ptr()
+                            .wrapping_add(rectangle.input + row * rectangle.from[0] + channel),
+                        output: output.as_mut_ptr().add(rectangle.output + row * rectangle.to[0] + channel),
+                        weights: self.weights.as_ptr().wrapping_add(rectangle.weight + channel),
                         bias: self.bias.map(|b| b.as_ptr().add(channel)),
-                        output: output.as_mut_ptr().add(self.output + channel),
+                        clamp: self.clamp,
+                        pixels: [height, columns],
+                        lanes: left,
                     };
-                    pixel += match (self.count - pixel, lanes == LANES, L::WIDE) {
-                        (8.., true, true) => self.pixels::<L, 8, true>(pixel, &block),
-                        (4.., true, _) => self.pixels::<L, 4, true>(pixel, &block),
-                        (_, true, _) => self.pixels::<L, 1, true>(pixel, &block),
-                        (8.., false, true) => self.pixels::<L, 8, false>(pixel, &block),
-                        (4.., false, _) => self.pixels::<L, 4, false>(pixel, &block),
-                        (_, false, _) => self.pixels::<L, 1, false>(pixel, &block),
-                    };
-                }
+                    let slides = taps.runs[1] == 3 && taps.input[1] == rectangle.from[1] && left >= LANES;
+                    match (L::WIDE, left / LANES, few) {
+                        (true, ..) if slides && columns >= 8 => band.slide::<L, 8>(),
+                        _ if slides && columns >= 4 => band.slide::<L, 4>(),
+                        (true, 4.., ..=2) => band.compute::<L, 2, 4, true>(),
+                        (true, 2.., ..=4) => band.compute::<L, 4, 2, true>(),
+                        (true, 1.., _) => band.compute::<L, 8, 1, true>(),
+                        (true, 0, _) => band.compute::<L, 8, 1, false>(),
+                        (false, 2.., ..=2) => band.compute::<L, 2, 2, true>(),
+                        (false, 1.., _) => band.compute::<L, 4, 1, true>(),
+                        (false, 0, _) => band.compute::<L, 4, 1, false>(),
+                    }
+                };
             }
-            channel += LANES;
+            row += height;
         }
         Ok(())
     }
 
     /// That everything lies inside.
-    fn check(&self, input: usize, weights: usize, output: usize) -> Option<()> {
-        let written = self.count.checked_mul(self.channels)?.checked_add(self.output)?;
-        let bias = self.bias.is_none_or(|b| b.len() >= self.channels);
-        let [Some(rows), Some(columns)] = self.taps.map(|t| t.checked_sub(1)) else {
-            return (written <= output && bias).then_some(());
-        };
-        let reach = |steps: [usize; 2]| {
+    fn check(&self, at: &Rectangle, input: usize, output: usize) -> Option<()> {
+        let reach = |counts: [usize; 2], steps: [usize; 2]| {
+            let [rows, columns] = [counts[0].checked_sub(1)?, counts[1].checked_sub(1)?];
             rows.checked_mul(steps[0])?.checked_add(columns.checked_mul(steps[1])?)?.checked_add(self.channels)
         };
-        let pixels = self.count.checked_sub(1)?.checked_mul(self.from)?;
-        let read = self.input.checked_add(pixels)?.checked_add(reach(self.next)?)?;
-        let used = self.weight.checked_add(reach(self.weights)?)?;
-        (read <= input && used <= weights && written <= output && bias).then_some(())
-    }
-
-    /// `P` pixels from `pixel` on, of sixteen channels if `ALL`, else of as many as the block has; returns `P`.
-    #[inline(always)]
-    unsafe fn pixels<L: Lanes, const P: usize, const ALL: bool>(
-        &self,
-        pixel: usize,
-        block: &Block,
-    ) -> usize {
-        // SAFETY: the caller vouches for extents and instructions.
-        unsafe {
-            let mut sums = [L::splat(0.0); P];
-            let (input, weights) = (self.input + pixel * self.from, self.weight);
-            for ky in 0..self.taps[0] {
-                for kx in 0..self.taps[1] {
-                    let at = weights + ky * self.weights[0] + kx * self.weights[1];
-                    let w = load::<L, ALL>(block.weights.add(at), block.lanes);
-                    let x = block.input.add(input + ky * self.next[0] + kx * self.next[1]);
-                    for p in 0..P {
-                        sums[p] = sums[p].fma_lanes(load::<L, ALL>(x.add(p * self.from), block.lanes), w);
-                    }
-                }
-            }
-            let output = block.output.add(pixel * self.channels);
-            if let Some(bias) = block.bias {
-                let bias = load::<L, ALL>(bias, block.lanes);
-                for sum in &mut sums {
-                    *sum = sum.add(bias);
-                }
-            }
-            for p in 0..P {
-                let (y, at) = (sums[p].limit(self.clamp.0, self.clamp.1), output.add(p * self.channels));
-                if ALL { y.store(at) } else { y.store_first(at, block.lanes) }
-            }
+        let written = at.output.checked_add(reach(at.pixels, at.to)?)?;
+        let outputs = written <= output && self.bias.is_none_or(|b| b.len() >= self.channels);
+        if at.taps.runs == [0, 0] {
+            return outputs.then_some(());
         }
-        P
+        let window = reach(at.taps.runs, at.taps.input)?;
+        let pixels = reach(at.pixels, at.from)?.checked_sub(self.channels)?;
+        let read = at.input.checked_add(pixels)?.checked_add(window)?;
+        let used = at.weight.checked_add(reach(at.taps.runs, at.taps.weights)?)?;
+        (outputs && read <= input && used <= self.weights.len()).then_some(())
     }
 }
 
-/// Up to sixteen channels of all pixels.
-#[derive(Clone, Copy, Debug)]
-struct Block {
-    lanes: usize,
-    input: *const f32,
-    weights: *const f32,
-    bias: Option<*const f32>,
-    output: *mut f32,
+impl Band<'_> {
+    /// `P` pixels at a time of `V` blocks, or with `ALL` false of one block's first channels; returns how many
+    /// channels that are.
+    #[inline(always)]
+    unsafe fn compute<L: Lanes, const P: usize, const V: usize, const ALL: bool>(&self) -> usize {
+        let [rows, columns] = self.pixels;
+        let (mut left, mut row, mut column) = (rows * columns, 0, 0);
+        while left > 0 {
+            let mut from = [0; P];
+            let mut to = [0; P];
+            // Where fewer are left, the last one is repeated.
+            for p in 0..P {
+                from[p] = row * self.rectangle.from[0] + column * self.rectangle.from[1];
+                to[p] = row * self.rectangle.to[0] + column * self.rectangle.to[1];
+                if left > 1 {
+                    left -= 1;
+                    column += 1;
+                    if column == columns {
+                        (row, column) = (row + 1, 0);
+                    }
+                } else {
+                    left = 0;
+                }
+            }
+            // SAFETY: as for this function.
+            unsafe { self.tile::<L, P, V, ALL>(&from, &to) };
+        }
+        if ALL { V * LANES } else { self.lanes }
+    }
+
+    /// One block of channels under a window three taps wide with stride 1, `P` neighbours at a time: what is read serves
+    /// three of them. The last ones of a row may be computed twice.
+    #[inline(always)]
+    unsafe fn slide<L: Lanes, const P: usize>(&self) -> usize {
+        let Rectangle { from, to, taps, .. } = self.rectangle;
+        let [rows, columns] = self.pixels;
+        let mut row = 0;
+        while row < rows {
+            let mut column = 0;
+            loop {
+                // SAFETY: the caller vouches for extents and instructions; rows have at least `P` columns.
+                unsafe {
+                    let input = self.input.add(row * from[0] + column * from[1]);
+                    let mut sums = [L::splat(0.0); P];
+                    for ky in 0..taps.runs[0] {
+                        let x = input.add(ky * taps.input[0]);
+                        let w = self.weights.add(ky * taps.weights[0]);
+                        let ws = [L::load(w), L::load(w.add(taps.weights[1])), L::load(w.add(2 * taps.weights[1]))];
+                        for p in 0..P + 2 {
+                            let x = L::load(x.add(p * from[1]));
+                            // Each sum meets its taps from left to right.
+                            if p < P {
+                                sums[p] = sums[p].fma_lanes(x, ws[0]);
+                            }
+                            if p >= 1 && p - 1 < P {
+                                sums[p - 1] = sums[p - 1].fma_lanes(x, ws[1]);
+                            }
+                            if p >= 2 {
+                                sums[p - 2] = sums[p - 2].fma_lanes(x, ws[2]);
+                            }
+                        }
+                    }
+                    if let Some(bias) = self.bias {
+                        let bias = L::load(bias);
+                        for sum in &mut sums {
+                            *sum = sum.add(bias);
+                        }
+                    }
+                    let output = self.output.add(row * to[0] + column * to[1]);
+                    for p in 0..P {
+                        sums[p].limit(self.clamp.0, self.clamp.1).store(output.add(p * to[1]));
+                    }
+                }
+                if column + P == columns {
+                    break;
+                }
+                column = (column + P).min(columns - P);
+            }
+            row += 1;
+        }
+        LANES
+    }
+
+    /// The sums of `P` pixels.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const P: usize, const V: usize, const ALL: bool>(
+        &self,
+        from: &[usize; P],
+        to: &[usize; P],
+    ) {
+        let taps = &self.rectangle.taps;
+        // SAFETY: the caller vouches for extents and instructions.
+        unsafe {
+            let mut sums = [[L::splat(0.0); V]; P];
+            let mut xs = [self.input; P];
+            for p in 0..P {
+                xs[p] = self.input.wrapping_add(from[p]);
+            }
+            for ky in 0..taps.runs[0] {
+                for kx in 0..taps.runs[1] {
+                    let ahead = ky * taps.input[0] + kx * taps.input[1];
+                    let weights = self.weights.add(ky * taps.weights[0] + kx * taps.weights[1]);
+                    for v in 0..V {
+                        let w = load::<L, ALL>(weights.add(v * LANES), self.lanes);
+                        for p in 0..P {
+                            let x = load::<L, ALL>(xs[p].add(ahead + v * LANES), self.lanes);
+                            sums[p][v] = sums[p][v].fma_lanes(x, w);
+                        }
+                    }
+                }
+            }
+            if let Some(bias) = self.bias {
+                for v in 0..V {
+                    let b = load::<L, ALL>(bias.add(v * LANES), self.lanes);
+                    for sum in &mut sums {
+                        sum[v] = sum[v].add(b);
+                    }
+                }
+            }
+            for p in 0..P {
+                for v in 0..V {
+                    let y = sums[p][v].limit(self.clamp.0, self.clamp.1);
+                    let at = self.output.add(to[p] + v * LANES);
+                    if ALL { y.store(at) } else { y.store_first(at, self.lanes) }
+                }
+            }
+        }
+    }
 }
 
 #[inline(always)]

@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::Lanes;
-use super::rectangle::{Layer, Rectangle, together};
+use super::images::Rectangle;
+use super::panels::{Layer, together};
 use super::tile::Taps;
 use crate::error::{Error, Result};
 use crate::ops::fully_connected::FullyConnected;
@@ -35,7 +36,7 @@ pub unsafe fn fully_connected<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) -> R
     while first < layer.blocks() {
         let count = together::<L>(layer.blocks() - first, rows == 1);
         // SAFETY: as for this function.
-        unsafe { all.compute::<L>(&layer, [first, count], input, output)? };
+        unsafe { layer.compute::<L>(&all, [first, count], input, output)? };
         first += count;
     }
     Ok(())

@@ -12,7 +12,8 @@
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod fully_connected;
-pub mod rectangle;
+pub mod images;
+pub mod panels;
 pub mod tile;
 
 /// Outputs of a block: a [`Lanes`] has one of each.

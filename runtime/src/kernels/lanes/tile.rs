@@ -153,8 +153,8 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
             // SAFETY: the caller vouches for all that the counts lead to.
             unsafe {
                 let ahead = row * taps.input[0] + column * taps.input[1];
-                let weights =
-                    panel.weights.add((row * taps.weights[0] + column * taps.weights[1]) * LANES);
+                let first = row * taps.weights[0] + column * taps.weights[1];
+                let weights = panel.weights.add(first * LANES);
                 let mut xs = *from;
                 for x in &mut xs {
                     *x = x.add(ahead);

@@ -55,6 +55,15 @@ impl<'a> Rows<'a> {
         })
     }
 
+    /// All of the input and the output, where they share no memory.
+    #[inline(always)]
+    pub fn apart<T: Pod>(&mut self) -> Result<Option<(&[T], &mut [T])>> {
+        let Pair::Apart { input, output } = &self.pair else { return Ok(None) };
+        let size = size_of::<T>().max(1);
+        let [input, output] = [input.len(), output.len()].map(|n| n.checked_div(size).unwrap_or(0));
+        self.pair.window::<T, T>(0..input, 0..output).map(Some)
+    }
+
     /// The next row; `None` after the last one.
     #[inline(always)]
     pub fn next<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {

@@ -26,6 +26,8 @@ use crate::tensor::{Desc, Dtype};
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
 pub(crate) use entries::entries;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use entries::lanes;
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
 

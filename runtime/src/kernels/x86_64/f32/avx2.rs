@@ -6,7 +6,13 @@ use core::arch::x86_64::{
     _mm256_storeu_ps,
 };
 
-use crate::kernels::lanes::{LANES, Lanes};
+use super::kernels;
+use crate::error::{Error, Result};
+use crate::kernels::lanes::{self, LANES, Lanes};
+use crate::ops::io::Io;
+use crate::ops::op::{Context, Isa};
+
+kernels! { Avx2, X86Fma, "avx2,fma" }
 
 /// Lanes of a register.
 const HALF: usize = LANES / 2;

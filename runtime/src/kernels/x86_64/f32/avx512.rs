@@ -6,7 +6,13 @@ use core::arch::x86_64::{
     _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
 };
 
-use crate::kernels::lanes::Lanes;
+use super::kernels;
+use crate::error::{Error, Result};
+use crate::kernels::lanes::{self, Lanes};
+use crate::ops::io::Io;
+use crate::ops::op::{Context, Isa};
+
+kernels! { Avx512, X86Avx512, "avx512f,avx2,fma" }
 
 /// Needs AVX-512F.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,8 @@
-//! Rectangles of pixels that read the same taps, so that padding is handled outside the innermost loop.
+//! Layers with weights in lanes, rectangle by rectangle: how many blocks of outputs go together, and sums so long that
+//! they are taken in parts.
 #![allow(unsafe_code)]
 
+use super::images::Rectangle;
 use super::tile::{End, Panel, Taps, panel};
 use super::{LANES, Lanes};
 use crate::error::{Error, Result};
@@ -39,27 +41,8 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Pixels whose windows hold the same taps. Positions and distances are in elements.
-#[derive(Clone, Copy, Debug)]
-pub struct Rectangle {
-    /// Rows and columns.
-    pub pixels: [usize; 2],
-    /// The first tap of the first pixel in the input.
-    pub input: usize,
-    /// From row to row and from pixel to pixel there.
-    pub from: [usize; 2],
-    /// The first output of the first pixel in the output.
-    pub output: usize,
-    /// From row to row and from pixel to pixel there.
-    pub to: [usize; 2],
-    /// Number of the first tap's first weight among those of one output.
-    pub weight: usize,
-    /// The taps.
-    pub taps: Taps,
-}
-
-impl Rectangle {
-    /// Computes the outputs of blocks `first..first + count` of all pixels.
+impl Layer<'_> {
+    /// Computes the outputs of blocks `first..first + count` of all pixels of a rectangle.
     ///
     /// # Safety
     ///
@@ -67,51 +50,53 @@ impl Rectangle {
     #[inline(always)]
     pub unsafe fn compute<L: Lanes>(
         &self,
-        layer: &Layer<'_>,
+        rectangle: &Rectangle,
         [first, count]: [usize; 2],
         input: &[f32],
         output: &mut [f32],
     ) -> Result<()> {
-        let outputs = self.check(layer, [first, count], input.len(), output.len()).ok_or(Error::Internal)?;
-        let block = layer.depth * LANES;
-        let bias = layer.bias.and_then(|b| b.get(first * LANES..first * LANES + outputs));
-        let end = End { bias, clamp: layer.clamp.as_f32() };
+        let outputs = self.check(rectangle, [first, count], input.len(), output.len());
+        let outputs = outputs.ok_or(Error::Internal)?;
+        let Rectangle { pixels, from, to, taps, .. } = *rectangle;
+        let block = self.depth * LANES;
+        let bias = self.bias.and_then(|b| b.get(first * LANES..first * LANES + outputs));
+        let end = End { bias, clamp: self.clamp.as_f32() };
         // SAFETY: `check` has compared all extents.
         let whole = unsafe {
             Panel {
-                input: input.as_ptr().add(self.input),
-                output: output.as_mut_ptr().add(self.output + first * LANES),
-                weights: layer.weights.as_ptr().add(first * block + self.weight * LANES),
+                input: input.as_ptr().add(rectangle.input),
+                output: output.as_mut_ptr().add(rectangle.output + first * LANES),
+                weights: self.weights.as_ptr().add(first * block + rectangle.weight * LANES),
                 block,
                 tail: outputs - (count - 1) * LANES,
-                pixels: self.pixels,
-                from: self.from,
-                to: self.to,
-                taps: self.taps,
+                pixels,
+                from,
+                to,
+                taps,
                 begins: true,
                 end: Some(end),
             }
         };
-        let [rows, columns] = self.taps.runs;
+        let [rows, columns] = taps.runs;
         // Few pixels use each weight once or twice wherever it is.
-        let few = self.pixels[0] * self.pixels[1] <= 12;
-        if few || rows * columns * self.taps.length <= 2 * CHUNK {
+        let few = pixels[0] * pixels[1] <= 12;
+        if few || rows * columns * taps.length <= 2 * CHUNK {
             // SAFETY: the extents were checked; the caller has the instructions.
             unsafe { panels::<L>(&whole, count) };
             return Ok(());
         }
-        let parts = self.taps.length.div_ceil(CHUNK).max(1);
+        let parts = taps.length.div_ceil(CHUNK).max(1);
         let chunks = rows * columns * parts;
         for chunk in 0..chunks {
             let (run, start) = (chunk / parts, chunk % parts * CHUNK);
             let (row, column) = (run / columns.max(1), run % columns.max(1));
             // SAFETY: a part of what was checked; the caller has the instructions.
             unsafe {
-                let weight = row * self.taps.weights[0] + column * self.taps.weights[1] + start;
+                let weight = row * taps.weights[0] + column * taps.weights[1] + start;
                 let part = Panel {
-                    input: whole.input.add(row * self.taps.input[0] + column * self.taps.input[1] + start),
+                    input: whole.input.add(row * taps.input[0] + column * taps.input[1] + start),
                     weights: whole.weights.add(weight * LANES),
-                    taps: Taps { runs: [1, 1], length: CHUNK.min(self.taps.length - start), ..self.taps },
+                    taps: Taps { runs: [1, 1], length: CHUNK.min(taps.length - start), ..taps },
                     begins: chunk == 0,
                     end: (chunk + 1 == chunks).then_some(end),
                     ..whole
@@ -123,19 +108,19 @@ impl Rectangle {
     }
 
     /// How many outputs the blocks have, where everything lies inside and there is something.
-    fn check(&self, layer: &Layer<'_>, [first, count]: [usize; 2], input: usize, output: usize) -> Option<usize> {
+    fn check(&self, at: &Rectangle, [first, count]: [usize; 2], input: usize, output: usize) -> Option<usize> {
         let reach = |counts: [usize; 2], steps: [usize; 2]| {
             let [rows, columns] = [counts[0].checked_sub(1)?, counts[1].checked_sub(1)?];
             rows.checked_mul(steps[0])?.checked_add(columns.checked_mul(steps[1])?)
         };
-        let taps = &self.taps;
+        let taps = &at.taps;
         let window = reach(taps.runs, taps.input)?.checked_add(taps.length)?;
-        let read = self.input.checked_add(reach(self.pixels, self.from)?)?.checked_add(window)?;
-        let written = self.output.checked_add(reach(self.pixels, self.to)?)?.checked_add(layer.outputs)?;
-        let used = self.weight.checked_add(reach(taps.runs, taps.weights)?)?.checked_add(taps.length)?;
-        let outputs = layer.outputs.checked_sub(first.checked_mul(LANES)?)?.min(count.checked_mul(LANES)?);
+        let read = at.input.checked_add(reach(at.pixels, at.from)?)?.checked_add(window)?;
+        let written = at.output.checked_add(reach(at.pixels, at.to)?)?.checked_add(self.outputs)?;
+        let used = at.weight.checked_add(reach(taps.runs, taps.weights)?)?.checked_add(taps.length)?;
+        let outputs = self.outputs.checked_sub(first.checked_mul(LANES)?)?.min(count.checked_mul(LANES)?);
         let blocks = outputs.div_ceil(LANES) == count && count > 0;
-        (read <= input && written <= output && used <= layer.depth && blocks).then_some(outputs)
+        (read <= input && written <= output && used <= self.depth && blocks).then_some(outputs)
     }
 }
 
