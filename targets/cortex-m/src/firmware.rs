@@ -121,7 +121,8 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
             run.step(step)?;
             if v == 0 {
                 each_output(session, run, step, |o, bytes| {
-                    let name = session.kernel(step).map_or("", |k| k.name);
+                    let code = session.plan().step(step)?.op;
+                    let name = flash::OPS.iter().find(|d| d.code == code).map_or("", |d| d.name);
                     println!("step {step} {name} output {o} crc32 {:08x}", crc32fast::hash(bytes));
                     Ok(())
                 })?;

@@ -26,13 +26,12 @@ pub(crate) struct Sizes {
 
 /// Builds and runs what shows a bundle's sizes on Cortex-M4.
 pub(crate) fn sizes(bundle: &Path, dir: &Path) -> Result<Sizes> {
-    let target = qemu::M4.target;
     let flash = |features| -> Result<u64> {
-        let firmware = Firmware { bundle: Some(bundle), ..Firmware::bare(target, features) };
+        let firmware = Firmware { bundle: Some(bundle), ..Firmware::bare(qemu::M4, features) };
         Elf::read(&firmware.build()?)?.flash_bytes()
     };
     let (whole, harness) = (flash(&[])?, flash(&["list-none"])?);
-    let reporting = Firmware::reporting(target, bundle).build()?;
+    let reporting = Firmware::reporting(qemu::M4, bundle).build()?;
     let text = qemu::run(qemu::M4, &reporting, dir, &[], None)?;
     let line = text.lines().next().context("the firmware printed nothing")?;
     Ok(Sizes {
@@ -65,7 +64,7 @@ pub(crate) fn run(json: bool) -> Result<bool> {
     let plugin = plugin(dir.path())?;
     let mut rows = Vec::new();
     for model in &list {
-        let sizes = sizes(&model.bundle, dir.path())?;
+        let sizes = sizes(&model.bundle(qemu::M4.core)?, dir.path())?;
         let instructions = count(&plugin, &sizes.reporting, dir.path())?;
         eprintln!(
             "{:<10} {} instructions, {:.2} per MAC, arena {}, stack {}, flash {}",

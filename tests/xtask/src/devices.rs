@@ -47,7 +47,7 @@ pub(crate) fn run() -> Result<Tally> {
         None => tally.skip("MLPerf Tiny models on all devices: ../shared is not there"),
     }
     for model in &models {
-        let steps = models::steps(&model.bundle)?;
+        let steps = models::steps(&model.bundle("portable")?)?;
         let reference = match &devices[0].1 {
             device @ Device::Host { .. } => device.compute(model, dir.path())?,
             _ => anyhow::bail!("the first device is this machine's reference"),
@@ -134,7 +134,7 @@ impl Device {
         match self {
             Device::Host { runner, reference } => {
                 let mut run = Command::new(runner);
-                run.current_dir(dir).arg(&model.bundle).args(files);
+                run.current_dir(dir).arg(model.bundle("host")?).args(files);
                 if *reference {
                     run.arg("--reference");
                 }
@@ -142,14 +142,10 @@ impl Device {
             }
             Device::Linux { linux, runner } => {
                 let mut run = emulated(*linux, runner);
-                command::read(run.current_dir(dir).arg(&model.bundle).args(files))?;
+                command::read(run.current_dir(dir).arg(model.bundle(linux.name)?).args(files))?;
             }
             Device::Firmware(machine) => {
-                let elf = Firmware {
-                    machine: machine.memory,
-                    ..Firmware::reporting(machine.target, &model.bundle)
-                }
-                .build()?;
+                let elf = Firmware::reporting(*machine, &model.bundle(machine.core)?).build()?;
                 qemu::run(*machine, &elf, dir, &["input.bin", "output.bin", "layers.bin"], None)?;
             }
         }
@@ -209,16 +205,17 @@ fn expected_output(tally: &mut Tally, vibration: &Model, dir: &Path) -> Result<(
         if missing(linux.target, &[linux.emulator, linux.linker]).is_some() {
             continue;
         }
-        let text = command::read(emulated(linux, &runner(Some(linux))?).arg(&vibration.bundle))?;
+        let text = command::read(emulated(linux, &runner(Some(linux))?).arg(vibration.bundle(linux.name)?))?;
         compare_text(tally, linux.name, &text, "targets/linux-arm/expected.txt")?;
     }
     for machine in [qemu::M4, qemu::M0_ON_M3, qemu::LM3S, qemu::MICROBIT] {
         if missing(machine.target, &[qemu::SYSTEM]).is_some() {
             continue;
         }
-        let firmware =
-            Firmware { machine: machine.memory, ..Firmware::reporting(machine.target, &vibration.bundle) };
-        let result = firmware.build().and_then(|elf| qemu::run(machine, &elf, dir, &[], None));
+        let bundle = vibration.bundle(machine.core)?;
+        let result = Firmware::reporting(machine, &bundle)
+            .build()
+            .and_then(|elf| qemu::run(machine, &elf, dir, &[], None));
         match result {
             // The first line holds the stack's depth, which depends on the compiler.
             Ok(text) => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cargo;
+use crate::qemu::Machine;
 
 /// Which of its programs.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +20,8 @@ pub(crate) enum Program {
 #[derive(Clone, Debug)]
 pub(crate) struct Firmware<'a> {
     pub(crate) program: Program,
-    pub(crate) target: &'a str,
-    /// Memory layout, as in targets/cortex-m/memory.
-    pub(crate) machine: &'a str,
+    /// Target, memory layout and kernels.
+    pub(crate) machine: Machine,
     pub(crate) bundle: Option<&'a Path>,
     pub(crate) features: &'a [&'a str],
     /// Arguments for rustc of the last crate.
@@ -31,22 +31,14 @@ pub(crate) struct Firmware<'a> {
 }
 
 impl<'a> Firmware<'a> {
-    /// The reporting firmware for MPS2 machines.
-    pub(crate) fn reporting(target: &'a str, bundle: &'a Path) -> Self {
-        Firmware { program: Program::Reporting, bundle: Some(bundle), ..Firmware::bare(target, &[]) }
+    /// The reporting firmware for a bundle packed for this machine's core.
+    pub(crate) fn reporting(machine: Machine, bundle: &'a Path) -> Self {
+        Firmware { program: Program::Reporting, bundle: Some(bundle), ..Firmware::bare(machine, &[]) }
     }
 
     /// The bare one, without a bundle.
-    pub(crate) fn bare(target: &'a str, features: &'a [&'a str]) -> Self {
-        Firmware {
-            program: Program::Bare,
-            target,
-            machine: "mps2",
-            bundle: None,
-            features,
-            rustc: &[],
-            profile: &[],
-        }
+    pub(crate) fn bare(machine: Machine, features: &'a [&'a str]) -> Self {
+        Firmware { program: Program::Bare, machine, bundle: None, features, rustc: &[], profile: &[] }
     }
 
     /// Builds it; the ELF's path.
@@ -57,14 +49,15 @@ impl<'a> Firmware<'a> {
         };
         let mut build = cargo::cargo();
         build.args(["rustc", "--quiet", "--locked", "-p", "samara-cortex-m", "--profile", "firmware"]);
-        build.args(["--bin", name, "--target", self.target]);
-        if !self.features.is_empty() {
-            build.args(["--features", &self.features.join(",")]);
+        build.args(["--bin", name, "--target", self.machine.target]);
+        let features: Vec<&str> = self.machine.kernels.iter().chain(self.features).copied().collect();
+        if !features.is_empty() {
+            build.args(["--features", &features.join(",")]);
         }
         for setting in self.profile {
             build.args(["--config", &format!("profile.firmware.{setting}")]);
         }
-        build.env("SAMARA_MACHINE", self.machine);
+        build.env("SAMARA_MACHINE", self.machine.memory);
         match self.bundle {
             Some(path) => build.env("SAMARA_BUNDLE", path),
             None => build.env_remove("SAMARA_BUNDLE"),

@@ -1,12 +1,13 @@
 //! The models that devices are tried with: the project's own, and MLPerf Tiny's where a machine has them.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use npyz::npz::NpzArchive;
-use samara_runtime::{Bundle, Dtype, Session, ops};
+use samara_runtime::{Bundle, Choice, Dtype, Session, ops};
 
 use crate::cargo::{self, MESSAGES};
 use crate::command;
@@ -17,7 +18,12 @@ const SAMPLES: usize = 32;
 /// A bundle with inputs, and outputs where they are known from elsewhere.
 pub(crate) struct Model {
     pub(crate) name: &'static str,
-    pub(crate) bundle: PathBuf,
+    /// What `pack` is told, but for target and output.
+    pack: Vec<OsString>,
+    samara: PathBuf,
+    dir: PathBuf,
+    /// Whether its layers have kernels that differ from target to target.
+    is_int8: bool,
     /// Raw little-endian samples.
     pub(crate) input: Vec<u8>,
     pub(crate) expected: Option<Expected>,
@@ -34,6 +40,19 @@ pub(crate) struct Expected {
     pub(crate) output: Vec<u8>,
     /// Operator and output of every layer, first sample.
     pub(crate) layers: Vec<(String, Vec<u8>)>,
+}
+
+impl Model {
+    /// The bundle for a target, packed when first asked for.
+    pub(crate) fn bundle(&self, target: &str) -> Result<PathBuf> {
+        let target = if self.is_int8 { target } else { "portable" };
+        let path = self.dir.join(format!("{}-{target}.samara", self.name.replace(' ', "-")));
+        if !path.exists() {
+            let mut pack = Command::new(&self.samara);
+            command::read(pack.args(&self.pack).args(["--target", target, "-o"]).arg(&path))?;
+        }
+        Ok(path)
+    }
 }
 
 const SHARED: [(&str, &str); 4] = [
@@ -71,16 +90,16 @@ pub(crate) fn own(
     (name, scheme): (&'static str, &[&'static str]),
 ) -> Result<Model> {
     let folder = command::root().join("models/vibration");
-    let bundle = dir.join(format!("{}.samara", name.replace(' ', "-")));
-    let mut pack = Command::new(samara);
-    pack.arg("pack")
-        .arg(folder.join("model.onnx"))
-        .args(["--name", "vibration", "--target", "portable"])
-        .args(scheme);
+    let mut pack: Vec<OsString> = vec!["pack".into(), folder.join("model.onnx").into()];
+    pack.extend(["--name", "vibration"].iter().chain(scheme).map(OsString::from));
     if name != "vibration f16" {
-        pack.arg("--calibrate").arg(folder.join("calibrate.npz"));
+        pack.extend(["--calibrate".into(), folder.join("calibrate.npz").into()]);
     }
-    command::read(pack.arg("-o").arg(&bundle))?;
+    let is_int8 = name == SCHEMES[0].0;
+    let (samara, dir) = (samara.to_owned(), dir.to_owned());
+    let mut model =
+        Model { name, pack, samara, dir, is_int8, input: Vec::new(), expected: None, is_float: false };
+    let bundle = model.bundle("portable")?;
     let mut archive = NpzArchive::open(folder.join("evaluate.npz"))?;
     let array = archive.by_name("spectrograms")?.context("evaluate.npz has no spectrograms")?;
     let each: usize = array.shape().iter().skip(1).product::<u64>() as usize;
@@ -90,13 +109,14 @@ pub(crate) fn own(
     let desc = session.plan().tensor(session.plan().input(0)?)?.desc;
     let level = |x: &f32| (x / desc.scale).round_ties_even() as i32 + desc.zero_point;
     let reals = reals.iter().take(SAMPLES * each);
-    let input = match desc.dtype {
+    model.is_float = desc.dtype == Dtype::F32;
+    model.input = match desc.dtype {
         Dtype::I8 => reals.map(|x| level(x).clamp(-128, 127) as i8 as u8).collect(),
         Dtype::I16 => reals.flat_map(|x| (level(x).clamp(-32768, 32767) as i16).to_le_bytes()).collect(),
         Dtype::F32 => reals.flat_map(|x| x.to_le_bytes()).collect(),
         other => anyhow::bail!("the vibration model's input is {}", other.name()),
     };
-    Ok(Model { name, bundle, input, expected: None, is_float: desc.dtype == Dtype::F32 })
+    Ok(model)
 }
 
 /// MLPerf Tiny's int8 models, packed into `dir`, with what TensorFlow Lite Micro computes.
@@ -110,15 +130,8 @@ pub(crate) fn kws(samara: &Path, shared: &Path, dir: &Path) -> Result<Model> {
 }
 
 fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str) -> Result<Model> {
-    let bundle = dir.join(format!("{name}.samara"));
-    let model = shared.join("models/mlperf-tiny").join(format!("{file}.tflite"));
-    command::read(
-        Command::new(samara)
-            .arg("pack")
-            .arg(model)
-            .args(["--name", name, "--target", "portable", "-o"])
-            .arg(&bundle),
-    )?;
+    let source = shared.join("models/mlperf-tiny").join(format!("{file}.tflite"));
+    let pack = vec!["pack".into(), source.into(), "--name".into(), name.into()];
     let mut archive = NpzArchive::open(shared.join("golden").join(format!("{file}.npz")))?;
     let mut layers = Vec::new();
     let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
@@ -128,7 +141,16 @@ fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str)
         layers.push((operator.to_owned(), int8(&mut archive, array)?));
     }
     let expected = Expected { output: int8(&mut archive, "output")?, layers };
-    Ok(Model { name, bundle, input: int8(&mut archive, "input")?, expected: Some(expected), is_float: false })
+    Ok(Model {
+        name,
+        pack,
+        samara: samara.to_owned(),
+        dir: dir.to_owned(),
+        is_int8: true,
+        input: int8(&mut archive, "input")?,
+        expected: Some(expected),
+        is_float: false,
+    })
 }
 
 fn int8<R: std::io::Read + std::io::Seek>(archive: &mut NpzArchive<R>, name: &str) -> Result<Vec<u8>> {
@@ -166,7 +188,7 @@ impl Aligned {
 /// Loads with every operator.
 pub(crate) fn load(bytes: &Aligned) -> Result<Session<'_>> {
     let bundle = Bundle::parse(bytes.bytes())?;
-    Ok(Session::load_with(&bundle, ops::ALL, true)?)
+    Ok(Session::load_with(&bundle, ops::ALL, Choice::Reference)?)
 }
 
 /// Operator and output bytes of every step, in order.

@@ -6,9 +6,10 @@ use samara_runtime::ops;
 use crate::devices::missing;
 use crate::elf::Elf;
 use crate::firmware::Firmware;
+use crate::qemu;
 use crate::tally::Tally;
 
-const TARGET: &str = "thumbv7em-none-eabihf";
+const MACHINE: qemu::Machine = qemu::M4;
 /// The operators of the `list-two` firmware.
 const TWO: [&str; 2] = ["fully_connected", "max_pool_2d"];
 /// The symbol that the proof's panic handler calls and nobody defines.
@@ -18,17 +19,17 @@ const UNDEFINED: &str = "samara_a_panic_path_is_left";
 pub(crate) fn panic_free() -> Result<Tally> {
     let mut tally = Tally::default();
     let what = "panic-free load and run, all operators";
-    if let Some(why) = missing(TARGET, &[]) {
+    if let Some(why) = missing(MACHINE.target, &[]) {
         tally.skip(format!("{what}: {why}"));
         return Ok(tally);
     }
     // That the proof can fail is part of the proof.
-    match Firmware::bare(TARGET, &["list-all", "panic-free", "planted-panic"]).build() {
+    match Firmware::bare(MACHINE, &["list-all", "panic-free", "planted-panic"]).build() {
         Err(e) if format!("{e:#}").contains(UNDEFINED) => tally.pass("a planted panic does not link"),
         Err(e) => return Err(e),
         Ok(_) => tally.fail("a planted panic links: the panic-free proof proves nothing"),
     }
-    let proof = Firmware::bare(TARGET, &["list-all", "panic-free"]);
+    let proof = Firmware::bare(MACHINE, &["list-all", "panic-free"]);
     match proof.build() {
         Ok(_) => tally.pass(what),
         Err(e) if format!("{e:#}").contains(UNDEFINED) => {
@@ -47,12 +48,12 @@ pub(crate) fn panic_free() -> Result<Tally> {
 pub(crate) fn symbols() -> Result<Tally> {
     let mut tally = Tally::default();
     let what = "a two-operator firmware with lto = false holds two operators";
-    if let Some(why) = missing(TARGET, &[]) {
+    if let Some(why) = missing(MACHINE.target, &[]) {
         tally.skip(format!("{what}: {why}"));
         return Ok(tally);
     }
     let profile = ["lto=false", "codegen-units=16"];
-    let elf = Firmware { profile: &profile, ..Firmware::bare(TARGET, &["list-two"]) }.build()?;
+    let elf = Firmware { profile: &profile, ..Firmware::bare(MACHINE, &["list-two"]) }.build()?;
     let symbols = Elf::read(&elf)?.symbols()?;
     let of = |operator: &str| {
         let kernels = [format!("kernels::reference::{operator}::"), format!("ops::{operator}::")];

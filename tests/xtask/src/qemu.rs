@@ -11,23 +11,46 @@ use crate::command;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
     pub(crate) name: &'static str,
+    /// The profile that its bundles are packed for.
     pub(crate) core: &'static str,
     pub(crate) target: &'static str,
+    /// Features of the firmware: kernels that the core can run.
+    pub(crate) kernels: &'static [&'static str],
     pub(crate) memory: &'static str,
 }
 
 /// Cortex-M4F.
-pub(crate) const M4: Machine =
-    Machine { name: "mps2-an386", core: "cortex-m4", target: "thumbv7em-none-eabihf", memory: "mps2" };
+pub(crate) const M4: Machine = Machine {
+    name: "mps2-an386",
+    core: "cortex-m4",
+    target: "thumbv7em-none-eabihf",
+    kernels: &["dsp"],
+    memory: "mps2",
+};
 /// The Cortex-M0 build: no microbit has the RAM for it, a Cortex-M3 runs it unchanged.
-pub(crate) const M0_ON_M3: Machine =
-    Machine { name: "mps2-an385", core: "cortex-m0", target: "thumbv6m-none-eabi", memory: "mps2" };
+pub(crate) const M0_ON_M3: Machine = Machine {
+    name: "mps2-an385",
+    core: "cortex-m0",
+    target: "thumbv6m-none-eabi",
+    kernels: &[],
+    memory: "mps2",
+};
 /// A real Cortex-M0 with 16 KiB of RAM, for models that fit.
-pub(crate) const MICROBIT: Machine =
-    Machine { name: "microbit", core: "cortex-m0", target: "thumbv6m-none-eabi", memory: "microbit" };
+pub(crate) const MICROBIT: Machine = Machine {
+    name: "microbit",
+    core: "cortex-m0",
+    target: "thumbv6m-none-eabi",
+    kernels: &[],
+    memory: "microbit",
+};
 /// Cortex-M3 with 64 KiB.
-pub(crate) const LM3S: Machine =
-    Machine { name: "lm3s6965evb", core: "cortex-m3", target: "thumbv7m-none-eabi", memory: "lm3s6965evb" };
+pub(crate) const LM3S: Machine = Machine {
+    name: "lm3s6965evb",
+    core: "cortex-m3",
+    target: "thumbv7m-none-eabi",
+    kernels: &[],
+    memory: "lm3s6965evb",
+};
 
 /// The system emulator.
 pub(crate) const SYSTEM: &str = "qemu-system-arm";
@@ -61,6 +84,7 @@ pub(crate) fn run(
 /// A user-mode emulated Linux.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Linux {
+    /// Also the profile that its bundles are packed for.
     pub(crate) name: &'static str,
     pub(crate) target: &'static str,
     pub(crate) emulator: &'static str,

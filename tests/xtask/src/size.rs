@@ -32,7 +32,8 @@ pub(crate) fn run(top: usize) -> Result<Tally> {
             models::vibration(&samara, dir.path())?
         }
     };
-    let measured = bench::sizes(&model.bundle, dir.path())?;
+    let bundle = model.bundle(qemu::M4.core)?;
+    let measured = bench::sizes(&bundle, dir.path())?;
     let (flash, stack) = (measured.flash, measured.stack);
     let what = format!("{}: flash {flash} of {FLASH_BUDGET} bytes", model.name);
     if flash <= FLASH_BUDGET {
@@ -47,7 +48,7 @@ pub(crate) fn run(top: usize) -> Result<Tally> {
         tally.fail(&*what)
     }
 
-    let bare = Firmware { bundle: Some(&model.bundle), ..Firmware::bare(qemu::M4.target, &[]) };
+    let bare = Firmware { bundle: Some(&bundle), ..Firmware::bare(qemu::M4, &[]) };
     let mut symbols = Elf::read(&bare.build()?)?.symbols()?;
     symbols.retain(|s| s.is_code);
     symbols.sort_by_key(|s| std::cmp::Reverse(s.size));
