@@ -7,7 +7,7 @@
 use samara_runtime::Place;
 use samara_runtime::ops::Inputs;
 
-use super::{Plan, PlannedStep};
+use super::{Kernels, Plan, PlannedStep};
 use crate::error::{Error, Result};
 use crate::lower;
 
@@ -17,8 +17,8 @@ const SEARCH_BUDGET: usize = 400_000;
 const ALIGN: usize = 16;
 
 /// Sets every arena tensor's offset and the arena's size.
-pub fn place(plan: &mut Plan) -> Result<()> {
-    let problem = Problem::new(plan)?;
+pub fn place(plan: &mut Plan, kernels: Kernels) -> Result<()> {
+    let problem = Problem::new(plan, kernels)?;
     let offsets = problem.solve();
     for (item, offset) in problem.items.iter().zip(&offsets) {
         plan.tensors[item.tensor].offset = *offset;
@@ -83,7 +83,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(plan: &Plan) -> Result<Self> {
+    fn new(plan: &Plan, kernels: Kernels) -> Result<Self> {
         let end = plan.steps.len() + 1;
         // Step s of the plan is time s + 1: inputs are written at 0, outputs are read at `end`.
         let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
@@ -103,7 +103,8 @@ impl Problem {
             if let (Place::Arena, Some((born, dies))) = (tensor.desc.place, lives[t]) {
                 item_of[t] = items.len();
                 let scratch = plan.steps.iter().any(|s| s.scratch == Some(t));
-                let align = if scratch { ALIGN } else { tensor.desc.dtype.size() };
+                let least = if scratch { ALIGN } else { tensor.desc.dtype.size() };
+                let align = least.max(kernels.alignment());
                 items.push(Item { tensor: t, size: tensor.desc.bytes(), align, born, dies });
             }
         }
@@ -117,7 +118,7 @@ impl Problem {
             }
         }
         let mut problem = Problem { items, conflicts };
-        for (s, step) in plan.steps.iter().enumerate() {
+        for (s, step) in plan.steps.iter().enumerate().filter(|(_, step)| kernels.overlaps(step.op)) {
             problem.allow_overlaps(plan, s, step, &item_of)?;
         }
         Ok(problem)

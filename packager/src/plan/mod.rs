@@ -74,7 +74,7 @@ pub struct Plan {
 /// Plans a legalized graph (see [`crate::passes`]) for these kernels.
 pub fn plan(graph: &Graph, kernels: Kernels) -> Result<Plan> {
     let mut plan = steps::steps(graph, kernels)?;
-    memory::place(&mut plan)?;
+    memory::place(&mut plan, kernels)?;
     Ok(plan)
 }
 

@@ -85,6 +85,14 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, channels side by side.
+#[cfg(feature = "std")]
+pub const F32_PORTABLE: Entry = Entry {
+    name: "portable_average_pool_2d_f32",
+    isa: Isa::Portable,
+    run: crate::kernels::lanes::average_pool_2d::f32,
+    ..F32
+};
 
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
@@ -104,8 +112,17 @@ impl AveragePool2d {
 impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
-    const KERNELS: &'static [Entry] =
-        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[
+        INT8_TFLITE,
+        INT8_SINGLE,
+        INT8_ONNX,
+        INT16_TFLITE,
+        INT16_SINGLE,
+        INT16_ONNX,
+        #[cfg(feature = "std")]
+        F32_PORTABLE,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

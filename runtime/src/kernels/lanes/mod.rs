@@ -9,6 +9,7 @@
 //! rectangle by rectangle.
 #![allow(unsafe_code)]
 
+pub mod average_pool_2d;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod fully_connected;
