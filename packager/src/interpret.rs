@@ -167,14 +167,8 @@ impl Step {
             if let Some(checked) = self.checked.get().filter(|c| c.suits(&operands)) {
                 return checked.run(attributes, *rounding, &operands);
             }
-            let checked = Checked::new(
-                self.definition,
-                attributes,
-                *rounding,
-                *kernel,
-                &operands,
-                &self.parameters,
-            )?;
+            let checked =
+                Checked::new(self.definition, attributes, *rounding, *kernel, &operands, &self.parameters)?;
             self.checked.get_or_init(|| checked.clone());
             checked.run(attributes, *rounding, &operands)
         };

@@ -219,7 +219,9 @@ impl Layer<'_> {
     fn check(&self, at: &Rectangle, input: usize, output: usize) -> Option<()> {
         let reach = |counts: [usize; 2], steps: [usize; 2]| {
             let [rows, columns] = [counts[0].checked_sub(1)?, counts[1].checked_sub(1)?];
-            rows.checked_mul(steps[0])?.checked_add(columns.checked_mul(steps[1])?)?.checked_add(self.channels)
+            rows.checked_mul(steps[0])?
+                .checked_add(columns.checked_mul(steps[1])?)?
+                .checked_add(self.channels)
         };
         let written = at.output.checked_add(reach(at.pixels, at.to)?)?;
         let outputs = written <= output && self.bias.is_none_or(|b| b.len() >= self.channels);
@@ -281,7 +283,11 @@ impl Band<'_> {
                     for ky in 0..taps.runs[0] {
                         let x = input.add(ky * taps.input[0]);
                         let w = self.weights.add(ky * taps.weights[0]);
-                        let ws = [L::load(w), L::load(w.add(taps.weights[1])), L::load(w.add(2 * taps.weights[1]))];
+                        let ws = [
+                            L::load(w),
+                            L::load(w.add(taps.weights[1])),
+                            L::load(w.add(2 * taps.weights[1])),
+                        ];
                         for p in 0..P + 2 {
                             let x = L::load(x.add(p * from[1]));
                             // Each sum meets its taps from left to right.

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 pub mod average_pool_2d;
+pub mod batch_matmul;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 pub mod fully_connected;

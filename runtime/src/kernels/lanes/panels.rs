@@ -108,7 +108,13 @@ impl Layer<'_> {
     }
 
     /// How many outputs the blocks have, where everything lies inside and there is something.
-    fn check(&self, at: &Rectangle, [first, count]: [usize; 2], input: usize, output: usize) -> Option<usize> {
+    fn check(
+        &self,
+        at: &Rectangle,
+        [first, count]: [usize; 2],
+        input: usize,
+        output: usize,
+    ) -> Option<usize> {
         let reach = |counts: [usize; 2], steps: [usize; 2]| {
             let [rows, columns] = [counts[0].checked_sub(1)?, counts[1].checked_sub(1)?];
             rows.checked_mul(steps[0])?.checked_add(columns.checked_mul(steps[1])?)
@@ -136,9 +142,13 @@ pub fn together<L: Lanes>(left: usize, single: bool) -> usize {
     }
 }
 
-/// The tiles for so many blocks, as [`together`] gives them.
+/// Computes `count` blocks of all pixels of a panel.
+///
+/// # Safety
+///
+/// As [`panel`] says.
 #[inline(always)]
-unsafe fn panels<L: Lanes>(job: &Panel<'_>, count: usize) {
+pub unsafe fn panels<L: Lanes>(job: &Panel<'_>, count: usize) {
     // SAFETY: as for this function.
     unsafe {
         match (L::WIDE, count) {
@@ -147,8 +157,13 @@ unsafe fn panels<L: Lanes>(job: &Panel<'_>, count: usize) {
             (true, 3) => panel::<L, 8, 2, 3>(job),
             (true, 2) => panel::<L, 12, 4, 2>(job),
             (true, _) => panel::<L, 12, 4, 1>(job),
-            (false, 4) => panel::<L, 1, 1, 4>(job),
-            (false, _) => panel::<L, 6, 2, 1>(job),
+            (false, 4) if job.pixels == [1, 1] => panel::<L, 1, 1, 4>(job),
+            (false, _) => {
+                for block in 0..count {
+                    let last = block + 1 == count;
+                    panel::<L, 6, 2, 1>(&job.of_block(block, last));
+                }
+            }
         }
     }
 }

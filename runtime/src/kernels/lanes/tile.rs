@@ -46,6 +46,28 @@ pub struct Panel<'a> {
     pub end: Option<End<'a>>,
 }
 
+impl Panel<'_> {
+    /// One of its blocks, the last one or another.
+    ///
+    /// # Safety
+    ///
+    /// The panel has that many blocks.
+    #[inline(always)]
+    pub unsafe fn of_block(&self, block: usize, is_last: bool) -> Self {
+        let end = self.end.map(|end| End { bias: end.bias.and_then(|b| b.get(block * LANES..)), ..end });
+        // SAFETY: the caller vouches for the block.
+        unsafe {
+            Panel {
+                output: self.output.add(block * LANES),
+                weights: self.weights.add(block * self.block),
+                tail: if is_last { self.tail } else { LANES },
+                end,
+                ..*self
+            }
+        }
+    }
+}
+
 /// The last operations of an output.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {

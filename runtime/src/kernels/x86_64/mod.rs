@@ -1,4 +1,4 @@
 //! Kernels for x86-64 hosts, selected after detection at run time.
 
-pub mod fma;
 pub mod f32;
+pub mod fma;

@@ -85,10 +85,7 @@ impl Lanes for Avx2 {
         // The second operand is the result where neither is greater: NaN and zeros of any sign pass.
         unsafe {
             let (lo, hi) = (_mm256_set1_ps(lo), _mm256_set1_ps(hi));
-            Avx2(
-                _mm256_min_ps(hi, _mm256_max_ps(lo, self.0)),
-                _mm256_min_ps(hi, _mm256_max_ps(lo, self.1)),
-            )
+            Avx2(_mm256_min_ps(hi, _mm256_max_ps(lo, self.0)), _mm256_min_ps(hi, _mm256_max_ps(lo, self.1)))
         }
     }
 }

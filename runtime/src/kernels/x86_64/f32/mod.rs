@@ -17,6 +17,8 @@ macro_rules! kernels {
             fully_connected
             /// DepthwiseConv2D with one output per channel, dense weights.
             depthwise_conv_2d
+            /// BatchMatMul whose left operand is not transposed.
+            batch_matmul
         }
     };
     ($lanes:ty, $isa:ident, $features:literal; $($(#[$doc:meta])* $name:ident)*) => {$(
