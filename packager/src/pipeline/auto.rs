@@ -83,7 +83,7 @@ impl Auto<'_> {
     fn point(&self, graph: &Graph, base: &Base, recipe: Recipe, noise: f64, careful: bool) -> Result<Point> {
         let mut graph = graph.clone();
         passes::prepare_for_lowering(&mut graph)?;
-        let plan = super::plan(&graph, self.options.target, Some(base))?;
+        let plan = super::plan(&graph, self.options, Some(base))?;
         let card = super::card(self.lineage, self.options, &plan, Some(&recipe), self.data.len())?;
         let bytes = super::write(&graph, &plan, self.options, &card)?;
         let drop = if careful { self.evaluator.drop(&bytes)? } else { 0.0 };

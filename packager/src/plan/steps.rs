@@ -26,9 +26,11 @@ pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             weights: Vec::new(),
+            kernels,
             arena: 0,
             numeric: Rounding::None,
             equalized: BTreeMap::new(),
+            patched: None,
         },
         places: HashMap::new(),
         constants: HashMap::new(),
@@ -133,7 +135,12 @@ impl Builder<'_> {
         let scratch = def.scratch(&step.attributes, &Inputs(&inputs), &outputs, step.kernel)?;
         if scratch > 0 {
             let desc = Desc::new(Dtype::U8, Shape::new(&[scratch as u32])?);
-            self.plan.tensors.push(PlannedTensor { name: format!("{}/scratch", step.name), desc, offset: 0 });
+            self.plan.tensors.push(PlannedTensor {
+                name: format!("{}/scratch", step.name),
+                desc,
+                offset: 0,
+                rows: None,
+            });
             step.scratch = Some(self.plan.tensors.len() - 1);
         }
         Ok(())
@@ -151,6 +158,7 @@ impl Builder<'_> {
                 name: tensor.name.clone(),
                 desc: tensor.desc()?,
                 offset: 0,
+                rows: None,
             });
             self.plan.tensors.len() - 1
         };
@@ -171,7 +179,7 @@ impl Builder<'_> {
             offset
         });
         let desc = Desc { place: Place::Weights, ..value.desc };
-        self.plan.tensors.push(PlannedTensor { name: name.into(), desc, offset });
+        self.plan.tensors.push(PlannedTensor { name: name.into(), desc, offset, rows: None });
         self.plan.tensors.len() - 1
     }
 }
