@@ -11,6 +11,8 @@ pub mod blocks;
 pub mod fixed;
 pub mod float;
 pub mod gemmlowp;
+#[cfg(feature = "std")]
+pub mod lanes;
 pub mod level;
 #[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")))]
 pub mod pool;

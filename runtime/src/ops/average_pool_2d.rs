@@ -101,6 +101,14 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, channels side by side.
+#[cfg(feature = "std")]
+pub const F32_PORTABLE: Entry = Entry {
+    name: "portable_average_pool_2d_f32",
+    isa: Isa::Portable,
+    run: crate::kernels::lanes::average_pool_2d::f32,
+    ..F32
+};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
@@ -167,6 +175,8 @@ impl Op for AveragePool2d {
         INT16_TFLITE,
         INT16_SINGLE,
         INT16_ONNX,
+        #[cfg(feature = "std")]
+        F32_PORTABLE,
         F32,
     ];
 

@@ -3,7 +3,7 @@
 /// Defines an operator's entries and `ENTRIES`, all of them. `$kernels` is the operator's name, of the module of its
 /// reference kernels and of its functions for x86-64.
 macro_rules! entries {
-    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)?) => {
+    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)? $(; $wide:ident)?) => {
 
         use crate::kernels::fixed::{Onnx, Single, Tflite};
         use crate::kernels::reference::$kernels as reference;
@@ -19,6 +19,8 @@ macro_rules! entries {
         use crate::ops::layer::x86;
         #[cfg(all(feature = "dsp", target_arch = "arm"))]
         use crate::ops::layer::dsp;
+        #[allow(unused_imports, reason = "depthwise convolution has none")]
+        use crate::ops::layer::lanes;
         use crate::ops::layer::kernel;
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
@@ -45,6 +47,17 @@ macro_rules! entries {
             };
         )?
 
+        $(
+            /// Float, with AVX-512.
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            pub const $wide: Entry = Entry {
+                name: concat!("x86_avx512_", stringify!($kernels), "_f32"),
+                isa: Isa::X86Avx512,
+                run: $crate::kernels::x86_64::fma::depthwise_conv_2d_avx512,
+                ..F32
+            };
+        )?
+
         const fn portable(
             name: &'static str,
             dtypes: &'static [Dtype],
@@ -65,7 +78,7 @@ macro_rules! entries {
             }
         }
 
-        $crate::ops::layer::entries! { $kernels [$($lanes)?]
+        $crate::ops::layer::entries! { $kernels [$($lanes)?] [$($wide)?]
             /// int8 activations and weights, TFLite rounding.
             INT8_TFLITE = "int8_tflite", [I8] * [I8] Tflite, int8::<Tflite, Plain<i8>>;
             /// int8 activations and weights, single rounding.
@@ -100,7 +113,7 @@ macro_rules! entries {
             F32_INT4 = "f32_int4", [F32] * [I4 U4] None, f32::<Packed>, F32_INT4_X86_FMA: Packed;
         }
     };
-    ($kernels:ident [$($lanes:ident)?] $(
+    ($kernels:ident [$($lanes:ident)?] [$($wide:ident)?] $(
         $(#[$doc:meta])*
         $name:ident = $suffix:literal, [$dtype:ident] * [$($weights:ident)*] $rounding:ident,
         $run:ident::<$($parameter:ty),*> $(, $fast:ident: $format:ty)?;
@@ -147,6 +160,16 @@ macro_rules! entries {
             x86!($kernels avx2only X86Avx2 "x86_avx2" Single "single"),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes avx512 "x86_avx512_" X86Avx512),
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes avx2 "x86_fma_" X86Fma),
+            )?
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                $wide,
+            )?
             // 64-bit Arm
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
             aarch64!($kernels i8mm NeonI8mm "neon_i8mm" Tflite "tflite"),
@@ -291,3 +314,18 @@ macro_rules! dsp {
 }
 #[cfg(all(feature = "dsp", target_arch = "arm"))]
 pub(crate) use dsp;
+
+/// An entry for floats with weights in lanes: `lanes!(conv_2d LANES avx512 "x86_avx512_" X86Avx512)`.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! lanes {
+    ($kernels:ident $lanes:ident $module:ident $prefix:literal $isa:ident) => {
+        Entry {
+            name: concat!($prefix, stringify!($kernels), "_f32_lanes"),
+            isa: Isa::$isa,
+            run: $crate::kernels::x86_64::f32::$module::$kernels,
+            ..$lanes
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use lanes;

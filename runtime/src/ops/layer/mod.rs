@@ -32,6 +32,7 @@ pub(crate) use entries::by_id;
 #[cfg(all(feature = "dsp", target_arch = "arm"))]
 pub(crate) use entries::dsp;
 pub(crate) use entries::entries;
+pub(crate) use entries::lanes;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use entries::x86;
 #[cfg(feature = "std")]
