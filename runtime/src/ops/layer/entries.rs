@@ -13,7 +13,7 @@ macro_rules! entries {
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
-        use crate::ops::layer::kernel;
+        use crate::ops::layer::{faster, kernel};
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
@@ -124,8 +124,17 @@ macro_rules! entries {
             // x86-64
             // 64-bit Arm
             // 32-bit Arm
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels CortexMMve mve FOLDED "mve" Tflite "tflite"),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels CortexMMve mve FOLDED "mve" Single "single"),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels CortexMMve mve FOLDED "mve" Onnx "onnx"),
             // WebAssembly
             // any target
+            faster!($kernels Portable portable FOLDED "portable" Tflite "tflite"),
+            faster!($kernels Portable portable FOLDED "portable" Single "single"),
+            faster!($kernels Portable portable FOLDED "portable" Onnx "onnx"),
             // plain loops
             $(
                 $(
@@ -168,7 +177,26 @@ macro_rules! entries {
 }
 pub(crate) use entries;
 
+/// An entry for int8 weights as they are, whatever the id: `faster!(conv_2d Portable portable FOLDED "portable" Single
+/// "single")` runs `kernels::portable::conv_2d::int8::<Single>`.
+macro_rules! faster {
+    ($kernels:ident $isa:ident $folder:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
+        Entry {
+            id: kernel::$id,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: Layout::Dense,
+            overlap: kernel::overlaps(kernel::$id),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::$isa,
+            run: $crate::kernels::$folder::$kernels::int8::<$rounding>,
+            ..INT8_SINGLE
+        }
+    };
+}
+pub(crate) use faster;
+
 /// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+#[cfg(feature = "std")]
 macro_rules! by_id {
     ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
         Entry {

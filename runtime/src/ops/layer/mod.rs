@@ -26,6 +26,7 @@ use crate::tensor::{Desc, Dtype};
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
 pub(crate) use entries::entries;
+pub(crate) use entries::faster;
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
 
