@@ -1,6 +1,7 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
@@ -86,6 +87,21 @@ pub const F32: Entry = Entry {
     ..INT8_TFLITE
 };
 
+/// TFLite rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_SINGLE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_single",
+    isa: Isa::Portable,
+    run: portable::int8_single,
+    ..INT8_SINGLE
+};
+
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
     #[inline(always)]
@@ -104,8 +120,17 @@ impl AveragePool2d {
 impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
-    const KERNELS: &'static [Entry] =
-        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[
+        PORTABLE_INT8_TFLITE,
+        PORTABLE_INT8_SINGLE,
+        INT8_TFLITE,
+        INT8_SINGLE,
+        INT8_ONNX,
+        INT16_TFLITE,
+        INT16_SINGLE,
+        INT16_ONNX,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

@@ -7,6 +7,7 @@ mod demo;
 mod devices;
 mod elf;
 mod firmware;
+mod kernels;
 mod models;
 mod proofs;
 mod qemu;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// The same bits on x86-64, aarch64, armv7 and Cortex-M firmware.
     Devices,
+    /// Each processor's kernels against the reference kernels, there, on random shapes.
+    Kernels,
     /// Exact instructions, memory and flash on Cortex-M4, per model.
     BenchMcu {
         /// A JSON array on stdout.
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Test => test::run(),
         Command::Demo { arguments } => demo::run(&arguments),
         Command::Devices => devices::run().map(|t| t.print()),
+        Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu { json } => bench::run(json),
         Command::Size { top } => size::run(top).map(|t| t.print()),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cargo;
 use crate::command;
 use crate::tally::Tally;
-use crate::{devices, proofs, setup, size};
+use crate::{devices, kernels, proofs, setup, size};
 
 /// Set-up, formatting, lints, tests, devices, proofs; whether nothing failed.
 pub(crate) fn run() -> Result<bool> {
@@ -30,6 +30,7 @@ pub(crate) fn run() -> Result<bool> {
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
         ("firmware size", || size::run(0)),
+        ("kernels of devices", kernels::run),
         ("devices", devices::run),
     ] {
         step(name);

@@ -1,12 +1,13 @@
 //! Conv2D, row by row, three pixels at a time.
 
 use crate::error::{Error, Result};
-use crate::kernels::mve::dot::{CHANNELS, PIXELS, Sums, dot_1, dot_3};
+use crate::kernels::mve::dot::{CHANNELS, NO_SUMS, PIXELS, Sums, dot_1, dot_3};
 use crate::kernels::mve::level::{Levels, Vector};
+use crate::kernels::mve::moves::Vectors;
 use crate::kernels::portable::patches::Patches;
 use crate::kernels::reference::rows::{Row, by_rows};
 use crate::ops::conv_2d::Conv2d;
-use crate::ops::io::Io;
+use crate::ops::io::{Io, Pair};
 use crate::ops::layer::{BIAS, CONSTANTS, WEIGHTS};
 use crate::ops::op::{Context, Op};
 
@@ -22,7 +23,7 @@ struct Layer<'a, R: Vector> {
 pub fn int8<R: Vector>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
     let (input, output) = (io.input_desc(0)?, io.output_desc(0)?);
-    let [_, height, width, channels] = input.shape.dims4()?;
+    let [batch, height, width, channels] = input.shape.dims4()?;
     let [_, kh, kw, _] = io.input_desc(WEIGHTS)?.shape.dims4()?;
     let patches = Patches::new(&op.window, [kh, kw], [height, width, channels], input.zero_point);
     let layer = Layer::<R> {
@@ -31,13 +32,49 @@ pub fn int8<R: Vector>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Res
         levels: Levels { scales: io.input(CONSTANTS)?, zero: output.zero_point, clamp: op.clamp },
         depth: patches.depth(),
     };
+    let mut sums = NO_SUMS;
+    if patches.are_all_pixels() && width >= PIXELS {
+        let pixels = batch.wrapping_mul(height).wrapping_mul(width);
+        return layer.all(io.pair::<i8, i8>(0, 0)?, pixels, &mut sums);
+    }
     let scratch = io.scratch::<i8>()?;
-    by_rows::<i8>(io, &op.window, kh, |row| layer.row(&patches, scratch, row))
+    by_rows::<i8>(io, &op.window, kh, |row| layer.row(&patches, scratch, &mut sums, row))
 }
 
 impl<R: Vector> Layer<'_, R> {
-    fn row(&self, patches: &Patches, scratch: &mut [i8], mut row: Row<'_, i8>) -> Result<()> {
-        let outputs = self.bias.len().max(1);
+    /// Pixels to pixels, whatever their rows. Groups no longer than a row keep apart in shared memory what rows would:
+    /// what is left to read and what has been written change linearly from group to group.
+    fn all(&self, mut pair: Pair<'_>, pixels: usize, sums: &mut Sums) -> Result<()> {
+        let (channels, outputs) = (self.depth, self.bias.len());
+        let descending = pair.descending();
+        let mut done = 0usize;
+        while done < pixels {
+            let count = pixels.wrapping_sub(done).min(PIXELS);
+            let start = if descending { pixels.wrapping_sub(done).wrapping_sub(count) } else { done };
+            let end = start.wrapping_add(count);
+            let (input, output) = pair.window::<i8, i8>(
+                start.wrapping_mul(channels)..end.wrapping_mul(channels),
+                start.wrapping_mul(outputs)..end.wrapping_mul(outputs),
+            )?;
+            let mut windows = [&[][..]; PIXELS];
+            for (window, pixel) in windows.iter_mut().zip(input.chunks_exact(channels.max(1))) {
+                *window = pixel;
+            }
+            self.pixels(windows, output, sums)?;
+            done = done.wrapping_add(count);
+        }
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        patches: &Patches,
+        scratch: &mut [i8],
+        sums: &mut Sums,
+        mut row: Row<'_, i8>,
+    ) -> Result<()> {
+        let (outputs, depth) = (self.bias.len().max(1), self.depth.max(1));
+        let band = patches.band(&row);
         let rest = core::mem::take(&mut row.output);
         for (group, pixels) in rest.chunks_mut(outputs.wrapping_mul(PIXELS).max(1)).enumerate() {
             let x = group.wrapping_mul(PIXELS);
@@ -47,22 +84,24 @@ impl<R: Vector> Layer<'_, R> {
                     *window = patches.pixel(&row, x.wrapping_add(k))?;
                 }
             } else {
-                let scratch = scratch.get_mut(..self.depth.wrapping_mul(PIXELS)).ok_or(Error::TooSmall)?;
-                let laid = scratch.chunks_exact_mut(self.depth.max(1)).zip(pixels.chunks_exact(outputs));
+                let scratch = scratch.get_mut(..depth.wrapping_mul(PIXELS)).ok_or(Error::TooSmall)?;
+                let laid = scratch.chunks_exact_mut(depth).zip(pixels.chunks_exact(outputs));
                 for (k, (patch, _)) in laid.enumerate() {
-                    patches.lay_out(&row, x.wrapping_add(k), patches.channels(), patch)?;
+                    let x = x.wrapping_add(k);
+                    patches.lay_out::<Vectors>(&band, row.input, x, patches.channels(), patch)?;
                 }
-                for (window, patch) in windows.iter_mut().zip(scratch.chunks_exact(self.depth.max(1))) {
+                for (window, patch) in windows.iter_mut().zip(scratch.chunks_exact(depth)) {
                     *window = patch;
                 }
             }
-            self.pixels(windows, pixels)?;
+            self.pixels(windows, pixels, sums)?;
         }
         Ok(())
     }
 
-    fn pixels(&self, windows: [&[i8]; PIXELS], pixels: &mut [i8]) -> Result<()> {
-        let mut sums: Sums = [0; CHANNELS * PIXELS + 4];
+    /// As many of `pixels` as there are, of the windows.
+    #[inline(never)]
+    fn pixels(&self, windows: [&[i8]; PIXELS], pixels: &mut [i8], sums: &mut Sums) -> Result<()> {
         let mut each = pixels.chunks_exact_mut(self.bias.len().max(1));
         match (each.next(), each.next(), each.next()) {
             (Some(a), Some(b), Some(c)) => {
@@ -70,8 +109,8 @@ impl<R: Vector> Layer<'_, R> {
                 for (k, ((a, b), c)) in parts.enumerate() {
                     let first = k.wrapping_mul(CHANNELS);
                     let (weights, bias) = self.channels(first, a.len())?;
-                    dot_3(windows, weights, bias, &mut sums)?;
-                    self.levels.write(&sums, first, [a, b, c])?;
+                    dot_3(windows, weights, bias, sums)?;
+                    self.levels.write(sums, 0, first, [a, b, c])?;
                 }
             }
             (a, b, _) => {
@@ -79,8 +118,8 @@ impl<R: Vector> Layer<'_, R> {
                     for (k, part) in pixel.chunks_mut(CHANNELS * PIXELS).enumerate() {
                         let first = k.wrapping_mul(CHANNELS * PIXELS);
                         let (weights, bias) = self.channels(first, part.len())?;
-                        dot_1(window, weights, bias, &mut sums)?;
-                        self.levels.write(&sums, first, [part])?;
+                        dot_1(window, weights, bias, sums)?;
+                        self.levels.write(sums, 0, first, [part])?;
                     }
                 }
             }

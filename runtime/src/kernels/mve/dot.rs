@@ -9,13 +9,16 @@ use core::arch::global_asm;
 use crate::error::{Error, Result};
 
 /// Channels whose sums are computed before they become levels.
-pub(crate) const CHANNELS: usize = 32;
+pub(crate) const CHANNELS: usize = 64;
 /// Pixels that share a load of weights.
 pub(crate) const PIXELS: usize = 3;
 
 /// Sums of a chunk of channels, pixel by pixel. A row of weights too few is made up with one that counts twice, whose
 /// sum is written too: that is what the room after the last pixel is for.
 pub(crate) type Sums = [i32; CHANNELS * PIXELS + 4];
+
+/// Room for sums, none of them computed yet.
+pub(crate) const NO_SUMS: Sums = [0; CHANNELS * PIXELS + 4];
 
 /// What `samara_mve_dot_3` and `samara_mve_dot_1` read, in words.
 #[repr(C)]

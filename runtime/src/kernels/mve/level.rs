@@ -95,16 +95,17 @@ macro_rules! both {
             function!(
                 $three,
                 $rounding,
-                pixel!($rounding, "[r1, #128]", "r4"),
-                pixel!($rounding, "[r1, #256]", "r5"),
-                pixel!($rounding, "[r1], #16", "r3")
+                pixel!($rounding, "[r1], #16", "r3"),
+                pixel!($rounding, "[r1, #240]", "r4"),
+                pixel!($rounding, "[r1, #496]", "r5")
             ),
             function!($one, $rounding, pixel!($rounding, "[r1], #16", "r3"))
         )
     };
 }
 
-const _: () = assert!(CHANNELS * size_of::<i32>() == 128, "the offsets above");
+const _: () =
+    assert!(CHANNELS * size_of::<i32>() == 256, "the offsets above, less the 16 of the first pixel");
 
 global_asm!(concat!(
     ".cpu cortex-m55\n",
@@ -169,47 +170,66 @@ pub(crate) struct Levels<'a, R: Requant> {
 }
 
 impl<R: Vector> Levels<'_, R> {
-    /// Levels of the channels from `first` on of [`PIXELS`] pixels, or of as many as one pixel's sums have room for;
-    /// as many as each output holds.
+    /// The channels from `first` on of three pixels, or of one whose sums are those of `pixel`: as many as each output
+    /// holds, at most [`CHANNELS`], or for one pixel as many as there are sums from its on.
+    #[inline(always)]
     pub(crate) fn write<const N: usize>(
         &self,
         sums: &Sums,
+        pixel: usize,
         first: usize,
         mut outputs: [&mut [i8]; N],
     ) -> Result<()> {
-        let n = outputs.first().map_or(0, |o| o.len());
-        let room = if N == 1 { CHANNELS * PIXELS } else { CHANNELS };
-        if (N != 1 && N != PIXELS) || n > room || outputs.iter().any(|o| o.len() != n) {
-            return Err(Error::Internal);
-        }
         let mut to = [core::ptr::null_mut::<i8>(); PIXELS];
+        let n = outputs.first().map_or(0, |o| o.len());
         for (slot, output) in to.iter_mut().zip(&mut outputs) {
+            if output.len() != n {
+                return Err(Error::Internal);
+            }
             *slot = output.as_mut_ptr();
         }
-        let (lo, hi) = self.clamp.as_i32();
-        let (fours, rest) = (n >> 2, n & 3);
-        let size = size_of::<R::Scale>();
+        let sums = sums.get(pixel.wrapping_mul(CHANNELS)..).ok_or(Error::Internal)?;
+        // Vectors at the end read up to three sums more than they use.
+        let room = if N == 1 { sums.len().wrapping_sub(4) } else { CHANNELS };
+        if (N != 1 && (N != PIXELS || pixel != 0)) || n > room {
+            return Err(Error::Internal);
+        }
+        let is_three = N == PIXELS;
+        // SAFETY: there are sums for `n` channels of N pixels and room behind the last one; `to` points to N outputs of
+        // `n` levels.
+        unsafe { self.run(sums.as_ptr(), first, n, to, is_three) }
+    }
+
+    /// # Safety
+    /// From `sums` on there must be `count` of each pixel, rows [`CHANNELS`] apart, and room to read four at a time;
+    /// `outputs`, three or the first only, must have room for `count` levels.
+    #[inline(never)]
+    unsafe fn run(
+        &self,
+        sums: *const i32,
+        first: usize,
+        count: usize,
+        outputs: [*mut i8; PIXELS],
+        is_three: bool,
+    ) -> Result<()> {
         let shared = self.scales.len() == 1;
-        let one = self.scales.first().copied().ok_or(Error::Internal)?;
-        let same = [one; 4];
         let scales = match shared {
-            true => &same[..],
-            false => self.scales.get(first..first.wrapping_add(n)).ok_or(Error::Internal)?,
+            true => self.scales,
+            false => self.scales.get(first..first.wrapping_add(count)).ok_or(Error::Internal)?,
         };
-        let job = Job {
-            sums: sums.as_ptr(),
-            scales: scales.as_ptr().cast(),
-            outputs: to,
-            step: if shared { 0 } else { size.wrapping_mul(4) },
-            fours,
-            zero: self.zero,
-            lo,
-            hi,
-        };
+        let (lo, hi) = self.clamp.as_i32();
+        let (fours, rest) = (count >> 2, count & 3);
+        let (zero, step) = (self.zero, size_of::<R::Scale>().wrapping_mul(4));
+        let mut job = Job { sums, scales: scales.as_ptr().cast(), outputs, step, fours, zero, lo, hi };
+        let one = *scales.first().ok_or(Error::Internal)?;
+        let same = [one; 4];
+        if shared {
+            (job.scales, job.step) = (same.as_ptr().cast(), 0);
+        }
+        // SAFETY: there are scales for `fours` times four channels, or four that serve all; the rest is the caller's.
+        let run = |job: &Job| unsafe { if is_three { R::level_3(job) } else { R::level_1(job) } };
         if fours > 0 {
-            // SAFETY: there are sums for `n` channels of N pixels, room for as many levels in each output, and scales
-            // for as many unless four serve all.
-            unsafe { if N == 1 { R::level_1(&job) } else { R::level_3(&job) } }
+            run(&job);
         }
         if rest > 0 {
             let done = fours << 2;
@@ -220,19 +240,14 @@ impl<R: Vector> Levels<'_, R> {
                 }
             }
             let mut levels = [[0i8; 4]; PIXELS];
-            let mut rows = [core::ptr::null_mut::<i8>(); PIXELS];
-            for (slot, row) in rows.iter_mut().zip(&mut levels) {
-                *slot = row.as_mut_ptr();
-            }
-            let sums = job.sums.wrapping_add(done);
-            let job = Job { sums, scales: last.as_ptr().cast(), outputs: rows, step: 0, fours: 1, ..job };
-            // SAFETY: sums have room for four channels after a multiple of four below `n`; scales and levels are four
-            // each.
-            unsafe { if N == 1 { R::level_1(&job) } else { R::level_3(&job) } }
-            for (output, row) in outputs.iter_mut().zip(&levels) {
-                for (slot, &level) in output.iter_mut().skip(done).zip(row) {
-                    *slot = level;
-                }
+            let [a, b, c] = &mut levels;
+            job.outputs = [a.as_mut_ptr(), b.as_mut_ptr(), c.as_mut_ptr()];
+            (job.sums, job.scales, job.fours) = (sums.wrapping_add(done), last.as_ptr().cast(), 1);
+            run(&job);
+            let pixels = if is_three { PIXELS } else { 1 };
+            for (to, row) in outputs.iter().zip(&levels).take(pixels) {
+                // SAFETY: `done + rest` is `count`, which every output has room for; `rest` is below four.
+                unsafe { to.wrapping_add(done).copy_from_nonoverlapping(row.as_ptr(), rest) }
             }
         }
         Ok(())

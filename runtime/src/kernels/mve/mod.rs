@@ -3,9 +3,11 @@
 //! No Rust target has the instructions, so they are functions of assembly; each is called by one function that knows
 //! how long its operands must be.
 
+pub mod additive;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 mod dot;
 pub mod fully_connected;
 pub mod level;
+mod moves;
 mod taps;

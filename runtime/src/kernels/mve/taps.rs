@@ -126,11 +126,12 @@ pub(crate) struct Taps {
 }
 
 /// `sums[p * CHANNELS + c]` of as many channels as `bias` has: a multiple of eight up to [`CHANNELS`]. `x[p]` starts at
-/// these channels in the first tap of pixel `p` of at most [`PIXELS`]. Of the weights: all of them, tap after tap; how
+/// the first tap of pixel `p` of at most [`PIXELS`], of which channels from `from` on are read. Of the weights: all of them, tap after tap; how
 /// many channels each tap has; the first to use.
 pub(crate) fn taps(
     taps: &Taps,
     x: &[&[i8]],
+    from: usize,
     (weights, channels, first): (&[i8], usize, usize),
     bias: &[i32],
     sums: &mut Sums,
@@ -139,7 +140,7 @@ pub(crate) fn taps(
     let n = bias.len();
     let reach = |step: usize, count: usize| step.checked_mul(count.checked_sub(1)?);
     let last = reach(row, rows).and_then(|y| y.checked_add(reach(column, columns)?));
-    let end = last.and_then(|last| last.checked_add(n)).ok_or(Error::Internal)?;
+    let end = last.and_then(|last| last.checked_add(n)?.checked_add(from)).ok_or(Error::Internal)?;
     let fits = n & 7 == 0 && 0 < n && n <= CHANNELS && x.len() <= PIXELS && !x.is_empty();
     let held = rows.checked_mul(columns).and_then(|t| t.checked_mul(channels)) == Some(weights.len())
         && first.checked_add(n).is_some_and(|end| end <= channels);
@@ -148,7 +149,7 @@ pub(crate) fn taps(
     }
     let mut starts = [core::ptr::null::<i8>(); PIXELS];
     for (slot, x) in starts.iter_mut().zip(x) {
-        *slot = x.as_ptr();
+        *slot = x.as_ptr().wrapping_add(from);
     }
     let job = Job {
         weights: weights.as_ptr().wrapping_add(first),

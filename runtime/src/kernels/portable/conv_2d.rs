@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::portable::dot::PIXELS;
-use crate::kernels::portable::patches::Patches;
+use crate::kernels::portable::patches::{Patches, Plain};
 use crate::kernels::portable::rows::Layer;
 use crate::kernels::portable::scale::Scale;
 use crate::kernels::reference::rows::{Row, by_rows};
@@ -31,7 +31,7 @@ fn by_pixels<R: Scale>(
     mut row: Row<'_, i8>,
     outputs: usize,
 ) -> Result<()> {
-    let depth = patches.depth();
+    let (depth, band) = (patches.depth(), patches.band(&row));
     let output = core::mem::take(&mut row.output);
     for (group, pixels) in output.chunks_mut(outputs.wrapping_mul(PIXELS).max(1)).enumerate() {
         let x = group.wrapping_mul(PIXELS);
@@ -45,7 +45,8 @@ fn by_pixels<R: Scale>(
         } else {
             let scratch = scratch.get_mut(..depth.wrapping_mul(count)).ok_or(Error::TooSmall)?;
             for (k, patch) in scratch.chunks_exact_mut(depth.max(1)).enumerate() {
-                patches.lay_out(&row, x.wrapping_add(k), patches.channels(), patch)?;
+                let x = x.wrapping_add(k);
+                patches.lay_out::<Plain>(&band, row.input, x, patches.channels(), patch)?;
             }
             for (window, patch) in windows.iter_mut().zip(scratch.chunks_exact(depth.max(1))) {
                 *window = patch;

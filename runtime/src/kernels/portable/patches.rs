@@ -17,6 +17,58 @@ pub(crate) struct Patches {
     zero: i8,
 }
 
+/// What the windows of an output row have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Band {
+    /// The first row of taps in the image, and how many there are.
+    first: usize,
+    rows: usize,
+    /// Where in the row's input the first one's image row starts.
+    at: usize,
+}
+
+/// Runs of bytes to be copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runs {
+    pub(crate) len: usize,
+    pub(crate) count: usize,
+    /// From one to the next, at the source and at the destination.
+    pub(crate) steps: [usize; 2],
+}
+
+/// How bytes are moved.
+pub(crate) trait Move {
+    /// Sets all of `to`.
+    fn fill(to: &mut [i8], value: i8);
+    /// Copies runs from the start of `from` to the start of `to`.
+    fn copy(to: &mut [i8], from: &[i8], runs: &Runs) -> Result<()>;
+}
+
+/// Slice by slice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plain;
+
+impl Move for Plain {
+    fn fill(to: &mut [i8], value: i8) {
+        to.fill(value);
+    }
+
+    fn copy(to: &mut [i8], from: &[i8], runs: &Runs) -> Result<()> {
+        let (mut source, mut destination) = (0usize, 0usize);
+        for _ in 0..runs.count {
+            let from = from.get(source..source.wrapping_add(runs.len)).ok_or(Error::Internal)?;
+            let to = to.get_mut(destination..destination.wrapping_add(runs.len)).ok_or(Error::Internal)?;
+            if to.len() != from.len() {
+                return Err(Error::Internal);
+            }
+            to.copy_from_slice(from);
+            source = source.wrapping_add(runs.steps[0]);
+            destination = destination.wrapping_add(runs.steps[1]);
+        }
+        Ok(())
+    }
+}
+
 impl Patches {
     /// Windows of `taps` rows and columns on an image of these rows, columns and channels with this zero point.
     pub(crate) fn new(window: &Window, taps: [usize; 2], image: [usize; 3], zero: i32) -> Self {
@@ -43,6 +95,12 @@ impl Patches {
         self.taps == [1, 1] && self.window.pad == [0; 4]
     }
 
+    /// Whether input and output pixels correspond one to one.
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    pub(crate) fn are_all_pixels(&self) -> bool {
+        self.are_pixels() && self.window.stride == [1, 1]
+    }
+
     /// The pixel of the image that is the window of output pixel `x`, where [`Patches::are_pixels`].
     #[inline(always)]
     pub(crate) fn pixel<'a>(&self, row: &Row<'a, i8>, x: usize) -> Result<&'a [i8]> {
@@ -50,41 +108,47 @@ impl Patches {
         row.input.get(start..start.wrapping_add(self.image[2])).ok_or(Error::Internal)
     }
 
-    /// Lays out these channels of the window of output pixel `x` of a row in `patch`, tap after tap.
-    pub(crate) fn lay_out(
+    /// Of an output row.
+    pub(crate) fn band(&self, row: &Row<'_, i8>) -> Band {
+        let [height, width, channels] = self.image;
+        let (ys, top) = self.inside(0, row.y, self.taps[0], height);
+        let at = top.wrapping_sub(row.first).wrapping_mul(width).wrapping_mul(channels);
+        Band { first: ys.start, rows: ys.len(), at }
+    }
+
+    /// Lays out these channels of the window of output pixel `x` in `patch`, tap after tap.
+    pub(crate) fn lay_out<M: Move>(
         &self,
-        row: &Row<'_, i8>,
+        band: &Band,
+        input: &[i8],
         x: usize,
         part: Range<usize>,
         patch: &mut [i8],
     ) -> Result<()> {
-        let [height, width, channels] = self.image;
+        let [_, width, channels] = self.image;
         let ([kh, kw], [dy, dx]) = (self.taps, self.window.dilation);
-        let (ys, top) = self.inside(0, row.y, kh, height);
         let (xs, left) = self.inside(1, x, kw, width);
-        if ys.len() < kh || xs.len() < kw {
-            patch.fill(self.zero);
+        if band.rows < kh || xs.len() < kw {
+            M::fill(patch, self.zero);
         }
-        if xs.is_empty() {
+        if band.rows == 0 || xs.is_empty() {
             return Ok(());
         }
-        // Taps that lie side by side in the image are one run.
         let n = part.len();
-        let (runs, len) = if dx == 1 && n == channels {
-            (xs.start..xs.start.wrapping_add(1), xs.len().wrapping_mul(n))
-        } else {
-            (xs, n)
+        let steps = [width.wrapping_mul(channels).wrapping_mul(dy as usize), kw.wrapping_mul(n)];
+        // Taps that lie side by side in the image are one run.
+        let (columns, len) = match dx {
+            1 if n == channels => (1, xs.len().wrapping_mul(n)),
+            _ => (xs.len(), n),
         };
-        for (i, ky) in ys.enumerate() {
-            let y = top.wrapping_add(i.wrapping_mul(dy as usize)).wrapping_sub(row.first);
-            for (j, kx) in runs.clone().enumerate() {
-                let x = left.wrapping_add(j.wrapping_mul(dx as usize));
-                let from =
-                    y.wrapping_mul(width).wrapping_add(x).wrapping_mul(channels).wrapping_add(part.start);
-                let to = ky.wrapping_mul(kw).wrapping_add(kx).wrapping_mul(n);
-                let from = row.input.get(from..from.wrapping_add(len)).ok_or(Error::Internal)?;
-                copy(patch.get_mut(to..to.wrapping_add(len)).ok_or(Error::Internal)?, from)?;
-            }
+        let runs = Runs { len, count: band.rows, steps };
+        let mut to = band.first.wrapping_mul(kw).wrapping_add(xs.start).wrapping_mul(n);
+        let mut from = left.wrapping_mul(channels).wrapping_add(band.at).wrapping_add(part.start);
+        for _ in 0..columns {
+            let (source, destination) = (input.get(from..), patch.get_mut(to..));
+            M::copy(destination.ok_or(Error::Internal)?, source.ok_or(Error::Internal)?, &runs)?;
+            to = to.wrapping_add(n);
+            from = from.wrapping_add(channels.wrapping_mul(dx as usize));
         }
         Ok(())
     }
@@ -99,17 +163,16 @@ impl Patches {
     }
 
     /// Where in a row's input the window of output pixel `x` starts, if all of it lies in the image.
-    pub(crate) fn whole(&self, row: &Row<'_, i8>, x: usize) -> Option<usize> {
-        let [height, width, channels] = self.image;
-        let (ys, top) = self.inside(0, row.y, self.taps[0], height);
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    pub(crate) fn whole(&self, band: &Band, x: usize) -> Option<usize> {
+        let [_, width, channels] = self.image;
         let (xs, left) = self.inside(1, x, self.taps[1], width);
-        let whole = ys.len() == self.taps[0] && xs.len() == self.taps[1];
-        let y = top.wrapping_sub(row.first);
-        whole.then(|| y.wrapping_mul(width).wrapping_add(left).wrapping_mul(channels))
+        let whole = band.rows == self.taps[0] && xs.len() == self.taps[1];
+        whole.then(|| left.wrapping_mul(channels).wrapping_add(band.at))
     }
 
     /// The taps of output position `at` that lie in the image, and the place of the first one there.
-    pub(crate) fn inside(&self, axis: usize, at: usize, taps: usize, input: usize) -> (Range<usize>, usize) {
+    fn inside(&self, axis: usize, at: usize, taps: usize, input: usize) -> (Range<usize>, usize) {
         let w = &self.window;
         let (stride, dilation, pad) = match axis {
             0 => (w.stride[0], w.dilation[0], w.pad[0]),
@@ -117,6 +180,12 @@ impl Patches {
         };
         let (dilation, pad) = (dilation as usize, pad as usize);
         let origin = at.wrapping_mul(stride as usize);
+        let reach = taps.wrapping_sub(1).wrapping_mul(dilation);
+        let first = origin.wrapping_sub(pad);
+        // Most windows of most images.
+        if origin >= pad && first.wrapping_add(reach) < input {
+            return (0..taps, first);
+        }
         // Steps that lead over a distance; the usual dilation spares processors without a divider.
         let steps = |distance: usize| match dilation {
             1 => distance,
@@ -124,17 +193,6 @@ impl Patches {
         };
         let before = steps(pad.saturating_sub(origin)).min(taps);
         let end = steps(input.wrapping_add(pad).saturating_sub(origin)).min(taps);
-        let first = origin.wrapping_add(before.wrapping_mul(dilation)).wrapping_sub(pad);
-        (before..end.max(before), first)
+        (before..end.max(before), first.wrapping_add(before.wrapping_mul(dilation)))
     }
-}
-
-/// `copy_from_slice` without its panic.
-#[inline(always)]
-fn copy(to: &mut [i8], from: &[i8]) -> Result<()> {
-    if to.len() != from.len() {
-        return Err(Error::Internal);
-    }
-    to.copy_from_slice(from);
-    Ok(())
 }
