@@ -6,33 +6,33 @@
 
 use core::arch::global_asm;
 
-use crate::error::{Error, Result};
-
 /// Channels whose sums are computed before they become levels.
 pub(crate) const CHANNELS: usize = 64;
 /// Pixels that share a load of weights.
 pub(crate) const PIXELS: usize = 3;
 
-/// Sums of a chunk of channels, pixel by pixel. A row of weights too few is made up with one that counts twice, whose
-/// sum is written too: that is what the room after the last pixel is for.
+/// Sums of a chunk of channels, pixel by pixel, or of as many channels of one pixel. Functions write pairs and fours of
+/// them, and read fours: that is what the room after the last is for.
 pub(crate) type Sums = [i32; CHANNELS * PIXELS + 4];
 
 /// Room for sums, none of them computed yet.
 pub(crate) const NO_SUMS: Sums = [0; CHANNELS * PIXELS + 4];
 
-/// What `samara_mve_dot_3` and `samara_mve_dot_1` read, in words.
+/// What the functions read, in words.
 #[repr(C)]
-struct Job {
-    x: [*const i8; PIXELS],
-    depth: usize,
-    bias: *const i32,
-    sums: *mut i32,
-    end: *mut i32,
-    weights: *const i8,
-    stride: usize,
+pub(super) struct Job {
+    pub(super) x: [*const i8; PIXELS],
+    pub(super) depth: usize,
+    pub(super) bias: *const i32,
+    pub(super) sums: *mut i32,
+    /// Where sums of the first pixel end; not where they begin.
+    pub(super) end: *mut i32,
+    pub(super) weights: *const i8,
+    /// Bytes from a row of weights to the next.
+    pub(super) stride: usize,
 }
 
-// Both: r0 is the job. The weights' rows are `stride` bytes apart; sums are written until `end` is reached.
+// r0 is the job.
 global_asm!(
     ".cpu cortex-m55",
     ".section .text.samara_mve_dot_3,\"ax\",%progbits",
@@ -136,69 +136,7 @@ global_asm!(
 unsafe extern "C" {
     /// Three pixels, channels in pairs: reads `depth` bytes of each `x` and of each row of weights, writes rows of
     /// `sums`, [`CHANNELS`] words apart.
-    fn samara_mve_dot_3(job: &Job);
+    pub(super) fn samara_mve_dot_3(job: &Job);
     /// One pixel, channels in fours.
-    fn samara_mve_dot_1(job: &Job);
-}
-
-/// `sums[p * CHANNELS + o] = bias[o] + x[p] * weights[o]`, for at most [`CHANNELS`] rows of weights, each as long as
-/// each of `x`.
-pub(crate) fn dot_3(x: [&[i8]; PIXELS], weights: &[i8], bias: &[i32], sums: &mut Sums) -> Result<()> {
-    let ([a, b, c], outputs) = (x, bias.len());
-    let depth = a.len();
-    let fits = b.len() == depth && c.len() == depth && outputs <= CHANNELS;
-    if !fits || outputs.checked_mul(depth) != Some(weights.len()) {
-        return Err(Error::Internal);
-    }
-    let even = outputs & !1;
-    let x = [a.as_ptr(), b.as_ptr(), c.as_ptr()];
-    let start = sums.as_mut_ptr();
-    let end = start.wrapping_add(even);
-    let job =
-        Job { x, depth, bias: bias.as_ptr(), sums: start, end, weights: weights.as_ptr(), stride: depth };
-    if even > 0 {
-        // SAFETY: all of `x` hold `depth` bytes, `weights` as many for each of at least `even` channels, `bias` a
-        // word; `even` is at most CHANNELS, so that every row of sums has room for it.
-        unsafe { samara_mve_dot_3(&job) }
-    }
-    if let (Some(&bias), true) = (bias.last(), even < outputs) {
-        let bias = [bias; 2];
-        let (sums, end) = (end, end.wrapping_add(2));
-        let weights = job.weights.wrapping_add(even.wrapping_mul(depth));
-        let job = Job { bias: bias.as_ptr(), sums, end, weights, stride: 0, ..job };
-        // SAFETY: as above; both rows of weights are the last one, and `even` is at most CHANNELS - 2 because
-        // CHANNELS is even.
-        unsafe { samara_mve_dot_3(&job) }
-    }
-    Ok(())
-}
-
-/// `sums[o] = bias[o] + x * weights[o]`, for at most [`CHANNELS`] times [`PIXELS`] rows of weights as long as `x`.
-pub(crate) fn dot_1(x: &[i8], weights: &[i8], bias: &[i32], sums: &mut Sums) -> Result<()> {
-    let (depth, outputs) = (x.len(), bias.len());
-    if outputs > CHANNELS * PIXELS || outputs.checked_mul(depth) != Some(weights.len()) {
-        return Err(Error::Internal);
-    }
-    let fours = outputs & !3;
-    let start = sums.as_mut_ptr();
-    let end = start.wrapping_add(fours);
-    let x = [x.as_ptr(); PIXELS];
-    let job =
-        Job { x, depth, bias: bias.as_ptr(), sums: start, end, weights: weights.as_ptr(), stride: depth };
-    if fours > 0 {
-        // SAFETY: `x` holds `depth` bytes, `weights` as many for each of at least `fours` channels, `bias` a word;
-        // `sums` has room for CHANNELS * PIXELS.
-        unsafe { samara_mve_dot_1(&job) }
-    }
-    for (o, &bias) in bias.iter().enumerate().skip(fours) {
-        let bias = [bias; 4];
-        let sums = start.wrapping_add(o);
-        let end = sums.wrapping_add(4);
-        let weights = job.weights.wrapping_add(o.wrapping_mul(depth));
-        let job = Job { bias: bias.as_ptr(), sums, end, weights, stride: 0, ..job };
-        // SAFETY: as above; all rows of weights are row `o`. The three sums too many stay in the room after the last
-        // pixel, or where the next channels' come.
-        unsafe { samara_mve_dot_1(&job) }
-    }
-    Ok(())
+    pub(super) fn samara_mve_dot_1(job: &Job);
 }

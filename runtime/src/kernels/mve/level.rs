@@ -8,14 +8,18 @@ use core::arch::global_asm;
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
-use crate::kernels::mve::dot::{CHANNELS, PIXELS, Sums};
+use crate::kernels::mve::dot::{CHANNELS, PIXELS};
 use crate::ops::Clamp;
+use crate::ops::io::Io;
+use crate::ops::layer::CONSTANTS;
 
 /// What the functions read, in words.
+#[derive(Debug)]
 #[repr(C)]
-struct Job {
+pub struct Job {
     sums: *const i32,
     scales: *const u8,
+    /// Null where there is but one pixel.
     outputs: [*mut i8; PIXELS],
     /// Bytes from the scales of four channels to the next four's.
     step: usize,
@@ -126,130 +130,111 @@ unsafe extern "C" {
 
 /// A rounding with functions that scale four channels at once.
 pub trait Vector: Requant {
-    /// For [`PIXELS`] pixels.
-    ///
-    /// # Safety
-    /// Every pointer of the job must be valid for `fours` times four channels.
-    #[allow(private_interfaces)]
-    unsafe fn level_3(job: &Job);
-    /// For one pixel.
-    ///
-    /// # Safety
-    /// As above.
-    #[allow(private_interfaces)]
-    unsafe fn level_1(job: &Job);
+    /// For [`PIXELS`] pixels and for one.
+    #[doc(hidden)]
+    const FUNCTIONS: [Function; 2];
 }
 
-macro_rules! vector {
-    ($rounding:ty, $three:ident, $one:ident) => {
-        #[allow(private_interfaces)]
-        impl Vector for $rounding {
-            unsafe fn level_3(job: &Job) {
-                // SAFETY: the caller's.
-                unsafe { $three(job) }
-            }
+/// Every pointer of the job must be valid for `fours` times four channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Function(unsafe extern "C" fn(&Job));
 
-            unsafe fn level_1(job: &Job) {
-                // SAFETY: the caller's.
-                unsafe { $one(job) }
-            }
-        }
-    };
+impl Vector for Tflite {
+    const FUNCTIONS: [Function; 2] =
+        [Function(samara_mve_level_3_tflite), Function(samara_mve_level_1_tflite)];
 }
-
-vector!(Tflite, samara_mve_level_3_tflite, samara_mve_level_1_tflite);
-vector!(Single, samara_mve_level_3_single, samara_mve_level_1_single);
-vector!(Onnx, samara_mve_level_3_onnx, samara_mve_level_1_onnx);
+impl Vector for Single {
+    const FUNCTIONS: [Function; 2] =
+        [Function(samara_mve_level_3_single), Function(samara_mve_level_1_single)];
+}
+impl Vector for Onnx {
+    const FUNCTIONS: [Function; 2] = [Function(samara_mve_level_3_onnx), Function(samara_mve_level_1_onnx)];
+}
 
 /// What turns a layer's sums into levels.
-pub(crate) struct Levels<'a, R: Requant> {
+pub(super) struct Levels<'a, R: Requant> {
     /// One per channel, or one for all.
-    pub(crate) scales: &'a [R::Scale],
-    pub(crate) zero: i32,
-    pub(crate) clamp: Clamp,
+    scales: &'a [R::Scale],
+    zero: i32,
+    range: (i32, i32),
 }
 
-impl<R: Vector> Levels<'_, R> {
-    /// The channels from `first` on of three pixels, or of one whose sums are those of `pixel`: as many as each output
-    /// holds, at most [`CHANNELS`], or for one pixel as many as there are sums from its on.
-    #[inline(always)]
-    pub(crate) fn write<const N: usize>(
-        &self,
-        sums: &Sums,
-        pixel: usize,
-        first: usize,
-        mut outputs: [&mut [i8]; N],
-    ) -> Result<()> {
-        let mut to = [core::ptr::null_mut::<i8>(); PIXELS];
-        let n = outputs.first().map_or(0, |o| o.len());
-        for (slot, output) in to.iter_mut().zip(&mut outputs) {
-            if output.len() != n {
-                return Err(Error::Internal);
-            }
-            *slot = output.as_mut_ptr();
-        }
-        let sums = sums.get(pixel.wrapping_mul(CHANNELS)..).ok_or(Error::Internal)?;
-        // Vectors at the end read up to three sums more than they use.
-        let room = if N == 1 { sums.len().wrapping_sub(4) } else { CHANNELS };
-        if (N != 1 && (N != PIXELS || pixel != 0)) || n > room {
+impl<'a, R: Vector> Levels<'a, R> {
+    /// Of `channels` channels, from a step's operands.
+    pub(super) fn new(io: &Io<'a>, clamp: Clamp, channels: usize) -> Result<Self> {
+        let scales: &[R::Scale] = io.input(CONSTANTS)?;
+        if scales.len() != channels && scales.len() != 1 {
             return Err(Error::Internal);
         }
-        let is_three = N == PIXELS;
-        // SAFETY: there are sums for `n` channels of N pixels and room behind the last one; `to` points to N outputs of
-        // `n` levels.
-        unsafe { self.run(sums.as_ptr(), first, n, to, is_three) }
+        Ok(Levels { scales, zero: io.output_desc(0)?.zero_point, range: clamp.as_i32() })
     }
 
+    /// `count` channels from `first` on of three pixels, or of one.
+    ///
     /// # Safety
-    /// From `sums` on there must be `count` of each pixel, rows [`CHANNELS`] apart, and room to read four at a time;
-    /// `outputs`, three or the first only, must have room for `count` levels.
-    #[inline(never)]
-    unsafe fn run(
+    /// The layer has channels up to `first + count`. From `sums` on there are as many of each pixel, rows [`CHANNELS`]
+    /// apart, and room to read four at a time; each output, or for one pixel the first, has room for `count` levels.
+    #[inline(always)]
+    pub(super) unsafe fn run(
         &self,
         sums: *const i32,
         first: usize,
         count: usize,
         outputs: [*mut i8; PIXELS],
         is_three: bool,
-    ) -> Result<()> {
-        let shared = self.scales.len() == 1;
-        let scales = match shared {
-            true => self.scales,
-            false => self.scales.get(first..first.wrapping_add(count)).ok_or(Error::Internal)?,
+    ) {
+        let [three, one] = R::FUNCTIONS;
+        let function = if is_three { three } else { one };
+        let (scales, step) = match self.scales {
+            [_] => (self.scales.as_ptr(), 0),
+            all => (all.as_ptr().wrapping_add(first), size_of::<R::Scale>().wrapping_mul(4)),
         };
-        let (lo, hi) = self.clamp.as_i32();
-        let (fours, rest) = (count >> 2, count & 3);
-        let (zero, step) = (self.zero, size_of::<R::Scale>().wrapping_mul(4));
-        let mut job = Job { sums, scales: scales.as_ptr().cast(), outputs, step, fours, zero, lo, hi };
-        let one = *scales.first().ok_or(Error::Internal)?;
-        let same = [one; 4];
-        if shared {
-            (job.scales, job.step) = (same.as_ptr().cast(), 0);
+        let ((lo, hi), zero) = (self.range, self.zero);
+        let job = Job { sums, scales: scales.cast(), outputs, step, fours: count >> 2, zero, lo, hi };
+        if step == 0 || count & 3 != 0 {
+            // SAFETY: as the caller's.
+            unsafe { self.uneven(job, count, function) }
+        } else if count > 0 {
+            // SAFETY: there are scales for `count` channels, a multiple of four; the rest is the caller's.
+            unsafe { function.0(&job) }
         }
-        // SAFETY: there are scales for `fours` times four channels, or four that serve all; the rest is the caller's.
-        let run = |job: &Job| unsafe { if is_three { R::level_3(job) } else { R::level_1(job) } };
-        if fours > 0 {
-            run(&job);
+    }
+
+    /// Channels that are no multiple of four, or share a scale.
+    ///
+    /// # Safety
+    /// As [`Levels::run`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn uneven(&self, mut job: Job, count: usize, function: Function) {
+        let Some(&one) = self.scales.first() else { return };
+        let (done, rest) = (count & !3, count & 3);
+        let mut scales = [one; 4];
+        let all: *const R::Scale = job.scales.cast();
+        if job.step == 0 {
+            job.scales = scales.as_ptr().cast();
         }
+        if done > 0 {
+            // SAFETY: there are scales for `done` channels, or four that serve all.
+            unsafe { function.0(&job) }
+        }
+        if job.step != 0 {
+            for (k, slot) in scales.iter_mut().enumerate().take(rest) {
+                // SAFETY: there are `count` scales, and `done + rest` is that many.
+                *slot = unsafe { *all.wrapping_add(done).wrapping_add(k) };
+            }
+        }
+        let mut levels = [[0i8; 4]; PIXELS];
+        let [a, b, c] = &mut levels;
+        let outputs = core::mem::replace(&mut job.outputs, [a.as_mut_ptr(), b.as_mut_ptr(), c.as_mut_ptr()]);
+        (job.sums, job.scales, job.fours) = (job.sums.wrapping_add(done), scales.as_ptr().cast(), 1);
         if rest > 0 {
-            let done = fours << 2;
-            let mut last = same;
-            if !shared {
-                for (slot, scale) in last.iter_mut().zip(scales.iter().skip(done)) {
-                    *slot = *scale;
-                }
-            }
-            let mut levels = [[0i8; 4]; PIXELS];
-            let [a, b, c] = &mut levels;
-            job.outputs = [a.as_mut_ptr(), b.as_mut_ptr(), c.as_mut_ptr()];
-            (job.sums, job.scales, job.fours) = (sums.wrapping_add(done), last.as_ptr().cast(), 1);
-            run(&job);
-            let pixels = if is_three { PIXELS } else { 1 };
-            for (to, row) in outputs.iter().zip(&levels).take(pixels) {
-                // SAFETY: `done + rest` is `count`, which every output has room for; `rest` is below four.
-                unsafe { to.wrapping_add(done).copy_from_nonoverlapping(row.as_ptr(), rest) }
-            }
+            // SAFETY: four scales, room for four levels of each pixel, sums to read four at a time.
+            unsafe { function.0(&job) }
         }
-        Ok(())
+        for (to, row) in outputs.iter().zip(&levels).filter(|(to, _)| !to.is_null()) {
+            // SAFETY: every output that is there has room for `count` levels; `rest` is below four.
+            unsafe { to.wrapping_add(done).copy_from_nonoverlapping(row.as_ptr(), rest) }
+        }
     }
 }

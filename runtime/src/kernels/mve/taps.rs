@@ -1,24 +1,29 @@
-//! Sums of depthwise convolution: eight channels under one window at a time.
+//! Sums of depthwise convolution: eight or sixteen channels under one window at a time.
+//!
+//! There is no instruction that multiplies bytes and adds to wider lanes. Eight channels are widened to 16 bits when they
+//! are loaded and their products are whole. Of sixteen channels the products are 16 bits wide, and two of them are added
+//! before they are widened: that holds unless two weights of -128 meet.
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
 
-use crate::error::{Error, Result};
-use crate::kernels::mve::dot::{CHANNELS, PIXELS, Sums};
+use crate::kernels::mve::dot::CHANNELS;
 
-/// What `samara_mve_taps` reads, in words.
+/// What the functions read, in words.
 #[repr(C)]
-struct Job {
-    weights: *const i8,
+pub(super) struct Job {
+    pub(super) weights: *const i8,
     /// Bytes from tap to tap, in the input and in the weights; from the end of a row of taps to the next in the input.
-    steps: [usize; 3],
-    columns: usize,
-    rows: usize,
-    bias: *const i32,
-    sums: *mut i32,
-    pixels: usize,
-    x: *const *const i8,
-    eights: usize,
+    pub(super) steps: [usize; 3],
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) bias: *const i32,
+    pub(super) sums: *mut i32,
+    /// At least 1; as many `x`.
+    pub(super) pixels: usize,
+    pub(super) x: *const *const i8,
+    /// How many eights or sixteens of channels; at least 1.
+    pub(super) blocks: usize,
 }
 
 // r1 x, r2 weights, r3 r4 r5 the steps, r6 columns, r7 rows left, r8 first weights, r9 bias, r10 sums, r11 pixels left,
@@ -40,7 +45,7 @@ global_asm!(
     "ldr r1, [r0, #40]",
     "mov r12, #0",
     "sub sp, sp, #16",
-    "str r1, [sp, #4]", // eights left
+    "str r1, [sp, #4]", // blocks left
     "2:", // eight channels
     "ldr r11, [r0, #32]",
     "ldr r7, [r0, #36]",
@@ -110,60 +115,119 @@ global_asm!(
     row = const CHANNELS * size_of::<i32>(),
 );
 
-unsafe extern "C" {
-    fn samara_mve_taps(job: &Job);
-}
-
-/// Where the taps of a window lie in a slice of pixels, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taps {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    /// From a tap to the next in its row.
-    pub(crate) column: usize,
-    /// From a row of taps to the next.
-    pub(crate) row: usize,
-}
-
-/// `sums[p * CHANNELS + c]` of as many channels as `bias` has: a multiple of eight up to [`CHANNELS`]. `x[p]` starts at
-/// the first tap of pixel `p` of at most [`PIXELS`], of which channels from `from` on are read. Of the weights: all of them, tap after tap; how
-/// many channels each tap has; the first to use.
-pub(crate) fn taps(
-    taps: &Taps,
-    x: &[&[i8]],
-    from: usize,
-    (weights, channels, first): (&[i8], usize, usize),
-    bias: &[i32],
-    sums: &mut Sums,
-) -> Result<()> {
-    let Taps { rows, columns, column, row } = *taps;
-    let n = bias.len();
-    let reach = |step: usize, count: usize| step.checked_mul(count.checked_sub(1)?);
-    let last = reach(row, rows).and_then(|y| y.checked_add(reach(column, columns)?));
-    let end = last.and_then(|last| last.checked_add(n)?.checked_add(from)).ok_or(Error::Internal)?;
-    let fits = n & 7 == 0 && 0 < n && n <= CHANNELS && x.len() <= PIXELS && !x.is_empty();
-    let held = rows.checked_mul(columns).and_then(|t| t.checked_mul(channels)) == Some(weights.len())
-        && first.checked_add(n).is_some_and(|end| end <= channels);
-    if !fits || !held || x.iter().any(|x| x.len() < end) {
-        return Err(Error::Internal);
-    }
-    let mut starts = [core::ptr::null::<i8>(); PIXELS];
-    for (slot, x) in starts.iter_mut().zip(x) {
-        *slot = x.as_ptr().wrapping_add(from);
-    }
-    let job = Job {
-        weights: weights.as_ptr().wrapping_add(first),
-        steps: [column, channels, row.wrapping_sub(columns.wrapping_mul(column))],
-        columns,
-        rows,
-        bias: bias.as_ptr(),
-        sums: sums.as_mut_ptr(),
-        pixels: x.len(),
-        x: starts.as_ptr(),
-        eights: n >> 3,
+/// The first tap of two: products of even channels in q2, of odd ones in q3.
+macro_rules! first {
+    ($step:literal) => {
+        concat!(
+            "vldrb.u8 q0, [r1]\n vldrb.u8 q1, [r2]\n add r1, ",
+            $step,
+            "\n add r2, r4\n",
+            "vmullb.s8 q2, q0, q1\n vmullt.s8 q3, q0, q1\n"
+        )
     };
-    // SAFETY: every `x` reaches to the last channel of its last tap; there are weights of all channels for every
-    // tap, `n` words of bias, and room for CHANNELS sums of each pixel, which `n` does not exceed.
-    unsafe { samara_mve_taps(&job) }
-    Ok(())
+}
+
+/// The second one, added to the first. There is no register for another product, so the input is loaded twice.
+macro_rules! second {
+    ($step:literal) => {
+        concat!(
+            "vldrb.u8 q0, [r1]\n vldrb.u8 q1, [r2]\n vmullb.s8 q0, q0, q1\n vadd.i16 q2, q2, q0\n",
+            "vldrb.u8 q0, [r1]\n add r1, ",
+            $step,
+            "\n vmullt.s8 q0, q0, q1\n add r2, r4\n",
+            "vadd.i16 q3, q3, q0\n"
+        )
+    };
+}
+
+/// Products to sums: channels 0 4 8 12 in q4, 1 5 9 13 in q5 and so on, as loads and stores of four have them.
+macro_rules! widen {
+    () => {
+        "vmovlb.s16 q0, q2\n vmovlt.s16 q1, q2\n vadd.i32 q4, q4, q0\n vmovlb.s16 q0, q3\n vadd.i32 q6, q6, q1\n \
+         vmovlt.s16 q1, q3\n vadd.i32 q5, q5, q0\n vadd.i32 q7, q7, q1\n"
+    };
+}
+
+// As above for three rows of three columns; r6 leads from the last tap of a row to the next row.
+global_asm!(
+    ".cpu cortex-m55",
+    ".section .text.samara_mve_taps_3x3,\"ax\",%progbits",
+    ".p2align 2",
+    ".global samara_mve_taps_3x3",
+    ".type samara_mve_taps_3x3,%function",
+    ".thumb_func",
+    "samara_mve_taps_3x3:",
+    "push {{r4-r11, lr}}",
+    "vpush {{d8-d15}}",
+    "ldr r8, [r0]",
+    "ldrd r3, r4, [r0, #4]",
+    "ldr r6, [r0, #12]",
+    "add r6, r3",
+    "ldrd r9, r10, [r0, #24]",
+    "ldr r5, [r0, #40]",
+    "mov r12, #0",
+    "2:", // sixteen channels
+    "ldrd r11, r7, [r0, #32]",
+    "mov lr, r10",
+    "3:", // a pixel
+    "ldr r1, [r7], #4",
+    "vld40.32 {{q4, q5, q6, q7}}, [r9]",
+    "vld41.32 {{q4, q5, q6, q7}}, [r9]",
+    "add r1, r12",
+    "vld42.32 {{q4, q5, q6, q7}}, [r9]",
+    "add r2, r8, r12",
+    "vld43.32 {{q4, q5, q6, q7}}, [r9]",
+    concat!(
+        first!("r3"), second!("r3"), widen!(),
+        first!("r6"), second!("r3"), widen!(),
+        first!("r3"), second!("r6"), widen!(),
+        first!("r3"), second!("r3"), widen!(),
+        first!("r3"), widen!(),
+    ),
+    "vst40.32 {{q4, q5, q6, q7}}, [r10]",
+    "vst41.32 {{q4, q5, q6, q7}}, [r10]",
+    "subs r11, #1",
+    "vst42.32 {{q4, q5, q6, q7}}, [r10]",
+    "vst43.32 {{q4, q5, q6, q7}}, [r10]",
+    "add r10, r10, #{row}",
+    "bne 3b",
+    "add r10, lr, #64",
+    "add r9, r9, #64",
+    "add r12, r12, #16",
+    "subs r5, #1",
+    "bne 2b",
+    "vpop {{d8-d15}}",
+    "pop {{r4-r11, pc}}",
+    ".size samara_mve_taps_3x3, . - samara_mve_taps_3x3",
+    "",
+    // r0 bytes, r1 how many; the least of them.
+    ".section .text.samara_mve_least,\"ax\",%progbits",
+    ".p2align 2",
+    ".global samara_mve_least",
+    ".type samara_mve_least,%function",
+    ".thumb_func",
+    "samara_mve_least:",
+    "push {{r7, lr}}",
+    "mov r2, #127",
+    "dlstp.8 lr, r1",
+    "2:",
+    "vldrb.u8 q0, [r0], #16",
+    "vminv.s8 r2, q0",
+    "letp lr, 2b",
+    "mov r0, r2",
+    "pop {{r7, pc}}",
+    ".size samara_mve_least, . - samara_mve_least",
+    ".text",
+    ".arch armv8-m.main",
+    ".fpu fpv5-sp-d16",
+    row = const CHANNELS * size_of::<i32>(),
+);
+
+unsafe extern "C" {
+    /// Eights of channels, any window.
+    pub(super) fn samara_mve_taps(job: &Job);
+    /// Sixteens of channels, windows of three by three; at most one weight of -128 in two taps of a channel.
+    pub(super) fn samara_mve_taps_3x3(job: &Job);
+    /// The least of `len` numbers, at least one.
+    pub(super) fn samara_mve_least(x: *const i8, len: usize) -> i32;
 }

@@ -18,13 +18,17 @@ pub(crate) struct Patches {
 }
 
 /// What the windows of an output row have in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Band {
     /// The first row of taps in the image, and how many there are.
     first: usize,
     rows: usize,
     /// Where in the row's input the first one's image row starts.
     at: usize,
+    /// Output pixels whose windows lie in the image, where there are none of its rows outside.
+    whole: Range<usize>,
+    /// All channels of such a window, where its taps lie side by side.
+    runs: Option<Runs>,
 }
 
 /// Runs of bytes to be copied.
@@ -85,11 +89,6 @@ impl Patches {
         self.taps().wrapping_mul(self.image[2])
     }
 
-    /// All channels.
-    pub(crate) fn channels(&self) -> Range<usize> {
-        0..self.image[2]
-    }
-
     /// Whether every window is one pixel of the image, so that none needs to be laid out.
     pub(crate) fn are_pixels(&self) -> bool {
         self.taps == [1, 1] && self.window.pad == [0; 4]
@@ -111,13 +110,59 @@ impl Patches {
     /// Of an output row.
     pub(crate) fn band(&self, row: &Row<'_, i8>) -> Band {
         let [height, width, channels] = self.image;
-        let (ys, top) = self.inside(0, row.y, self.taps[0], height);
+        let [kh, kw] = self.taps;
+        let (ys, top) = self.inside(0, row.y, kh, height);
         let at = top.wrapping_sub(row.first).wrapping_mul(width).wrapping_mul(channels);
-        Band { first: ys.start, rows: ys.len(), at }
+        let (stride, pad) = (self.window.stride[1] as usize, self.window.pad[1] as usize);
+        let reach = kw.wrapping_sub(1).wrapping_mul(self.window.dilation[1] as usize);
+        // The last one starts that many columns after the first column of padding.
+        let end = match width.wrapping_add(pad).checked_sub(reach.wrapping_add(1)) {
+            Some(last) if ys.len() == kh => last.checked_div(stride).unwrap_or(0).wrapping_add(1),
+            _ => 0,
+        };
+        let steps = self.steps(channels);
+        let runs = Runs { len: kw.wrapping_mul(channels), count: kh, steps };
+        Band {
+            first: ys.start,
+            rows: ys.len(),
+            at,
+            whole: pad.div_ceil(stride.max(1))..end,
+            runs: (self.window.dilation[1] == 1).then_some(runs),
+        }
     }
 
-    /// Lays out these channels of the window of output pixel `x` in `patch`, tap after tap.
+    /// From a row of taps to the next: in the image, and where `n` channels are laid out.
+    fn steps(&self, n: usize) -> [usize; 2] {
+        let [_, width, channels] = self.image;
+        let row = width.wrapping_mul(channels).wrapping_mul(self.window.dilation[0] as usize);
+        [row, self.taps[1].wrapping_mul(n)]
+    }
+
+    /// Where in a row's input the window of output pixel `x` starts, if all of it lies in the image.
+    #[inline(always)]
+    pub(crate) fn whole(&self, band: &Band, x: usize) -> Option<usize> {
+        let left = x.wrapping_mul(self.window.stride[1] as usize).wrapping_sub(self.window.pad[1] as usize);
+        band.whole.contains(&x).then(|| left.wrapping_mul(self.image[2]).wrapping_add(band.at))
+    }
+
+    /// Lays out the window of output pixel `x` in `patch`, tap after tap.
+    #[inline(always)]
     pub(crate) fn lay_out<M: Move>(
+        &self,
+        band: &Band,
+        input: &[i8],
+        x: usize,
+        patch: &mut [i8],
+    ) -> Result<()> {
+        match (self.whole(band, x), &band.runs) {
+            (Some(from), Some(runs)) => M::copy(patch, input.get(from..).ok_or(Error::Internal)?, runs),
+            _ => self.lay_out_part::<M>(band, input, x, 0..self.image[2], patch),
+        }
+    }
+
+    /// As [`Patches::lay_out`] some channels only.
+    #[inline(never)]
+    pub(crate) fn lay_out_part<M: Move>(
         &self,
         band: &Band,
         input: &[i8],
@@ -126,7 +171,7 @@ impl Patches {
         patch: &mut [i8],
     ) -> Result<()> {
         let [_, width, channels] = self.image;
-        let ([kh, kw], [dy, dx]) = (self.taps, self.window.dilation);
+        let ([kh, kw], [_, dx]) = (self.taps, self.window.dilation);
         let (xs, left) = self.inside(1, x, kw, width);
         if band.rows < kh || xs.len() < kw {
             M::fill(patch, self.zero);
@@ -135,7 +180,7 @@ impl Patches {
             return Ok(());
         }
         let n = part.len();
-        let steps = [width.wrapping_mul(channels).wrapping_mul(dy as usize), kw.wrapping_mul(n)];
+        let steps = self.steps(n);
         // Taps that lie side by side in the image are one run.
         let (columns, len) = match dx {
             1 if n == channels => (1, xs.len().wrapping_mul(n)),
@@ -162,15 +207,6 @@ impl Patches {
         Some(y.wrapping_mul(width).wrapping_add(x).wrapping_mul(channels))
     }
 
-    /// Where in a row's input the window of output pixel `x` starts, if all of it lies in the image.
-    #[cfg(all(feature = "mve", target_arch = "arm"))]
-    pub(crate) fn whole(&self, band: &Band, x: usize) -> Option<usize> {
-        let [_, width, channels] = self.image;
-        let (xs, left) = self.inside(1, x, self.taps[1], width);
-        let whole = band.rows == self.taps[0] && xs.len() == self.taps[1];
-        whole.then(|| left.wrapping_mul(channels).wrapping_add(band.at))
-    }
-
     /// The taps of output position `at` that lie in the image, and the place of the first one there.
     fn inside(&self, axis: usize, at: usize, taps: usize, input: usize) -> (Range<usize>, usize) {
         let w = &self.window;
@@ -180,12 +216,6 @@ impl Patches {
         };
         let (dilation, pad) = (dilation as usize, pad as usize);
         let origin = at.wrapping_mul(stride as usize);
-        let reach = taps.wrapping_sub(1).wrapping_mul(dilation);
-        let first = origin.wrapping_sub(pad);
-        // Most windows of most images.
-        if origin >= pad && first.wrapping_add(reach) < input {
-            return (0..taps, first);
-        }
         // Steps that lead over a distance; the usual dilation spares processors without a divider.
         let steps = |distance: usize| match dilation {
             1 => distance,
@@ -193,6 +223,6 @@ impl Patches {
         };
         let before = steps(pad.saturating_sub(origin)).min(taps);
         let end = steps(input.wrapping_add(pad).saturating_sub(origin)).min(taps);
-        (before..end.max(before), first.wrapping_add(before.wrapping_mul(dilation)))
+        (before..end.max(before), origin.wrapping_add(before.wrapping_mul(dilation)).wrapping_sub(pad))
     }
 }

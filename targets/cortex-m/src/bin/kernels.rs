@@ -135,8 +135,9 @@ mod kernels {
             return Ok(None);
         }
         b.x.0[..x.bytes()].fill_with(|| noise.below(256) as u8);
-        // All bytes, the one that quantizers leave out included.
-        b.weights.0[..weights.bytes()].fill_with(|| noise.below(256) as u8);
+        // With and without the one byte that quantizers leave out.
+        let least = noise.between(-128, -127);
+        b.weights.0[..weights.bytes()].fill_with(|| noise.between(least, 127) as u8);
         for o in 0..n {
             let pair = match (rounding, noise.below(12)) {
                 (Rounding::Single, 0) => [noise.between(0, i32::MAX - 1), noise.between(0, 30)],
