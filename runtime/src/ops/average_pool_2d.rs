@@ -1,6 +1,7 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp, Reader};
@@ -134,6 +135,21 @@ macro_rules! neon {
     };
 }
 
+/// TFLite rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_SINGLE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_single",
+    isa: Isa::Portable,
+    run: portable::int8_single,
+    ..INT8_SINGLE
+};
+
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
     #[inline(always)]
@@ -169,6 +185,8 @@ impl Op for AveragePool2d {
         neon!(INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_SINGLE "single" true),
+        PORTABLE_INT8_TFLITE,
+        PORTABLE_INT8_SINGLE,
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,
