@@ -1,6 +1,9 @@
 //! Add and Sub: one definition with a sign, NumPy broadcasting, fused clamp.
 
 use crate::error::{Error, Result};
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use crate::kernels::mve::additive as mve;
+use crate::kernels::portable::additive as portable;
 use crate::kernels::reference::additive as reference;
 use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
@@ -120,6 +123,22 @@ pub const F32: Entry = Entry {
     ..INT8_TFLITE
 };
 
+/// TFLite rounding, int8, without long multiplications where the processor has none.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_add_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite::<false>,
+    ..INT8_TFLITE
+};
+/// TFLite rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_TFLITE: Entry =
+    Entry { name: "mve_add_int8_tflite", isa: Isa::CortexMMve, run: mve::int8_tflite, ..INT8_TFLITE };
+/// Single rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_SINGLE: Entry =
+    Entry { name: "mve_add_int8_single", isa: Isa::CortexMMve, run: mve::int8_single, ..INT8_SINGLE };
+
 /// Entries for x86-64 of Add or, where the last argument says so, Sub.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
@@ -176,6 +195,11 @@ pub const KERNELS: &[Entry] = &[
     neon!(add tflite Tflite false),
     #[cfg(all(feature = "std", target_arch = "aarch64"))]
     neon!(add single Single false),
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    MVE_INT8_TFLITE,
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    MVE_INT8_SINGLE,
+    PORTABLE_INT8_TFLITE,
     INT8_TFLITE,
     INT8_SINGLE,
     INT8_ONNX,

@@ -1,6 +1,7 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp, Reader};
@@ -101,6 +102,14 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, channels side by side.
+#[cfg(feature = "std")]
+pub const F32_PORTABLE: Entry = Entry {
+    name: "portable_average_pool_2d_f32",
+    isa: Isa::Portable,
+    run: crate::kernels::lanes::average_pool_2d::f32,
+    ..F32
+};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
@@ -125,6 +134,21 @@ macro_rules! neon {
         }
     };
 }
+
+/// TFLite rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_SINGLE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_single",
+    isa: Isa::Portable,
+    run: portable::int8_single,
+    ..INT8_SINGLE
+};
 
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
@@ -161,12 +185,16 @@ impl Op for AveragePool2d {
         neon!(INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_SINGLE "single" true),
+        PORTABLE_INT8_TFLITE,
+        PORTABLE_INT8_SINGLE,
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,
         INT16_TFLITE,
         INT16_SINGLE,
         INT16_ONNX,
+        #[cfg(feature = "std")]
+        F32_PORTABLE,
         F32,
     ];
 

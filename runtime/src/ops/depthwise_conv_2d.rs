@@ -17,7 +17,7 @@ pub struct DepthwiseConv2d {
     pub clamp: Clamp,
 }
 
-entries!(depthwise_conv_2d true);
+entries!(depthwise_conv_2d true; F32_X86_AVX512);
 
 impl Op for DepthwiseConv2d {
     const CODE: u16 = 2;

@@ -25,15 +25,11 @@ use crate::ops::op::{Constants, Inputs, Rounding, constant};
 use crate::ops::quantized::check_zero_point;
 use crate::tensor::{Desc, Dtype};
 
-#[cfg(all(feature = "std", target_arch = "aarch64"))]
-pub(crate) use entries::aarch64;
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub(crate) use entries::dsp;
-pub(crate) use entries::entries;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(crate) use entries::x86;
+pub(crate) use entries::lanes;
+pub(crate) use entries::{entries, faster};
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
 
