@@ -51,7 +51,7 @@ unsafe fn step<const LANE: i32, const N: usize>(sums: &mut [Sums; N], w: int8x16
 
 /// The sums of `N` pixels for a block of channels, whose weights are as many steps as the tile has quads.
 #[inline(always)]
-fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
+pub(super) fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
     let mut sums = [begin(bias); N];
     let runs = tile.runs();
     if weights.len() != runs.quads() * STEP {

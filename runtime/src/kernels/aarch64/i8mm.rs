@@ -4,12 +4,13 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use crate::kernels::aarch64::dot;
 use crate::kernels::aarch64::end::{Sums, begin};
 use crate::kernels::blocks::layer::STEP;
 use crate::kernels::blocks::tile::{PIXELS, Tile};
 use crate::layout::QUAD;
 
-kernels!("neon,dotprod,i8mm", Isa::NeonI8mm, 6 [1 | 2 => 2, 3 | 4 => 4, 5 | 6 => 6], sums, dot_strip);
+kernels!("neon,dotprod,i8mm", Isa::NeonI8mm, 6 [1 => 1, 2 => 2, 3 | 4 => 4, 5 | 6 => 6], sums, dot_strip);
 
 /// Inputs of a pixel that one instruction takes.
 const CHUNK: usize = 2 * QUAD;
@@ -110,9 +111,13 @@ unsafe fn add<const N: usize>(
     (x, w)
 }
 
-/// The sums of `N` pixels, 2, 4 or 6, for a block of channels, whose weights are as many steps as the tile has quads.
+/// The sums of `N` pixels, 1, 2, 4 or 6, for a block of channels, whose weights are as many steps as the tile has quads.
 #[inline(always)]
 fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
+    if N == 1 {
+        // Half of every product would be thrown away.
+        return dot::sums(tile, weights, bias);
+    }
     let first = begin(bias);
     let runs = tile.runs();
     if weights.len() != runs.quads() * STEP {

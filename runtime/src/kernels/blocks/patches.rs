@@ -38,7 +38,8 @@ pub struct Copied {
 impl Copied {
     /// One run of `depth` bytes.
     pub fn row(depth: usize) -> Result<Self> {
-        Copied::new((1, 0), (1, 0), depth)
+        let room = depth.checked_next_multiple_of(CHUNK).ok_or(Error::Limit)?;
+        Copied::new((1, room), (1, 0), depth)
     }
 
     fn new(down: (usize, usize), across: (usize, usize), length: usize) -> Result<Self> {

@@ -142,18 +142,29 @@ fn copied_tiles(
 fn gather(source: &[i8], copied: &Copied, patch: &mut [i8]) -> Result<()> {
     let Copied { down, across, length, .. } = *copied;
     let mut to = 0;
+    if across.0 == 1 && length <= CHUNK && down.1 >= CHUNK {
+        for row in source.chunks(down.1).take(down.0) {
+            copy(row, patch, to)?;
+            to += length;
+        }
+        return Ok(());
+    }
     for y in 0..down.0 {
         for x in 0..across.0 {
-            let from = y * down.1 + x * across.1;
-            let mut done = 0;
-            while done < length {
-                let chunk = source.get(from + done..).and_then(<[i8]>::first_chunk::<CHUNK>);
-                let slot = patch.get_mut(to + done..).and_then(<[i8]>::first_chunk_mut::<CHUNK>);
-                *slot.ok_or(Error::Internal)? = *chunk.ok_or(Error::Internal)?;
-                done += CHUNK;
+            let from = source.get(y * down.1 + x * across.1..).ok_or(Error::Internal)?;
+            for done in (0..length).step_by(CHUNK) {
+                copy(from.get(done..).ok_or(Error::Internal)?, patch, to + done)?;
             }
             to += length;
         }
     }
+    Ok(())
+}
+
+/// Copies the first chunk.
+#[inline(always)]
+fn copy(from: &[i8], patch: &mut [i8], to: usize) -> Result<()> {
+    let slot = patch.get_mut(to..).and_then(<[i8]>::first_chunk_mut::<CHUNK>);
+    *slot.ok_or(Error::Internal)? = *from.first_chunk().ok_or(Error::Internal)?;
     Ok(())
 }
