@@ -9,7 +9,7 @@ use crate::kernels::blocks::layer::STEP;
 use crate::kernels::blocks::tile::Tile;
 use crate::layout::QUAD;
 
-kernels!("neon,dotprod", Isa::NeonDot, 5 [1 => 1, 2 => 2, 3 => 3, 4 => 4, 5 => 5], sums, dot_strip);
+kernels!("neon,dotprod", Isa::NeonDot, 5 [1 => 1, 2 => 2, 3 => 3, 4 => 4, 5 => 5], sums, dot_strip, |_| true);
 
 /// Inputs that are loaded together.
 const CHUNK: usize = 4 * QUAD;
@@ -51,7 +51,12 @@ unsafe fn step<const LANE: i32, const N: usize>(sums: &mut [Sums; N], w: int8x16
 
 /// The sums of `N` pixels for a block of channels, whose weights are as many steps as the tile has quads.
 #[inline(always)]
-pub(super) fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
+pub(super) fn sums<const N: usize>(
+    tile: &Tile<'_>,
+    weights: &[i8],
+    bias: &[i32; BLOCK],
+    _: bool,
+) -> [Sums; N] {
     let mut sums = [begin(bias); N];
     let runs = tile.runs();
     if weights.len() != runs.quads() * STEP {

@@ -159,16 +159,16 @@ impl<S: Rescale> Ends<S> {
         slots: &mut [i8],
         stride: usize,
     ) -> Result<()> {
+        let end = pixels.checked_sub(1).map(|p| p * stride + block.count);
+        if pixels > N || end.is_none_or(|end| end > slots.len()) {
+            return Err(Error::Internal);
+        }
         let (fours, _) = block.scales.as_chunks::<4>();
         for (i, four) in fours.iter().enumerate() {
             let scales = S::scales(four);
             for sums in sums.iter_mut() {
                 sums[i] = S::apply(sums[i], scales);
             }
-        }
-        let end = pixels.checked_sub(1).map(|p| p * stride + block.count);
-        if pixels > N || end.is_none_or(|end| end > slots.len()) {
-            return Err(Error::Internal);
         }
         if block.count < BLOCK {
             partly(&sums.map(|sums| self.narrow(&sums)), pixels, slots, stride, block.count);
@@ -181,6 +181,12 @@ impl<S: Rescale> Ends<S> {
             }
         }
         Ok(())
+    }
+
+    /// Sixteen outputs of sums.
+    #[inline(always)]
+    pub fn levels(&self, sums: &Sums, scales: &[S::Scales; 4]) -> int8x16_t {
+        self.narrow(&core::array::from_fn(|i| S::apply(sums[i], scales[i])))
     }
 
     /// Sixteen outputs of rescaled sums.
@@ -209,12 +215,11 @@ impl<S: Rescale> Ends<S> {
 /// Writes the first `count` of sixteen outputs of each pixel, where blocks are not full.
 #[inline(never)]
 fn partly(levels: &[int8x16_t], pixels: usize, slots: &mut [i8], stride: usize, count: usize) {
-    let each = slots.chunks_mut(stride.max(1)).zip(levels).take(pixels);
-    for (slots, &levels) in each {
+    for (pixel, &levels) in levels.iter().enumerate().take(pixels) {
         let mut all = [0i8; BLOCK];
         // SAFETY: sixteen bytes are written to sixteen.
         unsafe { vst1q_s8(all.as_mut_ptr(), levels) };
-        let Some(slots) = slots.get_mut(..count) else { return };
+        let Some(slots) = slots.get_mut(pixel * stride..pixel * stride + count) else { return };
         match (slots.split_first_chunk_mut::<8>(), all.split_first_chunk::<8>()) {
             (Some((slots, more)), Some((first, rest))) => {
                 *slots = *first;
@@ -223,6 +228,13 @@ fn partly(levels: &[int8x16_t], pixels: usize, slots: &mut [i8], stride: usize, 
             _ => slots.iter_mut().zip(&all).for_each(|(slot, &level)| *slot = level),
         }
     }
+}
+
+/// Constants of sixteen channels.
+#[inline(always)]
+pub fn constants<S: Rescale>(scales: &[<S::Requant as Requant>::Scale; BLOCK]) -> [S::Scales; 4] {
+    let [a, b, c, d] = scales.as_chunks::<4>().0 else { return [S::scales(&[scales[0]; 4]); 4] };
+    [a, b, c, d].map(|four| S::scales(four))
 }
 
 /// Four times four of sixteen sums to begin with.

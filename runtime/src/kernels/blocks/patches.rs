@@ -89,7 +89,7 @@ impl Patches {
 /// Bytes of scratch of a fully connected layer of `depth` weights a channel: rows that are no multiple of four are
 /// copied, first to where whole chunks can be read.
 pub fn matrix(depth: usize) -> Result<usize> {
-    if depth % QUAD == 0 {
+    if depth.is_multiple_of(QUAD) {
         return Ok(0);
     }
     let copied = Copied::row(depth)?;
