@@ -72,10 +72,10 @@ macro_rules! kernels {
             available()?;
             let op = Conv2d::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let kinds = kinds(&layer);
+            let (kinds, mut room) = (kinds(&layer), Room::default());
             walk::conv_2d(io, &op, $most, |tile, count, slots| {
                 // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, kinds, tile, count, slots) }
+                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
             })
         }
 
@@ -84,10 +84,10 @@ macro_rules! kernels {
             available()?;
             let op = FullyConnected::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let kinds = kinds(&layer);
+            let (kinds, mut room) = (kinds(&layer), Room::default());
             walk::fully_connected(io, $most, |tile, count, slots| {
                 // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, kinds, tile, count, slots) }
+                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
             })
         }
 
@@ -123,6 +123,7 @@ macro_rules! kernels {
         #[target_feature(enable = $features)]
         fn outputs<R: Rounded>(
             layer: &Layer<'_, R>,
+            room: &mut Room<R>,
             (is_usual, is_mild): (bool, bool),
             tile: &Tile<'_>,
             count: usize,
@@ -130,8 +131,8 @@ macro_rules! kernels {
         ) -> Result<()> {
             match (count, is_usual) {
                 $(
-                    ($count, true) => outputs_of::<R::Usual, $n>(layer, is_mild, tile, count, slots),
-                    ($count, false) => outputs_of::<R::Any, $n>(layer, is_mild, tile, count, slots),
+                    ($count, true) => outputs_of::<R::Usual, $n>(layer, room, is_mild, tile, count, slots),
+                    ($count, false) => outputs_of::<R::Any, $n>(layer, room, is_mild, tile, count, slots),
                 )*
                 _ => Err(Error::Internal),
             }
@@ -140,6 +141,7 @@ macro_rules! kernels {
         #[target_feature(enable = $features)]
         fn outputs_of<S: Rescale, const N: usize>(
             layer: &Layer<'_, S::Requant>,
+            room: &mut Room<S::Requant>,
             is_mild: bool,
             tile: &Tile<'_>,
             count: usize,
@@ -148,9 +150,9 @@ macro_rules! kernels {
             if tile.runs().quads() != layer.quads {
                 return Err(Error::Internal);
             }
-            let (mut room, ends) = (Room::default(), Ends::<S>::new(layer));
+            let ends = Ends::<S>::new(layer);
             for b in 0..layer.blocks() {
-                let block = layer.block(b, &mut room)?;
+                let block = layer.block(b, room)?;
                 let mut sums = $sums::<N>(tile, block.weights, block.bias, is_mild);
                 let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
                 ends.store(&block, &mut sums, count, slots, layer.outputs)?;

@@ -29,14 +29,15 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK], is
             let mut x = tile.run::<N>(run);
             let mut quads = runs.length / QUAD;
             while is_mild && quads >= 2 {
-                let inputs = x.map(|x| vld1_s8(x));
-                let first = inputs.map(|x| quad(vdup_lane_s32::<0>(vreinterpret_s32_s8(x))));
-                let second = inputs.map(|x| quad(vdup_lane_s32::<1>(vreinterpret_s32_s8(x))));
+                let inputs = x.map(|x| vreinterpret_s32_s8(vld1_s8(x)));
+                let first = inputs.map(|x| vreinterpretq_s8_s32(vdupq_lane_s32::<0>(x)));
+                let second = inputs.map(|x| vreinterpretq_s8_s32(vdupq_lane_s32::<1>(x)));
                 for i in 0..4 {
                     let (v, w) = (vld1q_s8(w.add(i * BLOCK)), vld1q_s8(w.add(STEP + i * BLOCK)));
                     for ((halves, &x), &y) in halves.iter_mut().zip(&first).zip(&second) {
-                        let low = vmlal_s8(vmull_s8(vget_low_s8(v), x), vget_low_s8(w), y);
-                        let high = vmlal_s8(vmull_s8(vget_high_s8(v), x), vget_high_s8(w), y);
+                        let low = vmull_s8(vget_low_s8(v), vget_low_s8(x));
+                        let low = vmlal_s8(low, vget_low_s8(w), vget_low_s8(y));
+                        let high = vmlal_high_s8(vmull_high_s8(v, x), w, y);
                         halves[2 * i] = vpadalq_s16(halves[2 * i], low);
                         halves[2 * i + 1] = vpadalq_s16(halves[2 * i + 1], high);
                     }
@@ -46,11 +47,12 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK], is
                 quads -= 2;
             }
             for _ in 0..quads {
-                let inputs = x.map(|x| quad(vld1_dup_s32(x.cast())));
+                let inputs = x.map(|x| vreinterpretq_s8_s32(vld1q_dup_s32(x.cast())));
                 for i in 0..4 {
                     let w = vld1q_s8(w.add(i * BLOCK));
                     for (halves, &x) in halves.iter_mut().zip(&inputs) {
-                        let (low, high) = (vmull_s8(vget_low_s8(w), x), vmull_s8(vget_high_s8(w), x));
+                        let low = vmull_s8(vget_low_s8(w), vget_low_s8(x));
+                        let high = vmull_high_s8(w, x);
                         halves[2 * i] = vpadalq_s16(halves[2 * i], low);
                         halves[2 * i + 1] = vpadalq_s16(halves[2 * i + 1], high);
                     }
@@ -64,10 +66,4 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK], is
             core::array::from_fn(|i| vaddq_s32(pairs[i], first[i]))
         })
     }
-}
-
-#[inline(always)]
-fn quad(twice: int32x2_t) -> int8x8_t {
-    // SAFETY: every 64-bit Arm has NEON.
-    unsafe { vreinterpret_s8_s32(twice) }
 }

@@ -49,13 +49,22 @@ pub struct Block<'a, R: Requant> {
 /// Where constants of sixteen channels are put together that the layer does not hold so.
 #[derive(Clone, Copy, Debug)]
 pub struct Room<R: Requant> {
+    /// Of which block.
+    block: Option<usize>,
+    count: usize,
     bias: [i32; BLOCK],
     scales: [R::Scale; BLOCK],
 }
 
 impl<R: Requant> Default for Room<R> {
     fn default() -> Self {
-        Room { bias: [0; BLOCK], scales: [R::Scale::zeroed(); BLOCK] }
+        Room { block: None, count: 0, bias: [0; BLOCK], scales: [R::Scale::zeroed(); BLOCK] }
+    }
+}
+
+impl<R: Requant> Room<R> {
+    fn filled<'t>(&'t self, weights: &'t [i8]) -> Block<'t, R> {
+        Block { weights, bias: &self.bias, scales: &self.scales, count: self.count }
     }
 }
 
@@ -110,6 +119,7 @@ impl<'a, R: Requant> Layer<'a, R> {
         };
         match (self.biases.get(block), scales) {
             (Some(bias), Some(scales)) => Ok(Block { weights, bias, scales, count: BLOCK }),
+            _ if room.block == Some(block) => Ok(room.filled(weights)),
             _ => self.assembled(block, weights, room),
         }
     }
@@ -132,8 +142,8 @@ impl<'a, R: Requant> Layer<'a, R> {
                 room.scales.iter_mut().zip(scales).for_each(|(slot, &s)| *slot = s);
             }
         }
-        let count = (self.outputs - first).min(BLOCK);
-        Ok(Block { weights, bias: &room.bias, scales: &room.scales, count })
+        (room.block, room.count) = (Some(block), (self.outputs - first).min(BLOCK));
+        Ok(room.filled(weights))
     }
 
     /// Whether no weight is -128, so that the sum of two products fits 16 bits.

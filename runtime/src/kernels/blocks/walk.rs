@@ -153,9 +153,10 @@ fn copied_tiles(
     while rest > 0 {
         let count = next(rest, most);
         let mut begins = [0; PIXELS];
-        for (k, slot) in begins.iter_mut().enumerate().take(count) {
-            *slot = k * copied.pixel;
-            gather(strip, starts.next(), copied, patch, *slot)?;
+        begins.iter_mut().take(count).for_each(|slot| *slot = starts.next());
+        gather(strip, begins.get(..count).ok_or(Error::Internal)?, copied, patch)?;
+        for (k, slot) in begins.iter_mut().enumerate() {
+            *slot = if k < count { k * copied.pixel } else { 0 };
         }
         let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
         each(&Tile::new(patch, begins, runs)?, count, now)?;
