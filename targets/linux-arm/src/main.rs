@@ -124,9 +124,7 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
     let mut text = String::new();
     let Some(golden) = &bundle.golden else { return Ok(text) };
     for v in 0..golden.vectors() {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(v)?)?;
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {
