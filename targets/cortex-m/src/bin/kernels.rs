@@ -8,8 +8,8 @@ mod kernels {
 
     use samara_runtime::ops::layer::kernel::{DENSE, FOLDED};
     use samara_runtime::ops::{
-        Attr, Clamp, Context, Conv2d, DepthwiseConv2d, Entry, FullyConnected, Inputs, Io, Isa, Op, OpDef, Rounding,
-        Window,
+        Attr, Clamp, Context, Conv2d, DepthwiseConv2d, Entry, FullyConnected, Inputs, Io, Isa, Op, OpDef,
+        Rounding, Window,
     };
     use samara_runtime::{Desc, Dtype, Error, Layout, Place, Shape};
     use semihosting::{eprintln, println, process};
@@ -156,9 +156,10 @@ mod kernels {
             Rounding::Onnx => bytes_of(&b.reals[..scales]),
             _ => bytes_of(&b.pairs[..scales]),
         };
-        for (entry, bias, out) in
-            [(plain, &b.bias, &mut b.expected), (fast, if fast.id == DENSE { &b.bias } else { &b.folded }, &mut b.got)]
-        {
+        for (entry, bias, out) in [
+            (plain, &b.bias, &mut b.expected),
+            (fast, if fast.id == DENSE { &b.bias } else { &b.folded }, &mut b.got),
+        ] {
             let sources = [
                 Some(&b.x.0[..x.bytes()]),
                 Some(&b.weights.0[..weights.bytes()]),
