@@ -17,7 +17,7 @@ use crate::bundle::{self, Identity, Parts};
 use crate::data::dataset::Dataset;
 use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, Numeric, Op};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Patching, Plan};
 use crate::quantize::Recipe;
 use crate::search::Budget;
 use crate::target::Profile;
@@ -42,8 +42,10 @@ pub struct Options<'a> {
     pub calibration_digest: Option<&'a str>,
     /// What is settled of ranges and recovery.
     pub tuning: Tuning,
-    /// What [`Scheme::Auto`] must stay inside.
+    /// What [`Scheme::Auto`] must stay inside; the arena any scheme.
     pub budget: Budget,
+    /// Whether large tensors are computed strip by strip.
+    pub patching: Patching,
     /// What [`Scheme::Auto`] measures losses on, instead of the calibration data.
     pub labelled: Option<Labelled<'a>>,
     /// How integer steps of a model quantized here round.
@@ -63,6 +65,7 @@ impl Options<'_> {
             calibration_digest: None,
             tuning: Tuning::default(),
             budget: Budget::default(),
+            patching: Patching::default(),
             labelled: None,
             numeric: Numeric::Single,
             import: import::Options::default(),
@@ -122,7 +125,10 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
             format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
         return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
     }
-    let plan = plan(&graph, options.target, account.base.as_ref()).about(&about)?;
+    let plan = plan(&graph, &options, account.base.as_ref()).about(&about)?;
+    if let Some(limit) = options.budget.ram.filter(|&limit| plan.arena > limit) {
+        return Err(too_large(&plan, limit, &options).about(&about));
+    }
     let card = card(&lineage, &options, &plan, account.recipe.as_ref(), account.samples)?;
     let bytes = write(&graph, &plan, &options, &card).about(&about)?;
     if let (Some(limit), Scheme::Auto) = (options.budget.flash, options.scheme.unwrap_or(Scheme::F32))
@@ -134,13 +140,22 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
     Ok(Packed { bytes, source, graph, plan, account })
 }
 
-/// The plan, with the factors of what was equalized.
-fn plan(graph: &Graph, target: &Profile, base: Option<&Base>) -> Result<Plan> {
-    let mut plan = plan::plan(graph, target.kernels)?;
+/// The plan, patched as asked for, with the factors of what was equalized.
+fn plan(graph: &Graph, options: &Options<'_>, base: Option<&Base>) -> Result<Plan> {
+    let plan = plan::plan(graph, options.target.kernels)?;
+    let mut plan = plan::patch::patch(plan, options.patching, options.budget.ram)?;
     if let Some(base) = base {
         plan.equalized = base.equalization.factors.clone();
     }
     Ok(plan)
+}
+
+/// Says that a plan exceeds `--ram`.
+fn too_large(plan: &Plan, limit: usize, options: &Options<'_>) -> Error {
+    let patched = if plan.patched.is_some() { " in strips" } else { "" };
+    let error =
+        Error::refused(format!("--ram of {limit} bytes is not met: the arena has {}{patched}", plan.arena));
+    if options.patching == Patching::Off { error.remedy("leave out --patch off") } else { error }
 }
 
 /// The bundle's bytes.

@@ -2,6 +2,7 @@
 
 mod kernels;
 pub mod memory;
+pub mod patch;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ir::Graph;
 
 pub use kernels::Kernels;
+pub use patch::{Patched, Patching};
 
 /// A tensor with its place.
 #[derive(Clone, Debug)]
@@ -24,6 +26,19 @@ pub struct PlannedTensor {
     pub desc: Desc,
     /// In the arena or in the weights.
     pub offset: usize,
+    /// Where it is part of a larger tensor of the graph.
+    pub rows: Option<Rows>,
+}
+
+/// Which rows of the graph's tensor of that name a tensor holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rows {
+    /// The first of them.
+    pub first: usize,
+    /// Rows of the whole.
+    pub of: usize,
+    /// The planned tensor whose bytes these are, and where in it; `None` for bytes of their own.
+    pub inside: Option<(usize, usize)>,
 }
 
 /// A step with its operands.
@@ -60,8 +75,10 @@ pub struct Plan {
     pub inputs: Vec<usize>,
     /// Tensors of the graph's outputs.
     pub outputs: Vec<usize>,
-    /// Constants, deduplicated, each 16-byte aligned.
+    /// Constants, deduplicated, each 16-byte aligned or more.
     pub weights: Vec<u8>,
+    /// Which processors' kernels it is for.
+    pub kernels: Kernels,
     /// Bytes of arena.
     pub arena: usize,
     /// The rounding of integer steps, `None` for a float model.
@@ -69,6 +86,8 @@ pub struct Plan {
     /// By tensor name: `real[..., c] = factor[c % factors] * stored[..., c]` along the last axis, where channels
     /// were equalized. For comparisons; no run needs it.
     pub equalized: BTreeMap<String, Vec<f32>>,
+    /// What patches did to it, where it has any.
+    pub patched: Option<Patched>,
 }
 
 /// Plans a legalized graph (see [`crate::passes`]) for these kernels.
@@ -82,6 +101,13 @@ impl Plan {
     /// Multiply-accumulates of one run.
     pub fn macs(&self) -> u64 {
         self.steps.iter().map(|s| s.macs).sum()
+    }
+
+    /// Which rows of the graph's tensor some bytes of tensor `t` are.
+    pub fn rows(&self, t: usize, bytes: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let tensor = &self.tensors[t];
+        let (first, row) = (tensor.rows.map_or(0, |rows| rows.first), patch::row_bytes(&tensor.desc).max(1));
+        first + bytes.start / row..first + bytes.end.div_ceil(row)
     }
 
     /// The plan section's bytes; the layout is the runtime's ([`samara_runtime::bundle::plan`]).
@@ -99,7 +125,15 @@ impl Plan {
         }
         let mut attributes: Vec<u8> = Vec::new();
         let mut records = Vec::new();
+        // Steps with the same attributes, as strips mostly have them, share them.
+        let mut places: BTreeMap<&[u8], usize> = BTreeMap::new();
         for step in &self.steps {
+            let place = *places.entry(&step.attributes).or_insert_with(|| {
+                let place = attributes.len();
+                attributes.extend(&step.attributes);
+                attributes.resize(attributes.len().next_multiple_of(4), 0);
+                place
+            });
             records.push(StepRecord {
                 op: step.op,
                 kernel: step.kernel,
@@ -108,7 +142,7 @@ impl Plan {
                 inputs: step.inputs.len() as u8,
                 outputs: step.outputs.len() as u8,
                 attribute_len: step.attributes.len() as u16,
-                attributes: attributes.len() as u32,
+                attributes: place as u32,
             });
             for &t in &step.inputs {
                 operands.push(optional(t)?);
@@ -117,8 +151,6 @@ impl Plan {
                 operands.push(id(t)?);
             }
             operands.push(optional(step.scratch)?);
-            attributes.extend(&step.attributes);
-            attributes.resize(attributes.len().next_multiple_of(4), 0);
         }
         let header = Header {
             tensors: self.tensors.len() as u32,

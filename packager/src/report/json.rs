@@ -40,6 +40,7 @@ pub(super) fn json(r: &Report<'_>) -> Json {
             "used": r.memory.used,
             "tensors": r.memory.lives.iter().map(life).collect::<Vec<_>>(),
         },
+        "patch": r.inputs.plan.patched.as_ref().map(|p| p.json()),
         "estimates": r.costs.iter().map(|e| json!({
             "target": e.target,
             "megahertz": e.megahertz,
@@ -98,6 +99,8 @@ fn histogram(r: &Report<'_>, h: &Histogram) -> Json {
 fn life(l: &Life) -> Json {
     json!({
         "name": l.name,
+        // First and last; null for all.
+        "rows": l.rows.as_ref().map(|rows| json!([rows.start, rows.end.max(1) - 1])),
         "role": l.role.name(),
         "offset": l.offset,
         "bytes": l.bytes,

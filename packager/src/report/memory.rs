@@ -1,8 +1,6 @@
 //! Which tensor is where in the arena, and when.
 
-use samara_runtime::Place;
-
-use crate::plan::Plan;
+use crate::plan::{Plan, memory};
 
 /// What a tensor in the arena is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,12 +27,14 @@ impl Role {
     }
 }
 
-/// A tensor's place in arena and time. Time 0 is when inputs are written, time `k + 1` is step `k`, and the last
+/// A tensor's place in arena and time; for one that is computed in strips, the place of rows that come and go together. Time 0 is when inputs are written, time `k + 1` is step `k`, and the last
 /// time is when outputs are read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Life {
     /// The tensor's name.
     pub name: String,
+    /// Which of its rows these are, where they are not all.
+    pub rows: Option<std::ops::Range<usize>>,
     /// What it is.
     pub role: Role,
     /// First byte.
@@ -68,33 +68,7 @@ impl Memory {
     /// Lifetimes as [`crate::plan::memory`] sees them.
     pub fn new(plan: &Plan) -> Memory {
         let end = plan.steps.len() + 1;
-        let mut spans: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
-        let mut touch = |t: usize, time: usize| {
-            let span = spans[t].get_or_insert((time, time));
-            *span = (span.0.min(time), span.1.max(time));
-        };
-        plan.inputs.iter().for_each(|&t| touch(t, 0));
-        for (s, step) in plan.steps.iter().enumerate() {
-            let operands = step.inputs.iter().flatten().chain(&step.outputs).chain(&step.scratch);
-            operands.for_each(|&t| touch(t, s + 1));
-        }
-        plan.outputs.iter().for_each(|&t| touch(t, end));
-        let mut lives = Vec::new();
-        for (t, tensor) in plan.tensors.iter().enumerate() {
-            if let (Place::Arena, Some((born, dies))) = (tensor.desc.place, spans[t]) {
-                let role = if plan.inputs.contains(&t) {
-                    Role::Input
-                } else if plan.outputs.contains(&t) {
-                    Role::Output
-                } else if plan.steps.iter().any(|s| s.scratch == Some(t)) {
-                    Role::Scratch
-                } else {
-                    Role::Activation
-                };
-                let (name, offset, bytes) = (tensor.name.clone(), tensor.offset, tensor.desc.bytes());
-                lives.push(Life { name, role, offset, bytes, born, dies });
-            }
-        }
+        let lives: Vec<Life> = memory::lives(plan).iter().map(|l| Life::new(plan, l)).collect();
         let at = |time: usize| lives.iter().filter(move |l| l.born <= time && time <= l.dies);
         let heights: Vec<usize> =
             (0..=end).map(|t| at(t).map(|l| l.offset + l.bytes).max().unwrap_or(0)).collect();
@@ -105,6 +79,40 @@ impl Memory {
         let names = plan.steps.iter().map(|s| s.name.clone());
         let times = ["inputs".to_owned()].into_iter().chain(names).chain(["outputs".to_owned()]).collect();
         Memory { lives, arena: plan.arena, heights, used, peak, times }
+    }
+}
+
+impl Life {
+    fn new(plan: &Plan, life: &memory::Life) -> Life {
+        let t = life.tensor;
+        let tensor = &plan.tensors[t];
+        let role = if plan.inputs.contains(&t) {
+            Role::Input
+        } else if plan.outputs.contains(&t) {
+            Role::Output
+        } else if plan.steps.iter().any(|s| s.scratch == Some(t)) {
+            Role::Scratch
+        } else {
+            Role::Activation
+        };
+        let whole = tensor.rows.is_none() && life.len() == tensor.desc.bytes();
+        Life {
+            name: tensor.name.clone(),
+            rows: (!whole).then(|| plan.rows(t, life.start..life.end)),
+            role,
+            offset: tensor.offset + life.start,
+            bytes: life.len(),
+            born: life.born,
+            dies: life.dies,
+        }
+    }
+
+    /// The name, and the rows where they are not all.
+    pub fn label(&self, name: &str) -> String {
+        match &self.rows {
+            Some(rows) => format!("{name} rows {} to {}", rows.start, rows.end.max(1) - 1),
+            None => name.to_owned(),
+        }
     }
 }
 

@@ -69,11 +69,18 @@ impl Sizes {
     pub fn new(source: &Graph, plan: &Plan) -> Result<Sizes> {
         let mut before = source_parts(source);
         let mut seen = BTreeSet::new();
-        let mut layers = Vec::new();
+        let mut layers: Vec<LayerSize> = Vec::new();
+        // Steps of the same node: its strips.
+        let mut strips: BTreeMap<&str, usize> = BTreeMap::new();
         for step in &plan.steps {
             let (after, format) = step_parts(step, plan, &mut seen);
+            if let (Some(&layer), 0) = (strips.get(&step.name[..]), after.total()) {
+                layers[layer].macs += step.macs;
+                continue;
+            }
             let before = before.remove(&step.name[..]).unwrap_or_default();
             if before.total() + after.total() > 0 {
+                strips.insert(&step.name, layers.len());
                 let (name, operator) = (step.name.clone(), lower::definition(step.op)?.name);
                 layers.push(LayerSize { name, operator, format, before, after, macs: step.macs });
             }

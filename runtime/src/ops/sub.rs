@@ -2,7 +2,13 @@
 
 use crate::kernels::portable::additive as portable;
 use crate::kernels::reference::additive as reference;
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+use crate::ops::add::neon;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use crate::ops::add::x86;
 use crate::ops::add::{self, Additive, LEFT_SHIFT, LEFT_SHIFT_INT16};
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+use crate::ops::op::Rounding;
 use crate::ops::op::{Entry, Isa};
 
 /// `a - b`.
@@ -47,6 +53,18 @@ pub const PORTABLE_INT8_TFLITE: Entry = Entry {
 
 /// Every entry.
 pub const KERNELS: &[Entry] = &[
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    x86!(sub vnni512 X86Avx512Vnni "x86_avx512_vnni" tflite Tflite true),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    x86!(sub vnni512 X86Avx512Vnni "x86_avx512_vnni" single Single true),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    x86!(sub avx2only X86Avx2 "x86_avx2" tflite Tflite true),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    x86!(sub avx2only X86Avx2 "x86_avx2" single Single true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub tflite Tflite true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub single Single true),
     PORTABLE_INT8_TFLITE,
     INT8_TFLITE,
     INT8_SINGLE,

@@ -7,6 +7,7 @@ use samara_runtime::bundle::Version;
 use super::units;
 use crate::ir::Numeric;
 use crate::pipeline::{Scheme, Tuning};
+use crate::plan::Patching;
 use crate::quantize::{RangeMethod, WeightRounding};
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,13 @@ pub(in crate::cli) struct Args {
     /// Private keys to sign with.
     #[arg(long)]
     pub(super) sign: Vec<PathBuf>,
+    /// Most bytes of arena, as 32KiB. Where the model would take more, it is computed in strips of rows.
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub(super) ram: Option<usize>,
+    /// Compute large tensors in strips of rows, which takes less arena: auto for the number of strips that helps
+    /// most at few multiply-accumulates, a number of strips, or off. By default only where --ram asks for it.
+    #[arg(long, value_name = "auto|off|N", value_parser = units::patching)]
+    pub(super) patch: Option<Patching>,
     /// Do everything but write.
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -78,9 +86,6 @@ pub(super) struct Quantization {
     /// Consecutive weights that share a multiplier with int4; whole channels by default.
     #[arg(long, value_name = "WEIGHTS", value_parser = clap::value_parser!(u32).range(2..=65536))]
     pub(super) group: Option<u32>,
-    /// With --quantize auto: most bytes of arena, as 32KiB.
-    #[arg(long, value_name = "SIZE", value_parser = units::size)]
-    pub(super) ram: Option<usize>,
     /// With --quantize auto: most bytes of the bundle.
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     pub(super) flash: Option<usize>,

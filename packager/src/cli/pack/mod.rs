@@ -75,10 +75,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
 fn check(args: &Args) -> Result<()> {
     let q = &args.quantization;
     let auto = q.quantize == Some(Quantize::Auto);
-    let stray =
-        [("--ram", q.ram.is_some()), ("--flash", q.flash.is_some()), ("--latency", q.latency.is_some())]
-            .into_iter()
-            .find(|(_, given)| *given && !auto);
+    let stray = [("--flash", q.flash.is_some()), ("--latency", q.latency.is_some())]
+        .into_iter()
+        .find(|(_, given)| *given && !auto);
     if let Some((name, _)) = stray {
         return Err(
             Error::invalid(format!("{name} is a budget of --quantize auto")).remedy("add --quantize auto")
@@ -110,7 +109,8 @@ fn options<'a>(args: &Args, target: &'static Profile) -> Options<'a> {
         },
         scheme: q.quantize.map(|scheme| scheme.scheme(q.group)),
         tuning: q.tuning(),
-        budget: Budget { ram: q.ram, flash: q.flash, millis: q.latency, drop: args.evaluation.max_drop },
+        budget: Budget { ram: args.ram, flash: q.flash, millis: q.latency, drop: args.evaluation.max_drop },
+        patching: args.patch.unwrap_or_default(),
         numeric: q.numeric.numeric(),
         ..Options::new(target)
     }
@@ -138,6 +138,9 @@ fn summary(packed: &Packed, evaluation: Option<&crate::evaluate::Evaluation>) ->
         };
         report["frontier"] = found.frontier.iter().map(point).collect();
         report["chosen"] = json!(found.best);
+    }
+    if let Some(p) = &packed.plan.patched {
+        report["patch"] = p.json();
     }
     if let Some(evaluation) = evaluation {
         report["evaluation"] = evaluation.json();

@@ -106,7 +106,7 @@ fn budgets(args: &Args, packed: &Packed, evaluation: Option<&Evaluation>) -> Vec
     };
     let point = packed.account.found.as_ref().map(|f| &f.frontier[f.best]);
     let drop = evaluation.and_then(|e| e.outcomes.first()?.drop()).or(point.map(|p| p.drop));
-    add("RAM", Unit::Bytes, q.ram.map(|b| b as f64), Some(packed.plan.arena as f64));
+    add("RAM", Unit::Bytes, args.ram.map(|b| b as f64), Some(packed.plan.arena as f64));
     add("flash", Unit::Bytes, q.flash.map(|b| b as f64), Some(packed.bytes.len() as f64));
     add("latency", Unit::Milliseconds, q.latency, point.and_then(|p| p.millis));
     add("accuracy drop", Unit::Points, args.evaluation.max_drop, drop);

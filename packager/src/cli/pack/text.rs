@@ -25,6 +25,9 @@ pub(super) fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> Str
             names.join(", ")
         );
     }
+    if report["patch"].is_object() {
+        text += &format!("{}\n", patch(&report["patch"]));
+    }
     if report["recipe"].is_object() {
         text += &format!("{}\n", recipe(&report["recipe"]));
     }
@@ -56,6 +59,24 @@ pub(super) fn text(report: &Value, path: Option<&Path>, calibrated: bool) -> Str
         text += "packed as f32; give --calibrate DATA to get int8: about a quarter of the size, and integer-only targets\n";
     }
     text
+}
+
+/// One line for patches.
+fn patch(patch: &Value) -> String {
+    let chain = |c: &Value| format!("{} steps in {} strips", c["steps"], c["strips"]);
+    let chains: Vec<String> = patch["chains"].as_array().into_iter().flatten().map(chain).collect();
+    let bytes = |key: &str, i: usize| size(patch[key][i].as_u64().unwrap_or(0) as usize);
+    format!(
+        "{}: arena {} instead of {}, {:+.2} % MACs, {} steps instead of {}, {} of plan instead of {}",
+        chains.join(", "),
+        bytes("arena_bytes", 1),
+        bytes("arena_bytes", 0),
+        patch["extra_macs_percent"].as_f64().unwrap_or(0.0),
+        patch["steps"][1],
+        patch["steps"][0],
+        bytes("plan_bytes", 1),
+        bytes("plan_bytes", 0),
+    )
 }
 
 /// One line for a recipe.

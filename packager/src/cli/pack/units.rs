@@ -3,6 +3,7 @@
 use samara_runtime::bundle::Version;
 
 use super::args::Choice;
+use crate::plan::Patching;
 use crate::quantize::{RangeMethod, WeightRounding};
 
 type Parsed<T> = Result<T, String>;
@@ -48,6 +49,18 @@ pub(super) fn size(text: &str) -> Parsed<usize> {
             Ok((number * factor) as usize)
         }
         _ => Err("a size is a number with B, kB, KiB, MB, MiB, GB or GiB, as 24KiB".into()),
+    }
+}
+
+/// `auto`, `off`, or a number of strips.
+pub(super) fn patching(text: &str) -> Parsed<Patching> {
+    match text {
+        "auto" => Ok(Patching::Auto),
+        "off" => Ok(Patching::Off),
+        _ => match text.parse() {
+            Ok(strips @ 2..=4096) => Ok(Patching::Strips(strips)),
+            _ => Err("is auto, off, or a number of strips from 2 to 4096".into()),
+        },
     }
 }
 

@@ -16,19 +16,30 @@ pub(super) fn content(r: &Report<'_>) -> String {
     let mut out = legend(&entries) + &picture(m, &r.names.0, &r.names.1);
     let sum: usize = m.lives.iter().map(|l| l.bytes).sum();
     let most = m.used.iter().copied().max().unwrap_or(0);
-    let text = format!(
-        "{} tensors of {} in all share {} of arena. The fullest moment needs {}; the arena is first full at {}.",
+    let what =
+        if m.lives.iter().any(|l| l.rows.is_some()) { "tensors and strips of them" } else { "tensors" };
+    let mut text = format!(
+        "{} {what} of {} in all share {} of arena. The fullest moment needs {}; the arena is first full at {}.",
         m.lives.len(),
         bytes(sum as f64),
         bytes(m.arena as f64),
         bytes(most as f64),
         label(m, &r.names.1, m.peak)
     );
+    if let Some(p) = &r.inputs.plan.patched {
+        text += &format!(
+            " Computed in strips: without, the arena would have {}; {:+.2} % multiply-accumulates, {} steps instead of {}.",
+            bytes(p.arena[0] as f64),
+            p.extra(),
+            p.steps[1],
+            p.steps[0]
+        );
+    }
     out += &format!("<p class=\"note\">{}</p>\n", escape(&text));
     let row = |l: &Life| {
         let number = |n: usize| Cell::Number(Some(n as f64), thousands(n as u64));
         vec![
-            Cell::Name(l.name.clone(), r.names.0.short(&l.name)),
+            Cell::Name(l.label(&l.name), l.label(&r.names.0.short(&l.name))),
             Cell::Text(l.role.name().into()),
             number(l.offset),
             number(l.bytes),

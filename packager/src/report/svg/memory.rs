@@ -83,7 +83,7 @@ fn tensor(life: &Life, m: &Memory, y: &dyn Fn(f64) -> f64, tensors: &Names, node
     let height = (bottom - top).max(3.0);
     let title = format!(
         "{}\n{} ({}) at {} to {}\n{}, {}",
-        life.name,
+        life.label(&life.name),
         bytes(life.bytes as f64),
         life.role.name(),
         thousands(life.offset as u64),
