@@ -73,7 +73,7 @@ impl<'b> Session<'b> {
             self.plan.public(i)?;
         }
         let mut macs = 0u64;
-        let mut operands = Operands::new();
+        let mut operands = Operands::NONE;
         for i in 0..header.steps as usize {
             macs = macs.checked_add(self.check_step(i, &mut operands)?).ok_or(Error::Limit)?;
         }
@@ -111,12 +111,12 @@ impl<'b> Session<'b> {
 
     /// The kernel that step `i` runs.
     pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
-        Ok(self.look_up(i, &mut Operands::new())?.entry)
+        Ok(self.look_up(i, &mut { Operands::NONE })?.entry)
     }
 
     /// Multiply-accumulates of step `i`.
     pub fn step_macs(&self, i: usize) -> Result<u64> {
-        self.check_step(i, &mut Operands::new())
+        self.check_step(i, &mut { Operands::NONE })
     }
 
     /// Looks every step up once, so that runs need not. `room` holds at least [`Session::steps`], of any content.
@@ -151,7 +151,7 @@ pub struct ResolvedStep {
 
 impl ResolvedStep {
     /// Room for one.
-    pub const EMPTY: ResolvedStep = ResolvedStep { step: None, operands: Operands::new() };
+    pub const EMPTY: ResolvedStep = ResolvedStep { step: None, operands: Operands::NONE };
 }
 
 /// A session whose steps are looked up.
@@ -209,7 +209,7 @@ impl Run<'_, '_> {
     /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
-        let mut fresh = Operands::new();
+        let mut fresh = Operands::NONE;
         let (step, operands) = match self.steps.get(i) {
             Some(ResolvedStep { step: Some(step), operands }) => (*step, operands),
             _ => (s.look_up(i, &mut fresh)?, &fresh),
