@@ -126,6 +126,7 @@ impl Dtype {
 /// Dimensions, row-major, outermost first. Unused places are 1 so that equality is plain.
 #[derive(Clone, Copy, Eq, Debug)]
 pub struct Shape {
+    #[allow(dead_code, reason = "there for the value that it never has")]
     here: Here,
     rank: u8,
     dims: [u32; MAX_RANK],

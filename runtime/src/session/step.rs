@@ -61,7 +61,9 @@ impl Operands {
                 }
                 continue;
             };
-            let tensor = plan.tensor(id)?;
+            // By reference: `?` would move what is going to be copied anyway.
+            let tensor = plan.tensor(id);
+            let tensor = tensor.as_ref().map_err(|&e| e)?;
             let (range, is_dense) = (tensor.range(), tensor.desc.layout == Layout::Dense);
             let in_arena = tensor.desc.place == Place::Arena;
             let fits = match (self.inputs.get_mut(i), self.input_ranges.get_mut(i)) {
