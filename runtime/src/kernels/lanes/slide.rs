@@ -51,7 +51,8 @@ impl Row<'_> {
     pub(super) unsafe fn compute<L: Lanes>(&self, output: &mut [f32]) -> Option<()> {
         let [width, columns] = self.columns;
         let rows = self.taps.checked_sub(1);
-        let read = rows.map_or(Some(0), |r| r.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?))?;
+        let read = rows
+            .map_or(Some(0), |r| r.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?))?;
         let used = self.taps.checked_mul(3)?.checked_mul(self.channels)?;
         let written = columns.checked_mul(self.channels)?;
         let bias = self.bias.is_none_or(|b| b.len() >= self.channels);
@@ -60,7 +61,8 @@ impl Row<'_> {
         }
         let mut channel = 0;
         while channel < self.channels {
-            let block = Block { row: self, channel, output: output.as_mut_ptr(), lanes: self.channels - channel };
+            let block =
+                Block { row: self, channel, output: output.as_mut_ptr(), lanes: self.channels - channel };
             // SAFETY: all extents were compared; `serves` has seen to the columns.
             unsafe {
                 match self.stride {
