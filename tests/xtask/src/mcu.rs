@@ -14,7 +14,7 @@ use crate::models;
 use crate::qemu::{self, Machine};
 
 /// The cores that are measured.
-pub(crate) const CORES: [Machine; 4] = [qemu::M4, qemu::M7, qemu::M33, qemu::M0_ON_M3];
+pub(crate) const CORES: [Machine; 5] = [qemu::M4, qemu::M7, qemu::M33, qemu::M55, qemu::M0_ON_M3];
 
 /// The models that are measured, and MLPerf Tiny's file of each; the project's own has none.
 pub(crate) const MODELS: [(&str, Option<&str>); 5] = [
