@@ -6,9 +6,6 @@
 
 use super::{LANES, Lanes};
 
-/// Products of each sum between two looks at a run's end, where a tile has few sums.
-const UNROLLED: usize = 4;
-
 /// What the products of a pixel are taken over: `rows * columns` runs of `length` consecutive inputs and weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Taps {
@@ -197,42 +194,18 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
                 for x in &mut xs {
                     *x = x.add(ahead);
                 }
-                let mut k = 0;
-                // Short loops leave early where they are guessed to go on; these leave less often.
-                while P * V <= 12 && k + UNROLLED <= taps.length {
-                    for ahead in 0..UNROLLED {
-                        products::<L, P, V>(&xs, weights, panel.block, k + ahead, sums);
+                for k in 0..taps.length {
+                    let mut ws = [L::splat(0.0); V];
+                    for v in 0..V {
+                        ws[v] = L::load(weights.add(v * panel.block + k * LANES));
                     }
-                    k += UNROLLED;
+                    for p in 0..P {
+                        let x = *xs[p].add(k);
+                        for v in 0..V {
+                            sums[p][v] = sums[p][v].fma(x, ws[v]);
+                        }
+                    }
                 }
-                while k < taps.length {
-                    products::<L, P, V>(&xs, weights, panel.block, k, sums);
-                    k += 1;
-                }
-            }
-        }
-    }
-}
-
-/// Adds one product to each sum.
-#[inline(always)]
-unsafe fn products<L: Lanes, const P: usize, const V: usize>(
-    xs: &[*const f32; P],
-    weights: *const f32,
-    block: usize,
-    k: usize,
-    sums: &mut [[L; V]; P],
-) {
-    // SAFETY: the caller vouches for input and weight `k` of each.
-    unsafe {
-        let mut ws = [L::splat(0.0); V];
-        for v in 0..V {
-            ws[v] = L::load(weights.add(v * block + k * LANES));
-        }
-        for p in 0..P {
-            let x = *xs[p].add(k);
-            for v in 0..V {
-                sums[p][v] = sums[p][v].fma(x, ws[v]);
             }
         }
     }
