@@ -182,7 +182,7 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
     from: &[*const f32; P],
     sums: &mut [[L; V]; P],
 ) {
-    let taps = &panel.taps;
+    let (taps, block) = (panel.taps, panel.block);
     for row in 0..taps.runs[0] {
         for column in 0..taps.runs[1] {
             // SAFETY: the caller vouches for all that the counts lead to.
@@ -195,17 +195,32 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
                     *x = x.add(ahead);
                 }
                 for k in 0..taps.length {
-                    let mut ws = [L::splat(0.0); V];
-                    for v in 0..V {
-                        ws[v] = L::load(weights.add(v * panel.block + k * LANES));
-                    }
-                    for p in 0..P {
-                        let x = *xs[p].add(k);
-                        for v in 0..V {
-                            sums[p][v] = sums[p][v].fma(x, ws[v]);
-                        }
-                    }
+                    products::<L, P, V>(&xs, weights, block, k, sums);
                 }
+            }
+        }
+    }
+}
+
+/// Adds one product to each sum.
+#[inline(always)]
+unsafe fn products<L: Lanes, const P: usize, const V: usize>(
+    xs: &[*const f32; P],
+    weights: *const f32,
+    block: usize,
+    k: usize,
+    sums: &mut [[L; V]; P],
+) {
+    // SAFETY: the caller vouches for input and weight `k` of each.
+    unsafe {
+        let mut ws = [L::splat(0.0); V];
+        for v in 0..V {
+            ws[v] = L::load(weights.add(v * block + k * LANES));
+        }
+        for p in 0..P {
+            let x = *xs[p].add(k);
+            for v in 0..V {
+                sums[p][v] = sums[p][v].fma(x, ws[v]);
             }
         }
     }
