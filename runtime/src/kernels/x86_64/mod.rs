@@ -2,3 +2,4 @@
 
 pub mod f32;
 pub mod fma;
+pub mod int8;

@@ -1,0 +1,337 @@
+//! DepthwiseConv2D: four rows of taps are interleaved byte by byte, so that one dot product adds a column of four taps for
+//! sixteen channels.
+#![allow(unsafe_code)]
+
+use super::channels::{Block, Channels};
+use super::rescale::Rescale;
+use super::rows::{OFFSET, padded, sorted};
+use super::simd::{LANES, Simd};
+use super::tile::{Finish, Pieces, finish, scatter};
+use crate::error::{Error, Result};
+use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
+use crate::ops::io::Io;
+use crate::ops::layer::WEIGHTS;
+use crate::ops::layer::strips::Planes;
+use crate::ops::op::Op;
+
+/// Bytes of a vector.
+const VECTOR: usize = 64;
+
+/// DepthwiseConv2D.
+///
+/// # Safety
+///
+/// As [`Simd`]'s; so of the other functions here.
+#[inline(always)]
+pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+) -> Result<()> {
+    let op = DepthwiseConv2d::parse(attributes)?;
+    let p = Planes::new(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
+    let [height, width, depth] = p.input;
+    let [oh, ow, outputs] = p.output;
+    let [stride, _] = p.window.stride.map(usize::from);
+    let [top, left, ..] = p.window.pad.map(usize::from);
+    let fill = io.input_desc(0)?.zero_point as u8 ^ OFFSET;
+    let layer = Layer::<R> {
+        planes: &p,
+        weights: io.input(WEIGHTS)?,
+        channels: Channels::new(io)?,
+        end: Finish::new(io, op.clamp)?,
+    };
+    let multiplier = outputs.checked_div(depth).ok_or(Error::Internal)?;
+    let input = io.input::<u8>(0)?;
+    let output = io.output::<u8>(0)?;
+    let (copied, rest) = io.scratch::<u8>()?.split_at_mut_checked(p.copied).ok_or(Error::Internal)?;
+    let (taps, rest) = rest.split_at_mut_checked(p.groups * p.taps[1] * VECTOR).ok_or(Error::Internal)?;
+    let (starts, kept) = rest.split_at_mut_checked(p.starts).ok_or(Error::Internal)?;
+    let starts: &mut [u32] = bytemuck::try_cast_slice_mut(starts).map_err(|_| Error::Alignment)?;
+    let images = input.chunks_exact((height * width * depth).max(1)).take(p.batch);
+    for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
+        for (strip, slots) in output.chunks_mut((p.rows * ow * outputs).max(1)).enumerate() {
+            let rows = slots.len().checked_div(ow * outputs).ok_or(Error::Internal)?;
+            let first = [strip * p.rows * stride, top, left];
+            let to =
+                copied.get_mut(..(p.padded - (p.rows - rows) * stride) * p.row).ok_or(Error::Internal)?;
+            if p.phases == 1 && multiplier == 1 {
+                padded(image, [width, depth], first, fill, to, p.row)?;
+            } else {
+                let geometry = [p.row, p.columns, p.phases, p.window.stride[1] as usize];
+                sorted(image, [width, depth, multiplier], first, fill, to, geometry)?;
+            }
+            for (part, slots) in slots.chunks_mut((p.kept * ow * outputs).max(1)).enumerate() {
+                let rows = slots.len().checked_div(ow * outputs).ok_or(Error::Internal)?;
+                // SAFETY: the caller's.
+                unsafe {
+                    layer.interleave::<S>(copied, part * p.kept, rows, kept)?;
+                    layer.rows::<S>(kept, taps, starts, rows, slots)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Layer<'a, R: Rescale> {
+    planes: &'a Planes,
+    weights: &'a [i8],
+    channels: Channels<'a, R>,
+    end: Finish,
+}
+
+impl<R: Rescale> Layer<'_, R> {
+    /// Interleaves the rows of taps of `count` output rows of a strip, from `first` on.
+    #[inline(always)]
+    unsafe fn interleave<S: Simd>(
+        &self,
+        rows: &[u8],
+        first: usize,
+        count: usize,
+        to: &mut [u8],
+    ) -> Result<()> {
+        let p = self.planes;
+        let (stride, dilation) = (p.window.stride[0] as usize, p.window.dilation[0] as usize);
+        let mut slots = to.chunks_exact_mut((4 * p.row).max(1));
+        for y in first..first + count {
+            for group in 0..p.groups {
+                let slots = slots.next().ok_or(Error::Internal)?;
+                let mut four = [&[][..]; 4];
+                for (i, slot) in four.iter_mut().enumerate() {
+                    // Rows that are not there meet weights that are zero.
+                    let tap = (4 * group + i).min(p.taps[0] - 1);
+                    let at = (y * stride + tap * dilation) * p.row;
+                    *slot = rows.get(at..at + p.row).ok_or(Error::Internal)?;
+                }
+                let rows = four;
+                for at in (0..p.row).step_by(VECTOR) {
+                    // SAFETY: rows are multiples of a vector, slots four times as long; else the caller's.
+                    unsafe {
+                        let four = [
+                            S::bytes(rows[0].as_ptr().add(at)),
+                            S::bytes(rows[1].as_ptr().add(at)),
+                            S::bytes(rows[2].as_ptr().add(at)),
+                            S::bytes(rows[3].as_ptr().add(at)),
+                        ];
+                        let to = slots.as_mut_ptr().add(4 * at).cast::<i32>();
+                        for (i, v) in S::interleave(four).into_iter().enumerate() {
+                            S::put(to.add(i * LANES), v);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `count` output rows from their interleaved taps.
+    #[inline(always)]
+    unsafe fn rows<S: Simd>(
+        &self,
+        kept: &[u8],
+        taps: &mut [u8],
+        starts: &mut [u32],
+        count: usize,
+        output: &mut [u8],
+    ) -> Result<()> {
+        let p = self.planes;
+        let outputs = p.output[2];
+        let row = p.output[1] * outputs;
+        // Few channels: sixteen lanes are several pixels.
+        let is_flat = outputs < LANES && LANES % outputs == 0;
+        let (patterns, step) = if is_flat { (1, LANES) } else { (outputs.div_ceil(LANES), outputs) };
+        let (per_row, stored) = (row.div_ceil(step), 4 * p.row * p.groups);
+        // Rows of whole vectors follow each other in the output; others are done one by one.
+        let together = if row % step == 0 { count } else { 1 };
+        let positions = together * per_row;
+        // What the pointers below rely on: sixteen lanes at the last position of the last column of taps.
+        let reach = 4 * (self.column(p.taps[1] - 1) + (per_row - 1) * step + (patterns - 1) * LANES) + VECTOR;
+        let quads = (p.taps[0] * p.taps[1]).div_ceil(4);
+        let fits = kept.len() >= (count * p.groups - 1) * 4 * p.row + reach
+            && self.weights.len() >= outputs.div_ceil(LANES) * quads * VECTOR
+            && taps.len() >= p.groups * p.taps[1] * VECTOR
+            && starts.len() >= positions.next_multiple_of(4)
+            && output.len() >= count * row;
+        if !fits {
+            return Err(Error::Internal);
+        }
+        let starts = starts.get_mut(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
+        for (i, slot) in starts.iter_mut().enumerate() {
+            // The last one again where four would reach beyond it.
+            let i = i.min(positions - 1);
+            let (y, x) = (i.checked_div(per_row).unwrap_or(0), i.checked_rem(per_row).unwrap_or(0));
+            *slot = (y * stored + 4 * x * step) as u32;
+        }
+        for pattern in 0..patterns {
+            let first = pattern * LANES;
+            let valid = if is_flat { LANES } else { LANES.min(outputs - first) };
+            // SAFETY: the slices are long enough, as just seen; else the caller's.
+            unsafe {
+                let of = if is_flat {
+                    self.channels.repeated::<S>(outputs)
+                } else {
+                    self.channels.block::<S>(first)
+                };
+                self.columns::<S>(self.weights.as_ptr().add(pattern * quads * VECTOR), is_flat, taps);
+                for part in 0..count.checked_div(together).unwrap_or(0) {
+                    let x = kept.as_ptr().add(part * stored + 4 * first);
+                    let run = Run {
+                        taps: taps.as_ptr(),
+                        starts,
+                        positions,
+                        step,
+                        valid,
+                        end: together * row,
+                        to: output.as_mut_ptr().add(part * row + first),
+                    };
+                    match p.groups * p.taps[1] {
+                        3 => self.run::<S, 3>(x, &of, &run),
+                        5 => self.run::<S, 5>(x, &of, &run),
+                        _ => self.run::<S, 0>(x, &of, &run),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of a row before what tap column `kx` of the first output reads.
+    fn column(&self, kx: usize) -> usize {
+        let p = self.planes;
+        let (stride, at) = (p.window.stride[1] as usize, kx * p.window.dilation[1] as usize);
+        let (phase, shift) = (at.checked_rem(stride).unwrap_or(0), at.checked_div(stride).unwrap_or(0));
+        (phase * p.columns + shift) * p.output[2]
+    }
+
+    /// The weights of sixteen channels, stored as `[taps / 4][16][4]` at `w`, as vectors of the four taps of each group of
+    /// rows and each column.
+    #[inline(always)]
+    unsafe fn columns<S: Simd>(&self, w: *const i8, is_flat: bool, to: &mut [u8]) {
+        let [kh, kw] = self.planes.taps;
+        for (index, slot) in to.chunks_exact_mut(VECTOR).enumerate() {
+            let (group, kx) = (index.checked_div(kw).unwrap_or(0), index.checked_rem(kw).unwrap_or(0));
+            let mut lanes = [0u32; LANES];
+            // SAFETY: tap numbers are below the window's; a vector has sixteen lanes; else the caller's.
+            unsafe {
+                let mut column = S::splat(0);
+                for (i, ky) in (4 * group..kh).take(4).enumerate() {
+                    let tap = ky * kw + kx;
+                    let byte =
+                        S::srl(S::load(w.add(tap / 4 * VECTOR).cast()), S::splat(8 * (tap % 4) as i32));
+                    let byte = S::and(byte, S::splat(255));
+                    column = S::or(column, S::sll(byte, S::splat(8 * i as i32)));
+                }
+                S::put(lanes.as_mut_ptr().cast(), column);
+            }
+            if is_flat {
+                let own = lanes;
+                for (lane, slot) in lanes.iter_mut().enumerate() {
+                    let channel = lane.checked_rem(self.planes.output[2]).unwrap_or(0);
+                    *slot = own.get(channel).copied().unwrap_or(0);
+                }
+            }
+            for (slot, lane) in slot.chunks_exact_mut(4).zip(lanes) {
+                slot.copy_from_slice(&lane.to_ne_bytes());
+            }
+        }
+    }
+
+    /// Positions of one pattern of channels, with `TAPS` columns of taps, or any number for 0.
+    #[inline(always)]
+    unsafe fn run<S: Simd, const TAPS: usize>(&self, x: *const u8, of: &Block<S>, run: &Run<'_>) {
+        let p = self.planes;
+        let kw = p.taps[1];
+        let column = |t: usize| {
+            let (group, kx) = (t.checked_div(kw).unwrap_or(0), t.checked_rem(kw).unwrap_or(0));
+            4 * (group * p.row + self.column(kx))
+        };
+        let mut columns = [x; TAPS];
+        // SAFETY: the caller's.
+        unsafe {
+            let mut weights = [S::lane_weights(S::load(run.taps.cast())); TAPS];
+            for (t, (weights, x)) in weights.iter_mut().zip(&mut columns).enumerate() {
+                *weights = S::lane_weights(S::load(run.taps.add(t * VECTOR).cast()));
+                *x = x.add(column(t));
+            }
+            let (starts, step) = (run.starts.as_chunks::<4>().0, run.step);
+            let kind = if step == LANES { Pieces::One } else { Pieces::Quarters };
+            // Whole pieces first: nothing is called in between, so that constants stay in registers.
+            let is_whole = run.valid == LANES;
+            let whole = if is_whole { run.positions.min(run.end / step) / 4 } else { 0 };
+            let mut to = run.to;
+            for starts in starts.iter().take(whole) {
+                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
+                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                match kind {
+                    Pieces::One => Pieces::One.store::<S>(bytes, to, step),
+                    _ => Pieces::Quarters.store::<S>(bytes, to, step),
+                }
+                to = to.add(4 * step);
+            }
+            for (i, starts) in starts.iter().enumerate().skip(whole) {
+                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
+                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                let to = run.to.add(4 * i * step);
+                if step == LANES && is_whole {
+                    // What is left of a row, whose last sixteen lanes need not be whole.
+                    let left = run.end.saturating_sub(4 * i * step).min(VECTOR);
+                    scatter::<S>(bytes, [VECTOR, left, 1], to, 0);
+                } else {
+                    scatter::<S>(bytes, [LANES, run.valid, 4.min(run.positions - 4 * i)], to, step);
+                }
+            }
+        }
+    }
+
+    /// Sums at four positions.
+    #[inline(always)]
+    unsafe fn sums<S: Simd, const TAPS: usize>(
+        &self,
+        x: *const u8,
+        columns: &[*const u8; TAPS],
+        weights: &[S::Weights; TAPS],
+        taps: *const u8,
+        of: &Block<S>,
+        starts: &[u32; 4],
+    ) -> [S::I32; 4] {
+        let mut sums = [of.bias; 4];
+        // SAFETY: the caller's.
+        unsafe {
+            if TAPS > 0 {
+                for (x, &w) in columns.iter().zip(weights) {
+                    for (sum, &start) in sums.iter_mut().zip(starts) {
+                        *sum = S::dot_lanes(*sum, S::load(x.add(start as usize).cast()), w);
+                    }
+                }
+                return sums;
+            }
+            let p = self.planes;
+            for group in 0..p.groups {
+                for kx in 0..p.taps[1] {
+                    let w = S::lane_weights(S::load(taps.add((group * p.taps[1] + kx) * VECTOR).cast()));
+                    let x = x.add(4 * (group * p.row + self.column(kx)));
+                    for (sum, &start) in sums.iter_mut().zip(starts) {
+                        *sum = S::dot_lanes(*sum, S::load(x.add(start as usize).cast()), w);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Positions of one pattern of channels.
+struct Run<'a> {
+    /// Weights, a vector for each column of taps.
+    taps: *const u8,
+    /// Where the taps of each position start, the last one again up to a multiple of four.
+    starts: &'a [u32],
+    positions: usize,
+    /// Bytes from one output to the next.
+    step: usize,
+    /// Channels, at most sixteen.
+    valid: usize,
+    /// Bytes from `to` to the end of the output; of interest where `step` is sixteen.
+    end: usize,
+    to: *mut u8,
+}
