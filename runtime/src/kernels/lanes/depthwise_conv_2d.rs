@@ -43,7 +43,7 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
     let layer = Layer { weights, bias, clamp: op.clamp.as_f32(), channels };
     let mut rows = Rows::new::<f32>(io, &op.window, kh)?;
     let columns = [width, output[2]];
-    if slide::serves::<L>(&op.window, kw, columns, channels) {
+    if slide::serves(&op.window, kw, columns, channels) {
         while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
             let inside = images.taps_down(y);
             let top =
