@@ -1,6 +1,6 @@
 //! The inputs under a window, one pixel's after the other's, widened to 16 bits.
 
-use super::expand::expand;
+use super::expand::Rows;
 use crate::error::{Error, Result};
 use crate::ops::layer::scratch::is_staged;
 use crate::ops::window::Window;
@@ -30,96 +30,68 @@ impl Columns {
         self.window.output([height, width], self.taps)
     }
 
-    /// Gathers the pixel at row and column `at` of the output into `words`, `STRIDE` words apart, from the `image` under
-    /// it; by way of `staging` where that is not empty.
+    /// What a window wholly inside the image holds, where that is [`Columns::plain`].
+    pub(super) fn interior(&self, step: usize) -> Rows {
+        let ([_, width, channels], [kh, kw]) = (self.input, self.taps);
+        let stride = width * channels * usize::from(self.window.dilation[0]);
+        Rows::new((kh, stride), (0, kw * channels, 0), self.zero, step)
+    }
+
+    /// The first byte under the window of the pixel at row and column `at` of the output, where every tap lies inside
+    /// the image, rows are one run each, and nothing is staged.
+    #[inline(always)]
+    pub(super) fn plain(&self, [y, x]: [usize; 2]) -> Option<usize> {
+        let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
+        let Window { stride, dilation, pad: [top, left, ..] } = self.window;
+        let y = (y * usize::from(stride[0])).wrapping_sub(usize::from(top));
+        let x = (x * usize::from(stride[1])).wrapping_sub(usize::from(left));
+        // Where they start before the image, they wrap to beyond it.
+        let bottom = y.wrapping_add((kh - 1) * usize::from(dilation[0]));
+        let right = x.wrapping_add(kw - 1);
+        let inside = y < height && bottom < height && x < width && right < width;
+        let is_plain = inside && dilation[1] == 1 && !is_staged(channels);
+        is_plain.then(|| (y * width + x) * channels)
+    }
+
+    /// Gathers the pixel at row and column `at` of the output into `words`, `step` words apart, from the `image` under
+    /// it, tap by tap; by way of `staging` where that is not empty.
     #[inline(never)]
-    pub(super) fn gather<const STRIDE: usize>(
+    pub(super) fn gather(
         &self,
         image: &[i8],
         [y, x]: [usize; 2],
-        words: &mut [u32],
+        (words, step): (&mut [u32], usize),
         staging: &mut [i8],
     ) -> Result<()> {
         let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        // Taps inside the image lie next to each other.
-        let inside = |k: &usize| self.window.tap(1, x, *k, width).is_some();
-        let before = (0..kw).position(|k| inside(&k)).unwrap_or(kw);
-        let last = (before..kw).rposition(|k| inside(&k)).map_or(0, |k| k + 1);
-        let dilation = usize::from(self.window.dilation[1]);
-        // Where their pixels do too, they are one run.
-        let (run, runs) = if dilation == 1 { (last * channels, 1) } else { (channels, last) };
-        let is_empty = last == 0;
-        let mut sink = Sink::<STRIDE> { words, staging, fill: self.zero, at: 0 };
+        let is_staging = !staging.is_empty();
+        let mut at = 0;
         for ky in 0..kh {
-            let row = self.window.tap(0, y, ky, height).filter(|_| !is_empty);
-            let Some(iy) = row else {
-                sink.fill(kw * channels)?;
-                continue;
-            };
-            let first = self.window.tap(1, x, before, width).ok_or(Error::Internal)?;
-            let mut from = (iy * width + first) * channels;
-            sink.fill(before * channels)?;
-            for _ in 0..runs {
-                sink.take(image.get(from..from + run).ok_or(Error::Internal)?)?;
-                from += dilation * channels;
-            }
-            sink.fill((kw - before - last) * channels)?;
-        }
-        sink.end()
-    }
-}
-
-/// A column as it is filled.
-struct Sink<'a, const STRIDE: usize> {
-    words: &'a mut [u32],
-    staging: &'a mut [i8],
-    fill: i8,
-    /// Bytes so far.
-    at: usize,
-}
-
-impl<const STRIDE: usize> Sink<'_, STRIDE> {
-    fn staged(&mut self, count: usize) -> Result<&mut [i8]> {
-        self.staging.get_mut(self.at..self.at + count).ok_or(Error::Internal)
-    }
-
-    fn rest(&mut self) -> Result<&mut [u32]> {
-        self.words.get_mut(self.at / 2 * STRIDE..).ok_or(Error::Internal)
-    }
-
-    fn take(&mut self, bytes: &[i8]) -> Result<()> {
-        if self.staging.is_empty() {
-            expand::<STRIDE>(bytes, self.rest()?)?;
-        } else {
-            for (slot, &byte) in self.staged(bytes.len())?.iter_mut().zip(bytes) {
-                *slot = byte;
+            let iy = self.window.tap(0, y, ky, height);
+            for kx in 0..kw {
+                let pixel = match (iy, self.window.tap(1, x, kx, width)) {
+                    (Some(iy), Some(ix)) => {
+                        let from = (iy * width + ix) * channels;
+                        image.get(from..from + channels).ok_or(Error::Internal)?
+                    }
+                    _ => &[],
+                };
+                if is_staging {
+                    let slots = staging.get_mut(at..at + channels).ok_or(Error::Internal)?;
+                    at += channels;
+                    let mut pixel = pixel.iter();
+                    slots.iter_mut().for_each(|slot| *slot = *pixel.next().unwrap_or(&self.zero));
+                } else {
+                    let sizes = if pixel.is_empty() { (channels, 0, 0) } else { (0, channels, 0) };
+                    let words = words.get_mut(at..).ok_or(Error::Internal)?;
+                    at += Rows::new((1, 0), sizes, self.zero, step).expand(pixel, words)?;
+                }
             }
         }
-        self.at += bytes.len();
+        if is_staging {
+            Rows::new((1, 0), (0, staging.len(), 0), 0, step).expand(staging, words)?;
+        }
         Ok(())
-    }
-
-    fn fill(&mut self, count: usize) -> Result<()> {
-        if count == 0 {
-            return Ok(());
-        }
-        let fill = self.fill;
-        if self.staging.is_empty() {
-            let half = fill as u16 as u32;
-            for word in self.rest()?.iter_mut().step_by(STRIDE).take(count / 2) {
-                *word = half << 16 | half;
-            }
-        } else {
-            for slot in self.staged(count)? {
-                *slot = fill;
-            }
-        }
-        self.at += count;
-        Ok(())
-    }
-
-    fn end(self) -> Result<()> {
-        if self.staging.is_empty() { Ok(()) } else { expand::<STRIDE>(self.staging, self.words) }
     }
 }
 

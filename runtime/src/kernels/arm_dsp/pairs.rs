@@ -48,10 +48,15 @@ fn run<R: Scale>(io: &mut Io<'_>, columns: &Columns, clamp: Clamp) -> Result<()>
     let (words, staging) = split(scratch, layer.words() * pixels_at_once(pixels), padded, channels)?;
     let mut pair = io.pair::<i8, i8>(0, 0)?;
     let descending = pair.descending();
+    let mut step = pixels_at_once(pixels);
+    let mut interior = columns.interior(step);
     let mut left = pixels;
     while left > 0 {
         let count = if left < 4 { 1 } else { 4 };
         let first = if descending { left - count } else { pixels - left };
+        if count != step {
+            (interior, step) = (columns.interior(count), count);
+        }
         // All of these pixels are read before any is written.
         let x = pair.input::<i8>()?;
         for (slot, pixel) in (first..first + count).enumerate() {
@@ -60,9 +65,11 @@ fn run<R: Scale>(io: &mut Io<'_>, columns: &Columns, clamp: Clamp) -> Result<()>
             let at = [row - n * oh, pixel - row * ow];
             let image = x.get(n * image..(n + 1) * image).ok_or(Error::Internal)?;
             let words = words.get_mut(slot..).ok_or(Error::Internal)?;
-            match count {
-                4 => columns.gather::<4>(image, at, words, staging)?,
-                _ => columns.gather::<1>(image, at, words, staging)?,
+            match columns.plain(at) {
+                Some(from) => {
+                    interior.expand(image.get(from..).ok_or(Error::Internal)?, words)?;
+                }
+                None => columns.gather(image, at, (words, count), staging)?,
             }
         }
         let levels = pair.output::<i8>(first * outputs..(first + count) * outputs)?;
