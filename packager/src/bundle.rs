@@ -195,12 +195,17 @@ fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
     out
 }
 
-/// Names for people, as JSON: tensors by id, steps by index; factors of equalized tensors by name, in eighths of
-/// octaves.
+/// Names for people, as JSON: tensors by id, steps by index; of tensors that are rows of the one they are named after,
+/// `[id, first row, rows of the whole]`; factors of equalized tensors by name, in eighths of octaves.
 fn names(plan: &Plan) -> Result<Vec<u8>> {
     let tensors: Vec<&str> = plan.tensors.iter().map(|t| &t.name[..]).collect();
     let steps: Vec<&str> = plan.steps.iter().map(|s| &s.name[..]).collect();
     let mut names = serde_json::json!({ "tensors": tensors, "steps": steps });
+    let strips = plan.tensors.iter().enumerate().filter_map(|(t, tensor)| Some((t, tensor.rows?)));
+    let strips: Vec<_> = strips.map(|(t, rows)| serde_json::json!([t, rows.first, rows.of])).collect();
+    if !strips.is_empty() {
+        names["rows"] = strips.into();
+    }
     let equalized: serde_json::Map<_, _> = plan
         .equalized
         .iter()

@@ -44,25 +44,27 @@ impl<'s, 'b> Alone<'s, 'b> {
         mut see: impl FnMut(usize, &Value) -> Result<()>,
     ) -> Result<()> {
         let plan = self.session.plan();
-        let mut made: Vec<Option<Value>> = vec![None; self.constants.len()];
+        // By whole tensor.
+        let mut made: Vec<Option<Vec<u8>>> = vec![None; self.constants.len()];
         for step in 0..self.session.steps() {
             let record = plan.step(step)?;
             let operand = |k: usize| plan.operand(record.operands as usize + k);
             let ids: Vec<Option<u16>> =
                 (0..record.inputs as usize).map(operand).collect::<samara_runtime::Result<_>>()?;
-            for &id in ids.iter().flatten() {
-                let id = id as usize;
-                if made[id].is_none() && self.constants[id].is_none() {
-                    let real = twins.source[id].and_then(|t| want[t].as_ref());
-                    let real = real.ok_or_else(|| Error::invalid("an input of its steps is not known"))?;
-                    made[id] = Some(twins.stored(id, plan.tensor(id as u16)?.desc, real)?);
-                }
+            let mut values: Vec<Option<Value>> = Vec::with_capacity(ids.len());
+            for &id in &ids {
+                let computed = id.filter(|&id| self.constants[id as usize].is_none());
+                let value = computed.map(|id| {
+                    let desc = plan.tensor(id)?.desc;
+                    let known =
+                        twins.want(id as usize, want).map(|real| twins.stored(id as usize, desc, real));
+                    known.unwrap_or_else(|| twins.made(id as usize, desc, &made))
+                });
+                values.push(value.transpose()?);
             }
-            let value = |id: &Option<u16>| {
-                let id = (*id)? as usize;
-                self.constants[id].as_ref().or(made[id].as_ref())
-            };
-            let inputs: Vec<Option<&Value>> = ids.iter().map(value).collect();
+            let constant = |id: &Option<u16>| id.and_then(|id| self.constants[id as usize].as_ref());
+            let inputs: Vec<Option<&Value>> =
+                ids.iter().zip(&values).map(|(id, value)| value.as_ref().or(constant(id))).collect();
             let Some(output) = operand(record.inputs as usize)? else { continue };
             let desc = plan.tensor(output)?.desc;
             let attributes = plan.attributes(&record)?;
@@ -71,11 +73,8 @@ impl<'s, 'b> Alone<'s, 'b> {
             let outputs = eval(definition, attributes, record.rounding, record.kernel, &inputs, &parameters)?;
             let Some(value) = outputs.into_iter().next() else { continue };
             see(step, &value)?;
-            // What follows gets the source's own values where it has them.
-            made[output as usize] = match twins.source[output as usize].and_then(|t| want[t].as_ref()) {
-                Some(real) => Some(twins.stored(output as usize, desc, real)?),
-                None => Some(value),
-            };
+            // What follows gets the source's own values where it has them, and else this.
+            twins.keep(output as usize, &value, &mut made);
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Layer by layer: what a bundle computes against the graph it was packed from.
 //!
-//! Tensors are matched by name. Scaling by equalization is undone; what the bundle fused away counts to the
-//! tensor after it, the last that both have.
+//! Tensors are matched by name; strips that hold some rows of a tensor count to it, each row once. Scaling by
+//! equalization is undone; what the bundle fused away counts to the tensor after it, the last that both have.
 
 mod alone;
 mod names;
 mod noise;
+mod twins;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use samara_runtime::bundle::Bundle;
 use samara_runtime::ops::eval::Value;
@@ -20,6 +21,7 @@ use crate::ir::{Graph, TensorId};
 use alone::Alone;
 use names::Names;
 use noise::Noise;
+use twins::Twins;
 
 /// How far one tensor of the bundle is from the source's tensor of that name, over all samples.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -97,15 +99,20 @@ fn run(
     let twins = Twins::of(source, &session, &names)?;
     // What each step leaves that the source has too.
     let mut watched: Vec<Watched> = Vec::new();
+    let mut leaves: Vec<Option<(u16, TensorId)>> = Vec::new();
     for step in 0..session.steps() {
         let record = plan.step(step)?;
-        let at = record.operands as usize + record.inputs as usize;
-        let Some(id) = plan.operand(at)? else { continue };
-        if let Some(&Some(twin)) = twins.source.get(id as usize) {
+        let id = plan.operand(record.operands as usize + record.inputs as usize)?;
+        let left = id.and_then(|id| Some((id, twins.source(id as usize)?)));
+        leaves.push(left);
+        let Some((_, twin)) = left else { continue };
+        // A tensor is where its last strip is.
+        let before = watched.iter().position(|w| w.twin == twin).map(|w| watched.remove(w));
+        watched.push(before.unwrap_or_else(|| {
             let name = source.tensors[twin].name.clone();
             let own = alone.then(Noise::default);
-            watched.push(Watched { step, id, twin, seen: Comparison { name, own, ..Comparison::default() } });
-        }
+            Watched { twin, seen: Comparison { name, own, ..Comparison::default() } }
+        }));
     }
     if watched.is_empty() {
         return Err(Error::invalid("no layer of the bundle carries the name of one in the model")
@@ -113,7 +120,7 @@ fn run(
     }
     list_fused(source, &mut watched);
     let alone = match alone {
-        true => Some(Alone::new(&parsed, &session, twins.source.len())?),
+        true => Some(Alone::new(&parsed, &session, twins.len())?),
         false => None,
     };
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
@@ -129,25 +136,25 @@ fn run(
             want[t] = Some(reals(&source.tensors[t].desc()?, value.bytes()).0);
             Ok(())
         })?;
-        let mut pending = watched.iter_mut().peekable();
-        for step in 0..session.steps() {
+        let place: BTreeMap<TensorId, usize> = watched.iter().enumerate().map(|(w, x)| (x.twin, w)).collect();
+        let mut fresh = Fresh { twins: &twins, done: vec![0; watched.len()] };
+        for (step, left) in leaves.iter().enumerate() {
             run.step(step)?;
-            if let Some(w) = pending.next_if(|w| w.step == step) {
-                let output = run.tensor(w.id)?;
-                let (got, saturated) = twins.reals(w.id as usize, output.desc(), output.bytes());
-                if let Some(want) = &want[w.twin] {
-                    w.seen.all.add(want, &got, saturated);
-                }
+            if let Some((id, twin)) = left
+                && let (Some(want), Some(&w)) = (&want[*twin], place.get(twin))
+            {
+                let output = run.tensor(*id)?;
+                fresh.add(w, *id, output.desc(), output.bytes(), want, &mut watched[w].seen.all);
             }
         }
         if let Some(alone) = &alone {
-            let mut pending = watched.iter_mut().peekable();
+            let mut fresh = Fresh { twins: &twins, done: vec![0; watched.len()] };
             alone.run(&twins, &want, |step, value| {
-                if let Some(w) = pending.next_if(|w| w.step == step)
-                    && let (Some(want), Some(own)) = (&want[w.twin], &mut w.seen.own)
+                if let Some((id, twin)) = leaves[step]
+                    && let (Some(want), Some(&w)) = (&want[twin], place.get(&twin))
+                    && let Some(own) = &mut watched[w].seen.own
                 {
-                    let (got, saturated) = twins.reals(w.id as usize, &value.desc, value.bytes());
-                    own.add(want, &got, saturated);
+                    fresh.add(w, id, &value.desc, value.bytes(), want, own);
                 }
                 Ok(())
             })?;
@@ -157,59 +164,31 @@ fn run(
     Ok(finished.collect())
 }
 
-/// A step whose output is compared.
+/// A tensor that is compared.
 struct Watched {
-    step: usize,
-    id: u16,
     twin: TensorId,
     seen: Comparison,
 }
 
-/// The source's tensors to a bundle's, by tensor id of the bundle.
-struct Twins<'n> {
-    source: Vec<Option<TensorId>>,
-    /// What equalization divided the channels by.
-    factors: Vec<Option<&'n [f64]>>,
+/// What of each watched tensor has been counted in one run: strips may compute a row again.
+struct Fresh<'t, 'n> {
+    twins: &'t Twins<'n>,
+    done: Vec<usize>,
 }
 
-impl<'n> Twins<'n> {
-    fn of(source: &Graph, session: &Session<'_>, names: &'n Names) -> Result<Self> {
-        let computed = source.tensors.iter().enumerate().filter(|(_, t)| !t.is_constant());
-        let by_name: HashMap<&str, usize> = computed.map(|(t, tensor)| (&tensor.name[..], t)).collect();
-        let mut twins = Twins { source: Vec::new(), factors: Vec::new() };
-        for id in 0..session.plan().header.tensors {
-            let id = u16::try_from(id).map_err(|_| Error::invalid("it has more tensors than ids"))?;
-            let shape = session.plan().tensor(id)?.desc.shape;
-            let name: &str = names.tensors.get(id as usize).map_or("", |n| n);
-            let twin = by_name.get(name).copied();
-            twins.source.push(twin.filter(|&t| source.tensors[t].elements() == shape.elements()));
-            let factors = names.equalized.get(name).map(|f| &f[..]);
-            let last = shape.dims().last().copied().unwrap_or(1) as usize;
-            if factors.is_some_and(|f| !last.is_multiple_of(f.len())) {
-                return Err(Error::invalid(format!(
-                    "its factors of tensor '{name}' do not divide its channels"
-                )));
-            }
-            twins.factors.push(factors);
-        }
-        Ok(twins)
-    }
-
-    /// What tensor `id` stands for in the source, and how many of its elements are at an end of their range.
-    fn reals(&self, id: usize, desc: &Desc, bytes: &[u8]) -> (Vec<f64>, u64) {
-        let (mut values, saturated) = reals(desc, bytes);
-        if let Some(factors) = self.factors[id] {
-            // The last dimension is a multiple of the factors' number.
-            values.iter_mut().enumerate().for_each(|(k, v)| *v *= factors[k % factors.len()]);
-        }
-        (values, saturated)
-    }
-
-    /// The source's values as tensor `id` holds them.
-    fn stored(&self, id: usize, desc: Desc, reals: &[f64]) -> Result<Value> {
-        let factor = |k: usize| self.factors[id].map_or(1.0, |f| f[k % f.len()]);
-        let scaled: Vec<f32> = reals.iter().enumerate().map(|(k, x)| (x / factor(k)) as f32).collect();
-        alone::levels(desc, &scaled)
+impl Fresh<'_, '_> {
+    /// Adds the elements of tensor `id` that none has added for watched tensor `w` before.
+    fn add(&mut self, w: usize, id: u16, desc: &Desc, bytes: &[u8], want: &[f64], noise: &mut Noise) {
+        let range = self.twins.elements(id as usize);
+        let (start, size) = (range.start.max(self.done[w]), desc.dtype.size());
+        let (Some(want), Some(bytes)) =
+            (want.get(start..range.end), bytes.get((start - range.start) * size..))
+        else {
+            return;
+        };
+        let (got, saturated) = self.twins.reals(id as usize, desc, bytes);
+        noise.add(want, &got, saturated);
+        self.done[w] = range.end;
     }
 }
 

@@ -12,6 +12,8 @@ use crate::quantize::equalize;
 pub(super) struct Names {
     /// Of the plan's tensors, by id.
     pub(super) tensors: Vec<String>,
+    /// By tensor id: first row and rows of the whole, of tensors that hold some rows of the one they are named after.
+    pub(super) rows: BTreeMap<u16, [usize; 2]>,
     /// By name: what equalization divided each channel by (see [`crate::plan::Plan::equalized`]).
     pub(super) equalized: BTreeMap<String, Vec<f64>>,
 }
@@ -26,9 +28,20 @@ impl Names {
             .map_err(|e| Error::invalid(format!("its names cannot be read ({e})")))?;
         let tensors = names["tensors"].as_array().cloned().unwrap_or_default();
         let tensors = tensors.into_iter().map(|n| n.as_str().unwrap_or_default().to_owned()).collect();
+        let rows = names["rows"].as_array().into_iter().flatten().map(self::rows);
+        let rows = rows.collect::<Result<_>>()?;
         let equalized = names["equalized"].as_object().into_iter().flatten();
         let equalized = equalized.map(|(name, factors)| Ok((name.clone(), self::factors(name, factors)?)));
-        Ok(Names { tensors, equalized: equalized.collect::<Result<_>>()? })
+        Ok(Names { tensors, rows, equalized: equalized.collect::<Result<_>>()? })
+    }
+}
+
+/// Id, first row and rows of the whole.
+fn rows(value: &serde_json::Value) -> Result<(u16, [usize; 2])> {
+    let number = |i: usize| value.get(i).and_then(serde_json::Value::as_u64).filter(|&n| n < 1 << 28);
+    match (number(0).and_then(|n| u16::try_from(n).ok()), number(1), number(2)) {
+        (Some(id), Some(first), Some(of)) if first < of => Ok((id, [first as usize, of as usize])),
+        _ => Err(Error::invalid("its names say which rows a tensor holds, but not as [id, first, of]")),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::ir::Graph;
 use crate::passes;
+use crate::plan::Patching;
 use crate::quantize::choose::{Judge, fits};
 use crate::quantize::{Activations, Recipe, WeightRounding};
 use crate::report::cost;
@@ -83,7 +84,9 @@ impl Auto<'_> {
     fn point(&self, graph: &Graph, base: &Base, recipe: Recipe, noise: f64, careful: bool) -> Result<Point> {
         let mut graph = graph.clone();
         passes::prepare_for_lowering(&mut graph)?;
-        let plan = super::plan(&graph, self.options, Some(base))?;
+        // Strips take long to find; the order of recipes hardly depends on them.
+        let patching = if careful { self.options.patching } else { Patching::Off };
+        let plan = super::plan(&graph, &Options { patching, ..self.options.clone() }, Some(base))?;
         let card = super::card(self.lineage, self.options, &plan, Some(&recipe), self.data.len())?;
         let bytes = super::write(&graph, &plan, self.options, &card)?;
         let drop = if careful { self.evaluator.drop(&bytes)? } else { 0.0 };

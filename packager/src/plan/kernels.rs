@@ -34,6 +34,24 @@ impl Kernels {
         Kernels::Reference
     };
 
+    /// Bytes that tensors in the arena and weights in vectors' layouts are aligned to, beyond what their elements need:
+    /// a vector that crosses a line of the cache is read twice.
+    pub(super) const fn alignment(self) -> usize {
+        match self {
+            Kernels::X86_64 | Kernels::Signed => 64,
+            Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => 1,
+        }
+    }
+
+    /// Whether an operator's output may overlap its input where its kernels can. Large processors have memory enough,
+    /// and compute depthwise convolutions faster when rows need no order.
+    pub(super) fn overlaps(self, op: u16) -> bool {
+        match self {
+            Kernels::X86_64 | Kernels::Signed => op != DepthwiseConv2d::CODE,
+            Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => true,
+        }
+    }
+
     /// The kernel id of a layer with activations and weights of these types.
     fn id(self, activations: Dtype, weights: Dtype, is_depthwise: bool) -> u8 {
         match (activations, weights) {

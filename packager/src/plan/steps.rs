@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::layer::BIAS;
 use samara_runtime::ops::{Inputs, Rounding};
-use samara_runtime::{Desc, Dtype, Place, Shape};
+use samara_runtime::{Desc, Dtype, Layout, Place, Shape};
 
 use super::kernels::{self, Kernels};
 use super::{Plan, PlannedStep, PlannedTensor};
@@ -13,7 +13,7 @@ use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, TensorId};
 use crate::lower::{self, Lowered, Operand, View};
 
-/// Constants start at multiples of this.
+/// Constants start at multiples of this, at least.
 const CONSTANT_ALIGN: usize = 16;
 
 pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
@@ -26,6 +26,7 @@ pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             weights: Vec::new(),
+            kernels,
             arena: 0,
             numeric: Rounding::None,
             equalized: BTreeMap::new(),
@@ -167,8 +168,12 @@ impl Builder<'_> {
 
     fn constant(&mut self, name: &str, value: &Value) -> usize {
         let weights = &mut self.plan.weights;
+        let align = match value.desc.layout {
+            Layout::Dense if value.desc.dtype != Dtype::F32 => CONSTANT_ALIGN,
+            _ => CONSTANT_ALIGN.max(self.kernels.alignment()),
+        };
         let offset = *self.constants.entry(value.bytes().to_vec()).or_insert_with(|| {
-            weights.resize(weights.len().next_multiple_of(CONSTANT_ALIGN), 0);
+            weights.resize(weights.len().next_multiple_of(align), 0);
             let offset = weights.len();
             weights.extend(value.bytes());
             offset

@@ -3,6 +3,7 @@
 mod mistakes;
 mod repository;
 mod schemes;
+mod strips;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -3,15 +3,16 @@
 mod net;
 mod run;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use net::{Random, graph, planned};
-use run::run;
+use run::{bundle, run};
 use samara_packager::ir::Numeric;
 use samara_packager::plan::patch::{Chain, Patching, apply, patch, unroll};
 use samara_packager::plan::{Kernels, Plan};
 use samara_packager::quantize::Activations;
-use samara_packager::{import, passes};
+use samara_packager::{compare, import, passes};
 use samara_runtime::Choice;
 use samara_runtime::bundle::limits;
 
@@ -173,6 +174,44 @@ fn more_strips_than_a_plan_may_have_steps_are_refused() {
     assert_eq!(most.steps.len(), 6000);
     let error = apply(&plan, chain(3000).to_vec()).unwrap_err().to_string();
     assert!(error.contains("cannot be computed in strips"), "{error}");
+}
+
+/// Whether every row of every tensor is computed: windows may leave some out.
+fn is_complete(plan: &Plan) -> bool {
+    let mut ends: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for t in plan.steps.iter().map(|s| &plan.tensors[s.outputs[0]]) {
+        if let Some(rows) = t.rows {
+            let end = ends.entry(&t.name).or_insert((0, rows.of));
+            end.0 = end.0.max(rows.first + t.desc.shape.dim(1));
+        }
+    }
+    ends.values().all(|(end, of)| end == of)
+}
+
+#[test]
+fn comparisons_put_strips_together() {
+    let mut compared = 0;
+    for seed in 5000..5016 {
+        let mut random = Random(seed);
+        let graph = graph(&mut random, 6);
+        if graph.nodes.is_empty() {
+            continue;
+        }
+        let plan = planned(&graph, Activations::Int8, Numeric::Single, Kernels::Reference, &mut random);
+        let samples: Vec<_> = (0..2).map(|_| net::sample(&graph, &mut random)).collect();
+        let layers = |plan: &Plan| {
+            let samples = samples.iter().map(|s| Ok(vec![s.clone()]));
+            compare::compare_alone(&graph, &bundle(plan), samples).unwrap_or_else(|e| panic!("{seed}: {e}"))
+        };
+        let want = layers(&plan);
+        for (chain, patched) in cuts(&plan, &mut random, 4) {
+            if is_complete(&patched) {
+                assert_eq!(layers(&patched), want, "seed {seed}, {chain:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 20, "{compared}");
 }
 
 /// The plan of an MLPerf Tiny model, where the shared models are here.

@@ -1,10 +1,11 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
-use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::attr::{Attr, Clamp, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
 use crate::ops::pool::Pool;
 use crate::ops::quantized::{check_same, check_scale};
 use crate::tensor::{Desc, Dtype};
@@ -101,6 +102,53 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, channels side by side.
+#[cfg(feature = "std")]
+pub const F32_PORTABLE: Entry = Entry {
+    name: "portable_average_pool_2d_f32",
+    isa: Isa::Portable,
+    run: crate::kernels::lanes::average_pool_2d::f32,
+    ..F32
+};
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! x86 {
+    ($module:ident $isa:ident $prefix:literal $plain:ident $suffix:literal $half_up:literal) => {
+        Entry {
+            name: concat!($prefix, "_average_pool_2d_int8_", $suffix),
+            isa: Isa::$isa,
+            run: crate::kernels::x86_64::int8::$module::average_pool_2d::<$half_up>,
+            ..$plain
+        }
+    };
+}
+
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! neon {
+    ($plain:ident $suffix:literal $half_up:literal) => {
+        Entry {
+            name: concat!("neon_average_pool_2d_int8_", $suffix),
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::average_pool_2d::<$half_up>,
+            ..$plain
+        }
+    };
+}
+
+/// TFLite rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_SINGLE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_single",
+    isa: Isa::Portable,
+    run: portable::int8_single,
+    ..INT8_SINGLE
+};
 
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
@@ -121,21 +169,37 @@ impl Op for AveragePool2d {
     const CODE: u16 = 10;
     const NAME: &'static str = "average_pool_2d";
     const KERNELS: &'static [Entry] = &[
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(vnni512 X86Avx512Vnni "x86_avx512_vnni" INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(vnni512 X86Avx512Vnni "x86_avx512_vnni" INT8_SINGLE "single" true),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(avx2only X86Avx2 "x86_avx2" INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        x86!(avx2only X86Avx2 "x86_avx2" INT8_SINGLE "single" true),
         #[cfg(all(feature = "dsp", target_arch = "arm"))]
         DSP_INT8_TFLITE,
         #[cfg(all(feature = "dsp", target_arch = "arm"))]
         DSP_INT8_SINGLE,
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_SINGLE "single" true),
+        PORTABLE_INT8_TFLITE,
+        PORTABLE_INT8_SINGLE,
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,
         INT16_TFLITE,
         INT16_SINGLE,
         INT16_ONNX,
+        #[cfg(feature = "std")]
+        F32_PORTABLE,
         F32,
     ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<36>(attributes)?;
         let op = AveragePool2d {
             pool: Pool::parse(&mut r)?,
             counted: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],

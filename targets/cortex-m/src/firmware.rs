@@ -57,9 +57,7 @@ fn measure(arena: &mut [u8]) -> Result<(), Error> {
     let session = Session::load(bundle, flash::OPS)?;
     let mut run = session.bind(arena)?;
     if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(0)?)?;
     }
     roi_begin();
     let done = run.run();
@@ -77,6 +75,18 @@ fn roi_begin() {
 #[inline(never)]
 fn roi_end() {
     core::hint::black_box(2u8);
+}
+
+/// Where the counts of one step start.
+#[inline(never)]
+fn step_begin() {
+    core::hint::black_box(3u8);
+}
+
+/// Where they end.
+#[inline(never)]
+fn step_end() {
+    core::hint::black_box(4u8);
 }
 
 #[inline(never)]
@@ -103,10 +113,27 @@ fn report(arena: &mut [u8], deepest: usize) -> Result<(), Fault> {
         println!("self-test passed: {} vectors", golden.vectors());
     }
     match (inputs, outputs) {
+        (Some("--steps"), None) => steps(&bundle, &session, &mut run),
         (Some(inputs), Some(outputs)) => samples(&session, &mut run, inputs, outputs, layers),
         (None, _) => vectors(&bundle, &session, &mut run),
-        (Some(_), None) => Err(Fault::Host("usage: INPUTS OUTPUTS [LAYERS]")),
+        (Some(_), None) => Err(Fault::Host("usage: INPUTS OUTPUTS [LAYERS], or --steps")),
     }
+}
+
+/// Runs the first golden vector step by step between the counting plugin's marks, and says what each step is.
+fn steps(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) -> Result<(), Fault> {
+    if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
+        for i in 0..usize::from(bundle.plan.header.inputs) {
+            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
+        }
+    }
+    for step in 0..session.steps() {
+        step_begin();
+        run.step(step)?;
+        step_end();
+        println!("step {step} {} {}", session.kernel(step)?.name, session.step_macs(step)?);
+    }
+    Ok(())
 }
 
 /// Prints the outputs of every golden vector, and each step's checksum of the first.
@@ -114,9 +141,7 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
     let header = &bundle.plan.header;
     let Some(golden) = &bundle.golden else { return Ok(()) };
     for v in 0..golden.vectors() {
-        for i in 0..usize::from(header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(v)?)?;
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {

@@ -3,7 +3,7 @@
 //! Without arguments: one measured run, the self-test, every golden vector's outputs. With `INPUTS OUTPUTS`
 //! (files on the host): runs every sample of INPUTS, which holds each sample's inputs one after another as
 //! little-endian bytes, and writes OUTPUTS likewise. With a third file: every step's outputs of the first
-//! sample go there.
+//! sample go there. With `--steps`: the first golden vector step by step, for `cargo xtask bench-mcu --operators`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

@@ -11,10 +11,11 @@ use std::{env, fs};
 use samara_runtime::bundle::Tag;
 use samara_runtime::{AlignedBytes, Bundle, Choice, Error, Run, Session, ops};
 
-const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE]]
+const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE] | --runs N]
 Without --input: the self-test, checksums of every step, the outputs of every golden vector.
 With it: runs every sample of a file that holds each sample's inputs as little-endian bytes, one after another.
---reference picks plain loops only; --layers receives every step's outputs of the first sample.";
+--reference picks plain loops only; --layers receives every step's outputs of the first sample.
+--runs only runs, N times on inputs of zeros, for what counts instructions around it.";
 
 fn main() -> ExitCode {
     match run() {
@@ -51,6 +52,7 @@ struct Arguments {
     input: Option<String>,
     output: Option<String>,
     layers: Option<String>,
+    runs: Option<usize>,
 }
 
 fn arguments() -> Result<Arguments, Failure> {
@@ -63,6 +65,11 @@ fn arguments() -> Result<Arguments, Failure> {
             "--input" => found.input = Some(value()?),
             "--output" => found.output = Some(value()?),
             "--layers" => found.layers = Some(value()?),
+            "--runs" => {
+                let runs =
+                    value()?.parse().map_err(|_| invalid(format!("--runs needs a number\n{USAGE}")))?;
+                found.runs = Some(runs);
+            }
             _ if found.bundle.is_empty() && !word.starts_with('-') => found.bundle = word,
             _ => return Err(invalid(format!("'{word}' is not understood\n{USAGE}"))),
         }
@@ -95,6 +102,10 @@ fn run() -> Result<String, Failure> {
         session.macs(),
         session.arena_bytes()
     );
+    if let Some(runs) = arguments.runs {
+        (0..runs).try_for_each(|_| run.run())?;
+        return Ok(text);
+    }
     if let Some(golden) = &bundle.golden {
         run.self_test(golden)?;
         let _ = writeln!(text, "self-test passed: {} vectors", golden.vectors());
@@ -113,9 +124,7 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
     let mut text = String::new();
     let Some(golden) = &bundle.golden else { return Ok(text) };
     for v in 0..golden.vectors() {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(v)?)?;
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {

@@ -1,117 +1,124 @@
-//! Exact executed instructions per inference on an emulated Cortex-M4, with memory and flash.
+//! `cargo xtask bench-mcu`: exact executed instructions per inference on emulated microcontrollers, with memory
+//! and flash.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use anyhow::Result;
+use serde_json::{Value, json};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use crate::mcu::{Bench, CORES, Cost, Counts, MODELS};
+use crate::qemu::Machine;
 
-use crate::command;
-use crate::devices::missing;
-use crate::elf::Elf;
-use crate::firmware::Firmware;
-use crate::models;
-use crate::qemu;
-
-/// Bytes that a model costs on a device, beside itself.
-pub(crate) struct Sizes {
-    /// Runtime and kernels: the firmware without the bundle and without the same harness around nothing.
-    pub(crate) flash: u64,
-    /// Load and run, as painting shows.
-    pub(crate) stack: u64,
-    reporting: PathBuf,
-    arena: u64,
-    macs: u64,
+/// What is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A JSON array on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Only these models, such as `kws,ad`.
+    #[arg(long, value_delimiter = ',', value_parser = MODELS.map(|(name, _)| name))]
+    model: Vec<String>,
+    /// Only these cores, such as `cortex-m4`.
+    #[arg(long, value_delimiter = ',', value_parser = CORES.map(|m| m.core))]
+    core: Vec<String>,
+    /// Every step of the plan as well: kernel, multiply-accumulates, instructions, words loaded and stored.
+    #[arg(long)]
+    operators: bool,
+    /// A bundle of your own, packed for the one `--core` that is given, instead of the models here.
+    #[arg(long, requires = "core", conflicts_with = "model")]
+    bundle: Option<std::path::PathBuf>,
 }
 
-/// Builds and runs what shows a bundle's sizes on Cortex-M4.
-pub(crate) fn sizes(bundle: &Path, dir: &Path) -> Result<Sizes> {
-    let flash = |features| -> Result<u64> {
-        let firmware = Firmware { bundle: Some(bundle), ..Firmware::bare(qemu::M4, features) };
-        Elf::read(&firmware.build()?)?.flash_bytes()
-    };
-    let (whole, harness) = (flash(&[])?, flash(&["list-none"])?);
-    let reporting = Firmware::reporting(qemu::M4, bundle).build()?;
-    let text = qemu::run(qemu::M4, &reporting, dir, &[], None)?;
-    let line = text.lines().next().context("the firmware printed nothing")?;
-    Ok(Sizes {
-        flash: whole.saturating_sub(harness),
-        stack: number(line, "stack ")?,
-        arena: number(line, "arena ")?,
-        macs: number(line, "steps, ")?,
-        reporting,
-    })
-}
-
-/// The number after a word of the firmware's first line.
-fn number(line: &str, before: &str) -> Result<u64> {
-    let digits = line.split_once(before).map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
-    digits.and_then(|d| d.parse().ok()).with_context(|| format!("no number after '{before}' in '{line}'"))
-}
-
-/// Prints one row per model; without an emulator it says so and fails to answer.
-pub(crate) fn run(json: bool) -> Result<bool> {
-    if let Some(why) = missing(qemu::M4.target, &[qemu::SYSTEM, "cc"]) {
-        anyhow::bail!("{why}; `cargo xtask setup` installs it where it may");
-    }
-    let dir = tempfile::tempdir()?;
-    let samara = models::samara()?;
-    let mut list = vec![models::vibration(&samara, dir.path())?];
-    match command::shared() {
-        Some(shared) => list.extend(models::mlperf_tiny(&samara, &shared, dir.path())?),
-        None => eprintln!("SKIPPED MLPerf Tiny models: ../shared is not there"),
-    }
-    let plugin = plugin(dir.path())?;
+/// Prints one row per core and model; a core without an emulator or a model without a file is named and left out.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let bench = Bench::new()?;
+    let cores = CORES.iter().filter(|c| args.core.is_empty() || args.core.iter().any(|n| n == c.core));
     let mut rows = Vec::new();
-    for model in &list {
-        let sizes = sizes(&model.bundle(qemu::M4.core)?, dir.path())?;
-        let instructions = count(&plugin, &sizes.reporting, dir.path())?;
-        eprintln!(
-            "{:<10} {} instructions, {:.2} per MAC, arena {}, stack {}, flash {}",
-            model.name,
-            instructions,
-            instructions as f64 / sizes.macs as f64,
-            sizes.arena,
-            sizes.stack,
-            sizes.flash
-        );
-        rows.push(json!({
-            "model": model.name,
-            "core": qemu::M4.core,
-            "instructions": instructions,
-            "macs": sizes.macs,
-            "arena_bytes": sizes.arena,
-            "stack_bytes": sizes.stack,
-            "flash_bytes": sizes.flash,
-        }));
+    eprintln!(
+        "{:<31} {:<11} {:>12} {:>7} {:>10} {:>11} {:>7} {:>6} {:>7}",
+        "model", "core", "instructions", "per MAC", "load words", "store words", "arena", "stack", "flash"
+    );
+    for &machine in cores {
+        if let Some(why) = Bench::missing(machine) {
+            eprintln!("SKIPPED {}: {why}; `cargo xtask setup` installs it where it may", machine.core);
+            continue;
+        }
+        if let Some(bundle) = &args.bundle {
+            let cost = bench.cost(&std::path::absolute(bundle)?, machine, args.operators)?;
+            rows.push(row(&bundle.display().to_string(), machine, &cost));
+            continue;
+        }
+        let models =
+            MODELS.iter().filter(|(n, _)| args.model.is_empty() || args.model.iter().any(|m| m == n));
+        for (model, _) in models {
+            match bench.pack(model, machine)? {
+                Some(bundle) => {
+                    rows.push(row(model, machine, &bench.cost(&bundle, machine, args.operators)?))
+                }
+                None => eprintln!("SKIPPED {model} on {}: ../shared is not there", machine.core),
+            }
+        }
     }
-    if json {
+    if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     }
-    Ok(true)
+    Ok(!rows.is_empty())
 }
 
-/// Compiles the counting plugin.
-fn plugin(dir: &Path) -> Result<PathBuf> {
-    let library = dir.join("roi.so");
-    let source = command::root().join("tests/xtask/roi.c");
-    let flags = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"];
-    command::read(Command::new("cc").args(flags).arg(&library).arg(source))?;
-    Ok(library)
-}
-
-/// Instructions between the firmware's two marks.
-fn count(plugin: &Path, elf: &Path, dir: &Path) -> Result<u64> {
-    let file = Elf::read(elf)?;
-    let (begin, end) = (file.function("roi_begin")?.address, file.function("roi_end")?.address);
-    let counts = dir.join("counts.txt");
-    let argument = format!(
-        "{},begin={begin:#x},end={end:#x},out={}",
-        plugin.to_string_lossy(),
-        counts.to_string_lossy()
+/// Shows a row, and its steps where they were counted.
+fn row(model: &str, machine: Machine, cost: &Cost) -> Value {
+    let per_mac = |instructions: u64, macs: u64| instructions as f64 / macs.max(1) as f64;
+    eprintln!(
+        "{model:<31} {:<12} {:>11} {:>7.2} {:>10} {:>11} {:>7} {:>6} {:>7}",
+        machine.core,
+        cost.counts.instructions,
+        per_mac(cost.counts.instructions, cost.macs),
+        cost.counts.load_words,
+        cost.counts.store_words,
+        cost.arena,
+        cost.stack,
+        cost.flash
     );
-    ensure!(begin != end, "the firmware's marks are one function");
-    qemu::run(qemu::M4, elf, dir, &[], Some(&argument))?;
-    let text = std::fs::read_to_string(&counts).context("the plugin wrote no count")?;
-    text.trim().parse().with_context(|| format!("the plugin wrote '{text}'"))
+    for step in &cost.steps {
+        eprintln!(
+            "  {:<42} {:>10} {:>7.2} {:>10} {:>11} {:>9} MACs {:>5.1} %",
+            step.kernel,
+            step.counts.instructions,
+            per_mac(step.counts.instructions, step.macs),
+            step.counts.load_words,
+            step.counts.store_words,
+            step.macs,
+            100.0 * per_mac(step.counts.instructions, cost.counts.instructions)
+        );
+    }
+    let mut row = counted(&cost.counts);
+    let operators = cost.steps.iter().map(|step| {
+        let mut operator = counted(&step.counts);
+        operator["kernel"] = json!(step.kernel);
+        operator["macs"] = json!(step.macs);
+        operator
+    });
+    let operators: Vec<_> = operators.collect();
+    for (key, value) in [
+        ("model", json!(model)),
+        ("core", json!(machine.core)),
+        ("macs", json!(cost.macs)),
+        ("arena_bytes", json!(cost.arena)),
+        ("stack_bytes", json!(cost.stack)),
+        ("flash_bytes", json!(cost.flash)),
+    ] {
+        row[key] = value;
+    }
+    if !operators.is_empty() {
+        row["operators"] = Value::Array(operators);
+    }
+    row
+}
+
+fn counted(counts: &Counts) -> Value {
+    json!({
+        "instructions": counts.instructions,
+        "loads": counts.loads,
+        "load_words": counts.load_words,
+        "stores": counts.stores,
+        "store_words": counts.store_words,
+    })
 }

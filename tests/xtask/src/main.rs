@@ -1,12 +1,15 @@
 //! Set-up, checks and measurements of the workspace: `cargo xtask COMMAND`.
 
 mod bench;
+mod budgets;
 mod cargo;
 mod command;
 mod demo;
 mod devices;
 mod elf;
 mod firmware;
+mod kernels;
+mod mcu;
 mod models;
 mod proofs;
 mod qemu;
@@ -37,18 +40,18 @@ enum Command {
     },
     /// The same bits on x86-64, aarch64, armv7 and Cortex-M firmware.
     Devices,
-    /// Exact instructions, memory and flash on Cortex-M4, per model.
-    BenchMcu {
-        /// A JSON array on stdout.
+    /// Each processor's kernels against the reference kernels, there, on random shapes.
+    Kernels,
+    /// Exact instructions, memory and flash on emulated microcontrollers, per core and model.
+    BenchMcu(bench::Args),
+    /// Counts on microcontrollers against tests/budgets.toml.
+    Budgets {
+        /// Write what is counted into the file.
         #[arg(long)]
-        json: bool,
+        update: bool,
     },
-    /// Flash and stack of the firmware against their budgets, and what takes the room.
-    Size {
-        /// How many functions to list.
-        #[arg(long, default_value_t = 15)]
-        top: usize,
-    },
+    /// Flash and stack of a firmware, and what takes the room.
+    Size(size::Args),
     /// Link-time proof that load and run hold no panic path.
     PanicFree,
     /// A two-operator firmware holds no other operator's kernels.
@@ -74,8 +77,10 @@ fn run(command: Command) -> Result<bool> {
         Command::Test => test::run(),
         Command::Demo { arguments } => demo::run(&arguments),
         Command::Devices => devices::run().map(|t| t.print()),
-        Command::BenchMcu { json } => bench::run(json),
-        Command::Size { top } => size::run(top).map(|t| t.print()),
+        Command::Kernels => kernels::run().map(|t| t.print()),
+        Command::BenchMcu(args) => bench::run(&args),
+        Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
+        Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
         Command::Reference => reference::run(),
         Command::Symbols => proofs::symbols().map(|t| t.print()),

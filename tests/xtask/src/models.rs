@@ -78,11 +78,6 @@ pub(crate) const SCHEMES: [(&str, &[&str]); 5] = [
     ("vibration f16", &["--quantize", "f16"]),
 ];
 
-/// The project's own model as int8, packed into `dir`.
-pub(crate) fn vibration(samara: &Path, dir: &Path) -> Result<Model> {
-    own(samara, dir, SCHEMES[0])
-}
-
 /// The project's own model in one of [`SCHEMES`], packed into `dir`.
 pub(crate) fn own(
     samara: &Path,
@@ -122,11 +117,6 @@ pub(crate) fn own(
 /// MLPerf Tiny's int8 models, packed into `dir`, with what TensorFlow Lite Micro computes.
 pub(crate) fn mlperf_tiny(samara: &Path, shared: &Path, dir: &Path) -> Result<Vec<Model>> {
     SHARED.iter().map(|&(name, file)| one(samara, shared, dir, name, file)).collect()
-}
-
-/// MLPerf Tiny's keyword spotter alone.
-pub(crate) fn kws(samara: &Path, shared: &Path, dir: &Path) -> Result<Model> {
-    one(samara, shared, dir, "kws", "kws_dscnn_int8")
 }
 
 fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str) -> Result<Model> {

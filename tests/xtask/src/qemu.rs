@@ -27,6 +27,16 @@ pub(crate) const M4: Machine = Machine {
     kernels: &["dsp"],
     memory: "mps2",
 };
+/// Cortex-M7, with the Cortex-M4's code.
+pub(crate) const M7: Machine = Machine { name: "mps2-an500", core: "cortex-m7", ..M4 };
+/// Cortex-M33.
+pub(crate) const M33: Machine = Machine {
+    name: "mps2-an505",
+    core: "cortex-m33",
+    target: "thumbv8m.main-none-eabihf",
+    kernels: &["dsp"],
+    memory: "an505",
+};
 /// The Cortex-M0 build: no microbit has the RAM for it, a Cortex-M3 runs it unchanged.
 pub(crate) const M0_ON_M3: Machine = Machine {
     name: "mps2-an385",
@@ -50,6 +60,15 @@ pub(crate) const LM3S: Machine = Machine {
     target: "thumbv7m-none-eabi",
     kernels: &[],
     memory: "lm3s6965evb",
+};
+
+/// Cortex-M55 with Helium, its memories tightly coupled: 512 KiB each.
+pub(crate) const M55: Machine = Machine {
+    name: "mps3-an547",
+    core: "cortex-m55",
+    target: "thumbv8m.main-none-eabihf",
+    kernels: &["mve"],
+    memory: "an547",
 };
 
 /// The system emulator.

@@ -9,10 +9,11 @@ use crate::cargo;
 use crate::command::{self, exists};
 
 /// Rust targets of devices.
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
     "aarch64-unknown-linux-gnu",
     "armv7-unknown-linux-gnueabihf",
 ];

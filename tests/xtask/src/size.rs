@@ -1,59 +1,43 @@
-//! Flash and stack of the KWS firmware against their budgets.
+//! `cargo xtask size`: what takes the room in a firmware. Its limits are in tests/budgets.toml.
 
 use anyhow::Result;
 
-use crate::bench;
-use crate::command;
-use crate::devices::missing;
 use crate::elf::Elf;
 use crate::firmware::Firmware;
-use crate::models;
-use crate::qemu;
-use crate::tally::Tally;
+use crate::mcu::{Bench, CORES, MODELS};
 
-/// Runtime and the kernels that the model uses; without model, harness and signature verification.
-const FLASH_BUDGET: u64 = 32 * 1024;
-/// Load and run, from the first instruction of `main`.
-const STACK_BUDGET: u64 = 2 * 1024;
+/// Which firmware.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many functions to list.
+    #[arg(long, default_value_t = 15)]
+    top: usize,
+    /// The model; the project's own needs no other files.
+    #[arg(long, default_value = "kws", value_parser = MODELS.map(|(name, _)| name))]
+    model: String,
+    /// The core.
+    #[arg(long, default_value = CORES[0].core, value_parser = CORES.map(|m| m.core))]
+    core: String,
+}
 
-/// Measures KWS, or the project's own model where ../shared is absent.
-pub(crate) fn run(top: usize) -> Result<Tally> {
-    let mut tally = Tally::default();
-    if let Some(why) = missing(qemu::M4.target, &[qemu::SYSTEM]) {
-        tally.skip(format!("size of the firmware: {why}"));
-        return Ok(tally);
+/// Flash and stack of one model's firmware, and its largest functions.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let machine = CORES.into_iter().find(|m| m.core == args.core).unwrap_or(CORES[0]);
+    if let Some(why) = Bench::missing(machine) {
+        anyhow::bail!("{}: {why}; `cargo xtask setup` installs it where it may", machine.core);
     }
-    let dir = tempfile::tempdir()?;
-    let samara = models::samara()?;
-    let model = match command::shared() {
-        Some(shared) => models::kws(&samara, &shared, dir.path())?,
-        None => {
-            tally.skip("size of the KWS firmware: ../shared is not there; the vibration model stands in");
-            models::vibration(&samara, dir.path())?
-        }
+    let bench = Bench::new()?;
+    let Some(bundle) = bench.pack(&args.model, machine)? else {
+        anyhow::bail!("{}: ../shared is not there; --model vibration needs nothing", args.model);
     };
-    let bundle = model.bundle(qemu::M4.core)?;
-    let measured = bench::sizes(&bundle, dir.path())?;
-    let (flash, stack) = (measured.flash, measured.stack);
-    let what = format!("{}: flash {flash} of {FLASH_BUDGET} bytes", model.name);
-    if flash <= FLASH_BUDGET {
-        tally.pass(&what)
-    } else {
-        tally.fail(&*what)
-    }
-    let what = format!("{}: stack {stack} of {STACK_BUDGET} bytes", model.name);
-    if stack <= STACK_BUDGET {
-        tally.pass(&what)
-    } else {
-        tally.fail(&*what)
-    }
-
-    let bare = Firmware { bundle: Some(&bundle), ..Firmware::bare(qemu::M4, &[]) };
-    let mut symbols = Elf::read(&bare.build()?)?.symbols()?;
+    let cost = bench.cost(&bundle, machine, false)?;
+    eprintln!("{} on {}: flash {} bytes, stack {} bytes", args.model, machine.core, cost.flash, cost.stack);
+    let firmware = Firmware { bundle: Some(&bundle), ..Firmware::bare(machine, &[]) };
+    let mut symbols = Elf::read(&firmware.build()?)?.symbols()?;
     symbols.retain(|s| s.is_code);
     symbols.sort_by_key(|s| std::cmp::Reverse(s.size));
-    for symbol in symbols.iter().take(top) {
+    for symbol in symbols.iter().take(args.top) {
         eprintln!("{:>7}  {}", symbol.size, symbol.name);
     }
-    Ok(tally)
+    Ok(true)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cargo;
 use crate::command;
 use crate::tally::Tally;
-use crate::{devices, proofs, setup, size};
+use crate::{budgets, devices, kernels, proofs, setup};
 
 /// Set-up, formatting, lints, tests, devices, proofs; whether nothing failed.
 pub(crate) fn run() -> Result<bool> {
@@ -17,7 +17,8 @@ pub(crate) fn run() -> Result<bool> {
     step("formatting");
     tally.record("cargo fmt --check", command::check(cargo::cargo().args(["fmt", "--all", "--check"])));
     step("lints");
-    for selection in [&[][..], &["-p", "samara-models"], &["-p", "samara-linux-arm"]] {
+    let others = ["samara-models", "samara-benches", "samara-linux-arm"].map(|p| ["-p", p]);
+    for selection in std::iter::once(&[][..]).chain(others.iter().map(|o| &o[..])) {
         let mut clippy = cargo::cargo();
         clippy.args(["clippy", "--quiet", "--locked", "--all-targets"]).args(selection);
         clippy.args(["--", "-D", "warnings"]);
@@ -26,10 +27,12 @@ pub(crate) fn run() -> Result<bool> {
     step("tests");
     tally.add(tests(&[])?);
     tally.add(tests(&["-p", "samara-models"])?);
+    tally.add(tests(&["-p", "samara-benches", "--lib", "--bins"])?);
     for (name, part) in [
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
-        ("firmware size", || size::run(0)),
+        ("budgets on microcontrollers", || budgets::run(false)),
+        ("kernels of devices", kernels::run),
         ("devices", devices::run),
     ] {
         step(name);

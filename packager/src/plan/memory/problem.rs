@@ -108,7 +108,8 @@ impl<'l> Parts<'l> {
         for own in lives.chunk_by(|a, b| a.tensor == b.tensor) {
             let (tensor, desc) = (own[0].tensor, &plan.tensors[own[0].tensor].desc);
             item_of[tensor] = items.len();
-            let align = if scratch.contains(&tensor) { ALIGN } else { desc.dtype.size() };
+            let least = if scratch.contains(&tensor) { ALIGN } else { desc.dtype.size() };
+            let align = least.max(plan.kernels.alignment());
             let born = own.iter().map(|l| l.born).min().unwrap_or(0);
             let dies = own.iter().map(|l| l.dies).max().unwrap_or(0);
             items.push(Item { tensor, size: desc.bytes(), align, born, dies });
@@ -227,7 +228,7 @@ fn share(
     parts: &[&[Life]],
 ) -> Result<Option<Share>> {
     let def = lower::definition(step.op)?;
-    if def.entries.iter().any(|e| e.id == step.kernel && !e.overlap) {
+    if !plan.kernels.overlaps(step.op) || def.entries.iter().any(|e| e.id == step.kernel && !e.overlap) {
         return Ok(None);
     }
     let [y] = step.outputs[..] else { return Ok(None) };

@@ -3,7 +3,7 @@
 /// Defines an operator's entries and `ENTRIES`, all of them. `$kernels` is the operator's name, of the module of its
 /// reference kernels and of its functions for x86-64.
 macro_rules! entries {
-    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)?) => {
+    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)? $(; $wide:ident)?) => {
 
         use crate::kernels::fixed::{Onnx, Single, Tflite};
         use crate::kernels::reference::$kernels as reference;
@@ -13,9 +13,10 @@ macro_rules! entries {
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
-        #[cfg(all(feature = "dsp", target_arch = "arm"))]
-        use crate::ops::layer::dsp;
-        use crate::ops::layer::kernel;
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        #[allow(unused_imports, reason = "depthwise convolution has none")]
+        use crate::ops::layer::lanes;
+        use crate::ops::layer::{faster, kernel};
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
@@ -41,6 +42,17 @@ macro_rules! entries {
             };
         )?
 
+        $(
+            /// Float, with AVX-512.
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            pub const $wide: Entry = Entry {
+                name: concat!("x86_avx512_", stringify!($kernels), "_f32"),
+                isa: Isa::X86Avx512,
+                run: $crate::kernels::x86_64::fma::depthwise_conv_2d_avx512,
+                ..F32
+            };
+        )?
+
         const fn portable(
             name: &'static str,
             dtypes: &'static [Dtype],
@@ -61,7 +73,7 @@ macro_rules! entries {
             }
         }
 
-        $crate::ops::layer::entries! { $kernels [$($lanes)?]
+        $crate::ops::layer::entries! { $kernels [$($lanes)?] [$($wide)?]
             /// int8 activations and weights, TFLite rounding.
             INT8_TFLITE = "int8_tflite", [I8] * [I8] Tflite, int8::<Tflite, Plain<i8>>;
             /// int8 activations and weights, single rounding.
@@ -96,7 +108,7 @@ macro_rules! entries {
             F32_INT4 = "f32_int4", [F32] * [I4 U4] None, f32::<Packed>, F32_INT4_X86_FMA: Packed;
         }
     };
-    ($kernels:ident [$($lanes:ident)?] $(
+    ($kernels:ident [$($lanes:ident)?] [$($wide:ident)?] $(
         $(#[$doc:meta])*
         $name:ident = $suffix:literal, [$dtype:ident] * [$($weights:ident)*] $rounding:ident,
         $run:ident::<$($parameter:ty),*> $(, $fast:ident: $format:ty)?;
@@ -125,16 +137,71 @@ macro_rules! entries {
         /// All entries, best first.
         pub const ENTRIES: &[Entry] = &[
             // x86-64
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Tflite "tflite" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Single "single" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Onnx "onnx" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Tflite "tflite" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Single "single" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Onnx "onnx" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Tflite "tflite" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Single "single" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            faster!($kernels Onnx "onnx" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes avx512 "x86_avx512_" X86Avx512),
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes avx2 "x86_fma_" X86Fma),
+            )?
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                $wide,
+            )?
             // 64-bit Arm
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" Neon "neon" DOT aarch64::neon::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" Neon "neon" DOT aarch64::neon::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" Neon "neon" DOT aarch64::neon::$kernels),
             // 32-bit Arm
             #[cfg(all(feature = "dsp", target_arch = "arm"))]
-            dsp!($kernels Tflite "tflite"),
+            faster!($kernels Tflite "tflite" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
             #[cfg(all(feature = "dsp", target_arch = "arm"))]
-            dsp!($kernels Single "single"),
+            faster!($kernels Single "single" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
             #[cfg(all(feature = "dsp", target_arch = "arm"))]
-            dsp!($kernels Onnx "onnx"),
+            faster!($kernels Onnx "onnx" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Tflite "tflite" CortexMMve "mve" FOLDED mve::$kernels::int8),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Single "single" CortexMMve "mve" FOLDED mve::$kernels::int8),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Onnx "onnx" CortexMMve "mve" FOLDED mve::$kernels::int8),
             // WebAssembly
             // any target
+            faster!($kernels Tflite "tflite" Portable "portable" FOLDED portable::$kernels::int8),
+            faster!($kernels Single "single" Portable "portable" FOLDED portable::$kernels::int8),
+            faster!($kernels Onnx "onnx" Portable "portable" FOLDED portable::$kernels::int8),
             // plain loops
             $(
                 $(
@@ -195,21 +262,35 @@ macro_rules! by_id {
 #[cfg(feature = "std")]
 pub(crate) use by_id;
 
-/// The entry for the DSP extension in a rounding: `dsp!(conv_2d Single "single")`.
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-macro_rules! dsp {
-    ($kernels:ident $rounding:ident $suffix:literal) => {
+/// An entry of int8 layers in a rounding, by the function at this path of [`crate::kernels`]:
+/// `faster!(conv_2d Single "single" CortexMDsp "dsp" PAIRS arm_dsp::conv_2d)`.
+macro_rules! faster {
+    ($kernels:ident $rounding:ident $suffix:literal $isa:ident $name:literal $id:ident $($path:ident)::+) => {
         Entry {
-            id: kernel::PAIRS,
-            name: concat!("dsp_", stringify!($kernels), "_int8_", $suffix),
-            layout: layout_of(kernel::PAIRS),
-            overlap: kernel::overlaps(kernel::PAIRS),
+            id: kernel::$id,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::$id),
+            overlap: kernel::overlaps(kernel::$id),
             roundings: &[Rounding::$rounding],
-            isa: Isa::CortexMDsp,
-            run: crate::kernels::arm_dsp::$kernels::<$rounding>,
+            isa: Isa::$isa,
+            run: $crate::kernels::$($path)::+::<$rounding>,
             ..INT8_SINGLE
         }
     };
 }
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub(crate) use dsp;
+pub(crate) use faster;
+
+/// An entry for floats with weights in lanes: `lanes!(conv_2d LANES avx512 "x86_avx512_" X86Avx512)`.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+macro_rules! lanes {
+    ($kernels:ident $lanes:ident $module:ident $prefix:literal $isa:ident) => {
+        Entry {
+            name: concat!($prefix, stringify!($kernels), "_f32_lanes"),
+            isa: Isa::$isa,
+            run: $crate::kernels::x86_64::f32::$module::$kernels,
+            ..$lanes
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use lanes;

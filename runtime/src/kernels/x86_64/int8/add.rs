@@ -1,0 +1,233 @@
+//! Add and Sub of two int8 tensors of one shape, 64 elements at a time. What is broadcast goes to the plain loops.
+#![allow(unsafe_code)]
+
+use super::channels::constants;
+use super::rescale::{Constants, Rescale};
+use super::simd::{LANES, Simd};
+use super::tile::{Finish, finish};
+use crate::error::{Error, Result};
+use crate::kernels::fixed::{Requant, Tflite};
+use crate::kernels::reference::additive::{self as reference, zero_points};
+use crate::ops::add::{Additive, LEFT_SHIFT};
+use crate::ops::attr::Clamp;
+use crate::ops::broadcast::Walk;
+use crate::ops::io::Io;
+use crate::ops::op::{Context, Op};
+use crate::ops::view::View;
+
+/// Elements of a step.
+const STEP: usize = 4 * LANES;
+
+/// What is done with elements. A trait rather than closures: those would not be inlined for sure.
+trait Binary<S: Simd> {
+    /// One element each.
+    fn one(&self, a: i8, b: i8) -> i8;
+    /// 64 elements each.
+    unsafe fn many(&self, a: *const i8, b: *const i8) -> S::Bytes;
+}
+
+/// TFLite rounding.
+///
+/// # Safety
+///
+/// As [`Simd`]'s; so of the other functions here.
+#[inline(always)]
+pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    cx: &Context,
+) -> Result<()> {
+    let op = Additive::<SUB>::parse(attributes)?;
+    if !is_plain(io)? {
+        return reference::tflite::<i8, LEFT_SHIFT, SUB>(attributes, io, cx);
+    }
+    let zeros = zero_points(io)?;
+    // SAFETY: the caller's.
+    unsafe {
+        let sum = TwoRoundings::<S, SUB> {
+            op,
+            zeros,
+            left: Term::new(op.left, zeros[0]),
+            right: Term::new(op.right, zeros[1]),
+            output: constants::<S, Tflite>(op.output),
+            is_ordinary: Tflite::is_ordinary(op.output),
+            end: Finish::new(io, op.clamp)?,
+        };
+        walk::<S>(io, &sum)
+    }
+}
+
+struct TwoRoundings<S: Simd, const SUB: bool> {
+    op: Additive<SUB>,
+    zeros: [i32; 3],
+    left: Term<S>,
+    right: Term<S>,
+    output: Constants<S>,
+    is_ordinary: bool,
+    end: Finish,
+}
+
+impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
+    fn one(&self, a: i8, b: i8) -> i8 {
+        let [za, zb, zo] = self.zeros;
+        let a = Tflite::apply(i32::from(a).wrapping_sub(za).wrapping_shl(LEFT_SHIFT), self.op.left);
+        let b = Tflite::apply(i32::from(b).wrapping_sub(zb).wrapping_shl(LEFT_SHIFT), self.op.right);
+        let sum = if SUB { a.wrapping_sub(b) } else { a.wrapping_add(b) };
+        self.op.clamp.limit_i32(Tflite::apply(sum, self.op.output).wrapping_add(zo)) as i8
+    }
+
+    #[inline(always)]
+    unsafe fn many(&self, a: *const i8, b: *const i8) -> S::Bytes {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut sums = [self.left.zero; 4];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let a = self.left.scaled(a.add(i * LANES));
+                let b = self.right.scaled(b.add(i * LANES));
+                *sum = if SUB { S::sub(a, b) } else { S::add(a, b) };
+            }
+            finish::<S, Tflite>(sums, [&self.output; 4], self.is_ordinary, &self.end)
+        }
+    }
+}
+
+/// One rounding of the exact weighted sum.
+#[inline(always)]
+pub(super) unsafe fn single<S: Simd, const SUB: bool>(
+    attributes: &[u8],
+    io: &mut Io<'_>,
+    cx: &Context,
+) -> Result<()> {
+    let op = Additive::<SUB>::parse(attributes)?;
+    if !is_plain(io)? {
+        return reference::int8_single::<SUB>(attributes, io, cx);
+    }
+    let [za, zb, zero_point] = zero_points(io)?;
+    let ([left, _], [right, _], [_, shift]) = (op.left, op.right, op.output);
+    let right = if SUB { right.wrapping_neg() } else { right };
+    let half = 1i32.wrapping_shl(shift as u32) >> 1;
+    let rest = half.wrapping_sub(za.wrapping_mul(left)).wrapping_sub(zb.wrapping_mul(right));
+    // SAFETY: the caller's.
+    unsafe {
+        walk::<S>(io, &OneRounding { left, right, rest, shift: shift & 31, zero_point, clamp: op.clamp })
+    }
+}
+
+struct OneRounding {
+    left: i32,
+    right: i32,
+    /// What does not depend on the elements, all in one number.
+    rest: i32,
+    shift: i32,
+    zero_point: i32,
+    clamp: Clamp,
+}
+
+impl<S: Simd> Binary<S> for OneRounding {
+    fn one(&self, a: i8, b: i8) -> i8 {
+        let (a, b) = (i32::from(a).wrapping_mul(self.left), i32::from(b).wrapping_mul(self.right));
+        let sum = a.wrapping_add(b).wrapping_add(self.rest).wrapping_shr(self.shift as u32);
+        self.clamp.limit_i32(sum.wrapping_add(self.zero_point)) as i8
+    }
+
+    #[inline(always)]
+    unsafe fn many(&self, a: *const i8, b: *const i8) -> S::Bytes {
+        // SAFETY: the caller's.
+        unsafe {
+            let (left, right) = (S::splat(self.left), S::splat(self.right));
+            let (shift, zero) = (S::splat(self.shift), S::splat(self.zero_point));
+            let (low, high) = self.clamp.as_i32();
+            let mut sums = [S::splat(self.rest); 4];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let a = S::mul(S::widen(a.add(i * LANES)), left);
+                let b = S::mul(S::widen(b.add(i * LANES)), right);
+                *sum = S::add(S::sra(S::add(S::add(a, b), *sum), shift), zero);
+            }
+            S::narrow(sums, 0, low as i8, high as i8)
+        }
+    }
+}
+
+/// Whether both operands have the output's shape.
+fn is_plain(io: &Io<'_>) -> Result<bool> {
+    let (a, b, y) = (io.input_desc(0)?.shape, io.input_desc(1)?.shape, io.output_desc(0)?.shape);
+    Ok(Walk::new(&a, &b, &y).run() == (y.elements(), 1, 1))
+}
+
+/// An operand on the common scale.
+struct Term<S: Simd> {
+    zero: S::I32,
+    constants: Constants<S>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Times a half: the operand with the greater scale has that.
+    Half,
+    Ordinary,
+    Any,
+}
+
+impl<S: Simd> Term<S> {
+    #[inline(always)]
+    unsafe fn new(scale: [i32; 2], zero: i32) -> Self {
+        let kind = match scale {
+            [m, 0] if m == 1 << 30 => Kind::Half,
+            scale if Tflite::is_ordinary(scale) => Kind::Ordinary,
+            _ => Kind::Any,
+        };
+        // SAFETY: the caller's.
+        unsafe { Term { zero: S::splat(zero), constants: constants::<S, Tflite>(scale), kind } }
+    }
+
+    #[inline(always)]
+    unsafe fn scaled(&self, p: *const i8) -> S::I32 {
+        // SAFETY: the caller's; sixteen bytes.
+        unsafe {
+            let level = S::sub(S::widen(p), self.zero);
+            if self.kind == Kind::Half {
+                return S::sll(level, S::splat(LEFT_SHIFT as i32 - 1));
+            }
+            let shifted = S::sll(level, S::splat(LEFT_SHIFT as i32));
+            match self.kind {
+                Kind::Any => Tflite::any::<S>(shifted, &self.constants),
+                Kind::Half | Kind::Ordinary => Tflite::ordinary::<S>(shifted, &self.constants),
+            }
+        }
+    }
+}
+
+/// Calls `many` with 64 elements of each operand at a time, `one` with what remains. Operands that share memory with the
+/// output do not start below it, so elements are read before they are overwritten.
+#[inline(always)]
+unsafe fn walk<S: Simd>(io: &mut Io<'_>, f: &impl Binary<S>) -> Result<()> {
+    let ([a, b], y) = io.views::<i8, 2>([0, 1], 0)?;
+    let count = y.len();
+    let (Some(from_a), Some(from_b)) = (start(&a, count), start(&b, count)) else {
+        return Err(Error::Internal);
+    };
+    let vectors = count / STEP * STEP;
+    for at in (0..vectors).step_by(STEP) {
+        // SAFETY: 64 elements from `at` on are within both operands and the output, whose cells may be written through
+        // a shared reference; everything is read before it is written.
+        unsafe {
+            let bytes = f.many(from_a.add(at), from_b.add(at));
+            S::store(y.as_ptr().cast::<u8>().cast_mut().add(at), bytes);
+        }
+    }
+    for (at, slot) in y.iter().enumerate().skip(vectors) {
+        let (Some(a), Some(b)) = (a.at(at), b.at(at)) else { return Err(Error::Internal) };
+        slot.set(f.one(a, b));
+    }
+    Ok(())
+}
+
+/// The first of `count` elements; `None` where there are fewer.
+fn start(view: &View<'_, i8>, count: usize) -> Option<*const i8> {
+    let (at, len) = match view {
+        View::Shared(x) => (x.as_ptr(), x.len()),
+        View::Inside(x) => (x.as_ptr().cast::<i8>(), x.len()),
+    };
+    (len >= count).then_some(at)
+}

@@ -1,0 +1,338 @@
+//! 256-bit vectors: a pair of registers holds sixteen lanes. With VNNI as AVX-VNNI has it, or with AVX2 alone, where
+//! bytes are widened to 16 bits, because the byte products of AVX2 saturate.
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::*;
+
+use super::simd::Simd;
+use super::tile::{SUMS, Taps, tile};
+
+/// AVX2, with AVX-VNNI or without.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2<const VNNI: bool>;
+
+/// Sixteen lanes.
+type Pair = [__m256i; 2];
+
+macro_rules! each {
+    ($f:ident $(::<$n:literal>)? ($a:expr)) => {{
+        let a = $a;
+        unsafe { [$f $(::<$n>)? (a[0]), $f $(::<$n>)? (a[1])] }
+    }};
+    ($f:ident $(::<$n:literal>)? ($a:expr, $b:expr)) => {{
+        let (a, b) = ($a, $b);
+        unsafe { [$f $(::<$n>)? (a[0], b[0]), $f $(::<$n>)? (a[1], b[1])] }
+    }};
+}
+
+/// 32 bytes of four rows, interleaved, in order.
+#[inline(always)]
+unsafe fn interleave_half(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [Pair; 2] {
+    // SAFETY: as below.
+    unsafe {
+        let (ab, cd) = (_mm256_unpacklo_epi8(a, b), _mm256_unpacklo_epi8(c, d));
+        let (ab_high, cd_high) = (_mm256_unpackhi_epi8(a, b), _mm256_unpackhi_epi8(c, d));
+        let (u, v) = (_mm256_unpacklo_epi16(ab, cd), _mm256_unpackhi_epi16(ab, cd));
+        let (w, x) = (_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high));
+        // 128 bits each: bytes 0..4 of a row and 16..20, 4..8 and 20..24, and so on.
+        [
+            [_mm256_permute2x128_si256::<0x20>(u, v), _mm256_permute2x128_si256::<0x20>(w, x)],
+            [_mm256_permute2x128_si256::<0x31>(u, v), _mm256_permute2x128_si256::<0x31>(w, x)],
+        ]
+    }
+}
+
+/// 32 lanes as [`Simd::narrow`] has them.
+#[inline(always)]
+unsafe fn narrow_half([a, b]: Pair, [c, d]: Pair, zero: i16, low: i8, high: i8) -> __m256i {
+    // SAFETY: as below.
+    unsafe {
+        let zero = _mm256_set1_epi16(zero);
+        let ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero);
+        let cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero);
+        let bytes = _mm256_packs_epi16(ab, cd);
+        let bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(low));
+        let bytes = _mm256_min_epi8(bytes, _mm256_set1_epi8(high));
+        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+    }
+}
+
+// SAFETY, of every block here: the trait's callers have the instruction set, and pointers to as many bytes as the
+// functions document; the loads and stores are unaligned ones.
+impl<const VNNI: bool> Avx2<VNNI> {
+    #[inline(always)]
+    unsafe fn real(v: Pair, scale: Pair) -> [__m256; 2] {
+        unsafe {
+            [
+                _mm256_mul_ps(_mm256_cvtepi32_ps(v[0]), _mm256_castsi256_ps(scale[0])),
+                _mm256_mul_ps(_mm256_cvtepi32_ps(v[1]), _mm256_castsi256_ps(scale[1])),
+            ]
+        }
+    }
+
+    /// The unsigned bytes 0 and 2, then 1 and 3, of every 32 bits, as 16 bits.
+    #[inline(always)]
+    unsafe fn widen(x: __m256i) -> Pair {
+        unsafe { [_mm256_and_si256(x, _mm256_set1_epi32(0x00FF_00FF)), _mm256_srli_epi16::<8>(x)] }
+    }
+
+    /// As [`Self::widen`] for signed bytes.
+    #[inline(always)]
+    unsafe fn widen_signed(w: __m256i) -> Pair {
+        unsafe { [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w)] }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_one(sum: __m256i, x: Pair, w: Pair) -> __m256i {
+        unsafe {
+            if VNNI {
+                _mm256_dpbusd_avx_epi32(sum, x[0], w[0])
+            } else {
+                let even = _mm256_madd_epi16(x[0], w[0]);
+                let odd = _mm256_madd_epi16(x[1], w[1]);
+                _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+            }
+        }
+    }
+}
+
+impl<const VNNI: bool> Simd for Avx2<VNNI> {
+    type I32 = Pair;
+    type Quad = Pair;
+    type Weights = [Pair; 2];
+    type Bytes = Pair;
+    const BLOCKS: usize = 1;
+    const PIXELS: [usize; 2] = if VNNI { [6, 2] } else { [4, 1] };
+
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> Pair {
+        unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())] }
+    }
+    #[inline(always)]
+    unsafe fn put(p: *mut i32, v: Pair) {
+        unsafe {
+            _mm256_storeu_si256(p.cast(), v[0]);
+            _mm256_storeu_si256(p.add(8).cast(), v[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn splat(v: i32) -> Pair {
+        unsafe { [_mm256_set1_epi32(v); 2] }
+    }
+    #[inline(always)]
+    unsafe fn splat64(v: i64) -> Pair {
+        unsafe { [_mm256_set1_epi64x(v); 2] }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_add_epi32(a, b))
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    unsafe fn widen(p: *const i8) -> Pair {
+        unsafe {
+            let (low, high) = (_mm_loadl_epi64(p.cast()), _mm_loadl_epi64(p.add(8).cast()));
+            [_mm256_cvtepi8_epi32(low), _mm256_cvtepi8_epi32(high)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_mullo_epi32(a, b))
+    }
+    #[inline(always)]
+    unsafe fn and(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    unsafe fn or(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_or_si256(a, b))
+    }
+    #[inline(always)]
+    unsafe fn xor(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_xor_si256(a, b))
+    }
+    #[inline(always)]
+    unsafe fn gt(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_cmpgt_epi32(a, b))
+    }
+    #[inline(always)]
+    unsafe fn select(mask: Pair, a: Pair, b: Pair) -> Pair {
+        unsafe { [_mm256_blendv_epi8(b[0], a[0], mask[0]), _mm256_blendv_epi8(b[1], a[1], mask[1])] }
+    }
+    #[inline(always)]
+    unsafe fn sra(v: Pair, by: Pair) -> Pair {
+        each!(_mm256_srav_epi32(v, by))
+    }
+    #[inline(always)]
+    unsafe fn srl(v: Pair, by: Pair) -> Pair {
+        each!(_mm256_srlv_epi32(v, by))
+    }
+    #[inline(always)]
+    unsafe fn sll(v: Pair, by: Pair) -> Pair {
+        each!(_mm256_sllv_epi32(v, by))
+    }
+    #[inline(always)]
+    unsafe fn sign(v: Pair) -> Pair {
+        each!(_mm256_srai_epi32::<31>(v))
+    }
+
+    #[inline(always)]
+    unsafe fn mul_even(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_mul_epi32(a, b))
+    }
+    #[inline(always)]
+    unsafe fn odd(v: Pair) -> Pair {
+        each!(_mm256_srli_epi64::<32>(v))
+    }
+    #[inline(always)]
+    unsafe fn add64(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_add_epi64(a, b))
+    }
+    #[inline(always)]
+    unsafe fn sub64(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_sub_epi64(a, b))
+    }
+    #[inline(always)]
+    unsafe fn high(even: Pair, odd: Pair) -> Pair {
+        each!(_mm256_blend_epi32::<0xAA>(each!(_mm256_srli_epi64::<32>(even)), odd))
+    }
+
+    #[inline(always)]
+    unsafe fn scale(v: Pair, scale: Pair) -> Pair {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        unsafe {
+            // Rounded first, so that the processor's rounding mode does not matter.
+            let [a, b] = Self::real(v, scale);
+            [
+                _mm256_cvtps_epi32(_mm256_round_ps::<NEAREST>(a)),
+                _mm256_cvtps_epi32(_mm256_round_ps::<NEAREST>(b)),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn too_large(v: Pair, scale: Pair) -> Pair {
+        unsafe {
+            let limit = _mm256_set1_ps(2147483648.0);
+            let [a, b] = Self::real(v, scale);
+            [
+                _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GE_OQ>(a, limit)),
+                _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GE_OQ>(b, limit)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quad(p: *const u8) -> Pair {
+        unsafe {
+            let x = _mm256_set1_epi32(p.cast::<i32>().read_unaligned());
+            if VNNI { [x, x] } else { Self::widen(x) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn weights(p: *const i8) -> [Pair; 2] {
+        unsafe { Self::lane_weights(Self::load(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn lane_weights(v: Pair) -> [Pair; 2] {
+        unsafe {
+            if VNNI { [[v[0]; 2], [v[1]; 2]] } else { [Self::widen_signed(v[0]), Self::widen_signed(v[1])] }
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Pair, x: Pair, w: [Pair; 2]) -> Pair {
+        unsafe { [Self::dot_one(sum[0], x, w[0]), Self::dot_one(sum[1], x, w[1])] }
+    }
+    #[inline(always)]
+    unsafe fn dot_lanes(sum: Pair, x: Pair, w: [Pair; 2]) -> Pair {
+        unsafe {
+            let (low, high) =
+                if VNNI { ([x[0]; 2], [x[1]; 2]) } else { (Self::widen(x[0]), Self::widen(x[1])) };
+            [Self::dot_one(sum[0], low, w[0]), Self::dot_one(sum[1], high, w[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(p: *const u8) -> Pair {
+        unsafe { Self::load(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn interleave([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
+        unsafe {
+            let [p, q] = interleave_half(a[0], b[0], c[0], d[0]);
+            let [r, s] = interleave_half(a[1], b[1], c[1], d[1]);
+            [p, q, r, s]
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow(v: [Pair; 4], zero: i16, low: i8, high: i8) -> Pair {
+        unsafe { [narrow_half(v[0], v[1], zero, low, high), narrow_half(v[2], v[3], zero, low, high)] }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut u8, v: Pair) {
+        unsafe { Self::put(p.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn store_half(p: *mut u8, v: Pair, half: usize) {
+        unsafe { _mm256_storeu_si256(p.cast(), if half == 0 { v[0] } else { v[1] }) }
+    }
+    #[inline(always)]
+    unsafe fn store_quarter(p: *mut u8, v: Pair, quarter: usize) {
+        unsafe {
+            let half = if quarter < 2 { v[0] } else { v[1] };
+            let part = if quarter & 1 == 0 {
+                _mm256_castsi256_si128(half)
+            } else {
+                _mm256_extracti128_si256::<1>(half)
+            };
+            _mm_storeu_si128(p.cast(), part);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Pair; 2],
+        shape: [usize; 2],
+        sums: &mut [Pair; SUMS],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            if VNNI {
+                tile_avx_vnni(x, taps, w, bias, shape, sums);
+            } else {
+                tile_avx2(x, taps, w, bias, shape, sums);
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn tile_avx_vnni(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 2],
+    shape: [usize; 2],
+    sums: &mut [Pair; SUMS],
+) {
+    // SAFETY: the caller's.
+    unsafe { tile::<Avx2<true>>(x, taps, w, bias, shape, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn tile_avx2(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 2],
+    shape: [usize; 2],
+    sums: &mut [Pair; SUMS],
+) {
+    // SAFETY: the caller's.
+    unsafe { tile::<Avx2<false>>(x, taps, w, bias, shape, sums) }
+}

@@ -1,0 +1,244 @@
+//! AVX-512 with VNNI: a vector is a register.
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::*;
+
+use super::simd::Simd;
+use super::tile::{SUMS, Taps, tile};
+
+/// AVX-512 F, BW, DQ, VL and VNNI.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx512;
+
+/// The 32-bit lanes as a matrix of 4 x 4, transposed.
+#[inline(always)]
+unsafe fn transpose(v: __m512i) -> __m512i {
+    // SAFETY: as below.
+    unsafe {
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        _mm512_permutexvar_epi32(order, v)
+    }
+}
+
+// SAFETY, of every block here: the trait's callers have the instruction set, and pointers to as many bytes as the
+// functions document; the loads and stores are unaligned ones.
+impl Simd for Avx512 {
+    type I32 = __m512i;
+    type Quad = __m512i;
+    type Weights = __m512i;
+    type Bytes = __m512i;
+    const BLOCKS: usize = 2;
+    const PIXELS: [usize; 2] = [14, 12];
+
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> __m512i {
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn put(p: *mut i32, v: __m512i) {
+        unsafe { _mm512_storeu_si512(p.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn splat(v: i32) -> __m512i {
+        unsafe { _mm512_set1_epi32(v) }
+    }
+    #[inline(always)]
+    unsafe fn splat64(v: i64) -> __m512i {
+        unsafe { _mm512_set1_epi64(v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn widen(p: *const i8) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_mullo_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_and_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_or_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn xor(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn gt(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn select(mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_ternarylogic_epi32::<0xCA>(mask, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sra(v: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_srav_epi32(v, by) }
+    }
+    #[inline(always)]
+    unsafe fn srl(v: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_srlv_epi32(v, by) }
+    }
+    #[inline(always)]
+    unsafe fn sll(v: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_sllv_epi32(v, by) }
+    }
+    #[inline(always)]
+    unsafe fn sign(v: __m512i) -> __m512i {
+        unsafe { _mm512_srai_epi32::<31>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_even(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_mul_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn odd(v: __m512i) -> __m512i {
+        unsafe { _mm512_srli_epi64::<32>(v) }
+    }
+    #[inline(always)]
+    unsafe fn add64(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_add_epi64(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub64(a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_sub_epi64(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn high(even: __m512i, odd: __m512i) -> __m512i {
+        unsafe {
+            let (even, odd) = (_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd));
+            _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scale(v: __m512i, scale: __m512i) -> __m512i {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        unsafe {
+            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_castsi512_ps(scale));
+            _mm512_cvt_roundps_epi32::<NEAREST>(product)
+        }
+    }
+    #[inline(always)]
+    unsafe fn too_large(v: __m512i, scale: __m512i) -> __m512i {
+        unsafe {
+            let product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_castsi512_ps(scale));
+            _mm512_movm_epi32(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(product, _mm512_set1_ps(2147483648.0)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quad(p: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn weights(p: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn lane_weights(v: __m512i) -> __m512i {
+        v
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sum, x, w) }
+    }
+    #[inline(always)]
+    unsafe fn dot_lanes(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(sum, x, w) }
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(p: *const u8) -> __m512i {
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(rows: [__m512i; 4]) -> [__m512i; 4] {
+        unsafe {
+            // Dwords 0, 4, 8, 12 of a row into the first 128 bits and so on: unpacking then leaves lanes in order.
+            let (a, b) = (transpose(rows[0]), transpose(rows[1]));
+            let (c, d) = (transpose(rows[2]), transpose(rows[3]));
+            let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
+            let (ab_high, cd_high) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
+            [
+                _mm512_unpacklo_epi16(ab, cd),
+                _mm512_unpackhi_epi16(ab, cd),
+                _mm512_unpacklo_epi16(ab_high, cd_high),
+                _mm512_unpackhi_epi16(ab_high, cd_high),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
+        unsafe {
+            let zero = _mm512_set1_epi16(zero);
+            let ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
+            let cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
+            let bytes = _mm512_packs_epi16(ab, cd);
+            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
+            let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(high));
+            transpose(bytes)
+        }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut u8, v: __m512i) {
+        unsafe { _mm512_storeu_si512(p.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn store_half(p: *mut u8, v: __m512i, half: usize) {
+        unsafe {
+            let part = if half == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64::<1>(v) };
+            _mm256_storeu_si256(p.cast(), part);
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_quarter(p: *mut u8, v: __m512i, quarter: usize) {
+        unsafe {
+            let part = match quarter {
+                0 => _mm512_castsi512_si128(v),
+                1 => _mm512_extracti32x4_epi32::<1>(v),
+                2 => _mm512_extracti32x4_epi32::<2>(v),
+                _ => _mm512_extracti32x4_epi32::<3>(v),
+            };
+            _mm_storeu_si128(p.cast(), part);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[__m512i; 2],
+        shape: [usize; 2],
+        sums: &mut [__m512i; SUMS],
+    ) {
+        // SAFETY: the caller's.
+        unsafe { tile_avx512(x, taps, w, bias, shape, sums) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn tile_avx512(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[__m512i; 2],
+    shape: [usize; 2],
+    sums: &mut [__m512i; SUMS],
+) {
+    // SAFETY: the caller's.
+    unsafe { tile::<Avx512>(x, taps, w, bias, shape, sums) }
+}

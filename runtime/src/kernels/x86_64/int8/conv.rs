@@ -1,0 +1,273 @@
+//! Conv2D and FullyConnected: strips of the input are copied, then multiplied tile by tile.
+#![allow(unsafe_code)]
+
+use super::channels::{Block, Channels};
+use super::rescale::Rescale;
+use super::rows::{OFFSET, offset, padded};
+use super::simd::{LANES, Simd};
+use super::tile::{Finish, SUMS, Taps, finish, scatter};
+use crate::error::{Error, Result};
+use crate::ops::attr::Clamp;
+use crate::ops::conv_2d::Conv2d;
+use crate::ops::fully_connected::FullyConnected;
+use crate::ops::io::Io;
+use crate::ops::layer::WEIGHTS;
+use crate::ops::layer::strips::{Form, Strips};
+use crate::ops::op::Op;
+
+/// Conv2D.
+///
+/// # Safety
+///
+/// As [`Simd`]'s; so of the other functions here.
+#[inline(always)]
+pub(super) unsafe fn conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+    let op = Conv2d::parse(attributes)?;
+    let strips = Strips::conv_2d(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
+    // SAFETY: the caller's.
+    unsafe { layer::<S, R>(io, &strips, op.clamp) }
+}
+
+/// FullyConnected.
+#[inline(always)]
+pub(super) unsafe fn fully_connected<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+    let op = FullyConnected::parse(attributes)?;
+    let strips = Strips::fully_connected(io.input_desc(0)?, io.input_desc(WEIGHTS)?)?;
+    // SAFETY: the caller's.
+    unsafe { layer::<S, R>(io, &strips, op.clamp) }
+}
+
+/// Weights, constants and what follows the sums.
+struct Layer<'a, R: Rescale> {
+    weights: &'a [i8],
+    channels: Channels<'a, R>,
+    outputs: usize,
+    end: Finish,
+}
+
+impl Finish {
+    /// Of output 0 and a fused activation.
+    pub(super) fn new(io: &Io<'_>, clamp: Clamp) -> Result<Self> {
+        let (low, high) = clamp.as_i32();
+        Ok(Finish { zero_point: io.output_desc(0)?.zero_point, low: low as i8, high: high as i8 })
+    }
+}
+
+#[inline(always)]
+unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) -> Result<()> {
+    let [height, width, depth] = s.input;
+    let [kh, kw] = s.taps;
+    let [oh, ow, outputs] = s.output;
+    let layer = Layer::<R> {
+        weights: io.input(WEIGHTS)?,
+        channels: Channels::new(io)?,
+        outputs,
+        end: Finish::new(io, clamp)?,
+    };
+    let fill = io.input_desc(0)?.zero_point as u8 ^ OFFSET;
+    let input = io.input::<u8>(0)?;
+    let output = io.output::<u8>(0)?;
+    let (copied, patches) = io.scratch::<u8>()?.split_at_mut_checked(s.copied).ok_or(Error::Internal)?;
+    if s.form == Form::Pixels {
+        let taps = Taps { step: depth, rows: 1, row_step: 0, quads: depth / 4 };
+        let strips = input.chunks(s.row.max(1)).zip(output.chunks_mut((s.rows * outputs).max(1)));
+        for (levels, slots) in strips {
+            offset(levels, copied);
+            let pixels = levels.len().checked_div(depth).ok_or(Error::Internal)?;
+            let (x, taps) = match s.patch {
+                0 => (&*copied, taps),
+                patch => {
+                    for (from, to) in
+                        copied.chunks_exact(depth.max(1)).zip(patches.chunks_exact_mut(patch)).take(pixels)
+                    {
+                        to.get_mut(..depth).ok_or(Error::Internal)?.copy_from_slice(from);
+                    }
+                    (&*patches, Taps { step: patch, quads: patch / 4, ..taps })
+                }
+            };
+            // SAFETY: the caller's.
+            unsafe { layer.runs::<S>(x, &taps, [1, 0, pixels], slots)? };
+        }
+        return Ok(());
+    }
+    let [stride_y, stride_x] = s.window.stride.map(usize::from);
+    let [top, left, ..] = s.window.pad.map(usize::from);
+    let direct = Taps { step: stride_x * depth, rows: kh, row_step: s.row, quads: kw * depth / 4 };
+    let images = input.chunks_exact((height * width * depth).max(1)).take(s.batch);
+    for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
+        for (strip, slots) in output.chunks_mut((s.rows * ow * outputs).max(1)).enumerate() {
+            let rows = slots.len().checked_div(ow * outputs).ok_or(Error::Internal)?;
+            let first = strip * s.rows * stride_y;
+            let count = s.padded - (s.rows - rows) * stride_y;
+            let to = copied.get_mut(..count * s.row).ok_or(Error::Internal)?;
+            padded(image, [width, depth], [first, top, left], fill, to, s.row)?;
+            // SAFETY: the caller's.
+            unsafe {
+                if s.patch == 0 {
+                    layer.runs::<S>(copied, &direct, [rows, stride_y * s.row, ow], slots)?;
+                } else {
+                    gather(copied, s, rows, patches)?;
+                    let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4 };
+                    layer.runs::<S>(patches, &taps, [1, 0, rows * ow], slots)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes patches of the taps under the windows of so many output rows.
+#[inline(always)]
+fn gather(rows: &[u8], s: &Strips, count: usize, patches: &mut [u8]) -> Result<()> {
+    let [kh, kw] = s.taps;
+    let depth = s.input[2];
+    let [stride_y, stride_x] = s.window.stride.map(usize::from);
+    let [down, along] = s.window.dilation.map(usize::from);
+    // Taps side by side are one piece.
+    let (pieces, length, step) = if along == 1 { (1, kw * depth, 0) } else { (kw, depth, along * depth) };
+    for y in 0..count {
+        for x in 0..s.output[1] {
+            let mut to = (y * s.output[1] + x) * s.patch;
+            for ky in 0..kh {
+                let mut from = (y * stride_y + ky * down) * s.row + x * stride_x * depth;
+                for _ in 0..pieces {
+                    copy(rows, from, patches, to, length)?;
+                    (from, to) = (from + step, to + length);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies at least `length` bytes; what follows them in `to` is written later.
+#[inline(always)]
+fn copy(from: &[u8], mut at: usize, to: &mut [u8], mut slot: usize, length: usize) -> Result<()> {
+    let end = at + length;
+    while at < end {
+        let piece = from.get(at..).and_then(|f| f.first_chunk::<16>()).ok_or(Error::Internal)?;
+        *to.get_mut(slot..).and_then(|t| t.first_chunk_mut::<16>()).ok_or(Error::Internal)? = *piece;
+        (at, slot) = (at + 16, slot + 16);
+    }
+    Ok(())
+}
+
+impl<R: Rescale> Layer<'_, R> {
+    /// All output channels of `runs` runs of `pixels` pixels; a run's taps start `run_step` bytes after the last one's.
+    #[inline(always)]
+    unsafe fn runs<S: Simd>(
+        &self,
+        x: &[u8],
+        taps: &Taps,
+        [runs, run_step, pixels]: [usize; 3],
+        output: &mut [u8],
+    ) -> Result<()> {
+        let blocks = self.outputs.div_ceil(LANES);
+        let last = runs.checked_sub(1).ok_or(Error::Internal)? * run_step;
+        // What the pointers below rely on.
+        let fits = x.len() >= last + taps.reach(pixels)
+            && self.weights.len() >= blocks * taps.block()
+            && output.len() >= runs * pixels * self.outputs;
+        if !fits {
+            return Err(Error::Internal);
+        }
+        if runs * pixels == 1 {
+            // SAFETY: the slices are long enough, as just seen.
+            unsafe { self.vector::<S>(x.as_ptr(), taps, output) };
+            return Ok(());
+        }
+        let mut block = 0;
+        // SAFETY: else the caller's.
+        let mut sums = unsafe { [S::splat(0); SUMS] };
+        while block < blocks {
+            let together = S::BLOCKS.min(blocks - block);
+            let first = block * LANES;
+            let count = (self.outputs - first).min(together * LANES);
+            // SAFETY: the slices are long enough, as just seen; tiles are within the runs and have at most as many
+            // pixels as `S` says.
+            unsafe {
+                let of = [
+                    self.channels.block::<S>(first),
+                    self.channels.block::<S>(first + (together - 1) * LANES),
+                ];
+                let w = self.weights.as_ptr().add(block * taps.block());
+                let most = S::PIXELS[together - 1];
+                for run in 0..runs {
+                    let mut x = x.as_ptr().add(run * run_step);
+                    let mut to = output.as_mut_ptr().add(run * pixels * self.outputs + first);
+                    let mut left = pixels;
+                    let mut tiles = pixels.div_ceil(most);
+                    while tiles > 0 {
+                        let n = left.div_ceil(tiles);
+                        self.tile::<S>(x, taps, w, &of, [together, n, count], &mut sums, to);
+                        x = x.add(n * taps.step);
+                        to = to.add(n * self.outputs);
+                        (left, tiles) = (left - n, tiles - 1);
+                    }
+                }
+            }
+            block += together;
+        }
+        Ok(())
+    }
+
+    /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
+        // SAFETY: the caller's.
+        let mut all = unsafe { [S::splat(0); SUMS] };
+        for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
+            let blocks = slots.len().div_ceil(LANES);
+            // SAFETY: the caller's.
+            unsafe {
+                let mut of = [self.channels.block::<S>(4 * group * LANES); 4];
+                for (b, of) in of.iter_mut().enumerate().take(blocks).skip(1) {
+                    *of = self.channels.block::<S>((4 * group + b) * LANES);
+                }
+                let mut sums = [of[0].bias; 4];
+                for (b, (of, sum)) in of.iter().zip(&mut sums).enumerate().take(blocks) {
+                    let w = self.weights.as_ptr().add((4 * group + b) * taps.block());
+                    S::tile(x, taps, w, &[of.bias; 2], [1, 1], &mut all);
+                    *sum = all[0];
+                }
+                let ordinary = of.iter().all(|of| of.ordinary);
+                let constants = [&of[0].constants, &of[1].constants, &of[2].constants, &of[3].constants];
+                let bytes = finish::<S, R>(sums, constants, ordinary, &self.end);
+                scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 4 * LANES);
+            }
+        }
+    }
+
+    /// `count` channels, in `blocks` blocks, of `pixels` pixels.
+    #[inline(always)]
+    unsafe fn tile<S: Simd>(
+        &self,
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        of: &[Block<S>; 2],
+        [blocks, pixels, count]: [usize; 3],
+        sums: &mut [S::I32; SUMS],
+        to: *mut u8,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            S::tile(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
+            let ordinary = of[0].ordinary && of[1].ordinary;
+            let (a, b) = (&of[0].constants, &of[1].constants);
+            let constants = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
+            let piece = blocks * LANES;
+            let per_vectors = 64 / piece;
+            let mut pixel = 0;
+            for four in sums.as_chunks::<4>().0 {
+                if pixel >= pixels {
+                    break;
+                }
+                let bytes = finish::<S, R>(*four, constants, ordinary, &self.end);
+                let pieces = per_vectors.min(pixels - pixel);
+                scatter::<S>(bytes, [piece, count, pieces], to.add(pixel * self.outputs), self.outputs);
+                pixel += per_vectors;
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Sixteen 32-bit lanes, one per output channel, and the few operations that the int8 kernels are made of.
+//!
+//! Kernels are written once over [`Simd`] and compiled for each ISA inside a function that enables it; everything here
+//! is inlined into that function.
+#![allow(unsafe_code)]
+
+use super::tile::{SUMS, Taps};
+
+/// Output channels of one vector; equals the layout's block.
+pub(super) const LANES: usize = 16;
+
+/// An instruction set.
+///
+/// # Safety
+///
+/// Every function may be called only where the processor has the instruction set, from code compiled for it. Those that
+/// take pointers read or write exactly the bytes that they document.
+pub(super) trait Simd: Copy + 'static {
+    /// Sixteen 32-bit lanes, or eight 64-bit ones made of neighbours.
+    type I32: Copy;
+    /// Four activation bytes for all lanes.
+    type Quad: Copy;
+    /// Sixteen channels' four weights.
+    type Weights: Copy;
+    /// 64 bytes.
+    type Bytes: Copy;
+    /// Blocks of sixteen channels that a tile has at most.
+    const BLOCKS: usize;
+    /// Pixels that a tile of one block and of two blocks has at most: so many sums stay in registers.
+    const PIXELS: [usize; 2];
+
+    /// 64 bytes at `p`.
+    unsafe fn load(p: *const i32) -> Self::I32;
+    /// Writes 64 bytes at `p`.
+    unsafe fn put(p: *mut i32, v: Self::I32);
+    unsafe fn splat(v: i32) -> Self::I32;
+    unsafe fn splat64(v: i64) -> Self::I32;
+    unsafe fn add(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn sub(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Sixteen signed bytes at `p`.
+    unsafe fn widen(p: *const i8) -> Self::I32;
+    unsafe fn mul(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn and(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn or(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn xor(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Lanes of all ones where `a > b`.
+    unsafe fn gt(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a` where `mask` is all ones, `b` where it is zero.
+    unsafe fn select(mask: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Shift counts per lane, 0..=31.
+    unsafe fn sra(v: Self::I32, by: Self::I32) -> Self::I32;
+    unsafe fn srl(v: Self::I32, by: Self::I32) -> Self::I32;
+    unsafe fn sll(v: Self::I32, by: Self::I32) -> Self::I32;
+    /// All ones where negative.
+    unsafe fn sign(v: Self::I32) -> Self::I32;
+
+    /// 64-bit products of the even lanes.
+    unsafe fn mul_even(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Odd lanes in the places of even ones; odd places are whatever.
+    unsafe fn odd(v: Self::I32) -> Self::I32;
+    unsafe fn add64(a: Self::I32, b: Self::I32) -> Self::I32;
+    unsafe fn sub64(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// The upper halves of eight 64-bit lanes each, `even`'s in the even places.
+    unsafe fn high(even: Self::I32, odd: Self::I32) -> Self::I32;
+
+    /// As float, times `scale` (bits of floats), to the nearest integer with ties to even; beyond 32 bits `i32::MIN`.
+    unsafe fn scale(v: Self::I32, scale: Self::I32) -> Self::I32;
+    /// All ones where `v` as float times `scale` is 2^31 or more.
+    unsafe fn too_large(v: Self::I32, scale: Self::I32) -> Self::I32;
+
+    /// Four bytes at `p`.
+    unsafe fn quad(p: *const u8) -> Self::Quad;
+    /// 64 bytes at `p`: `[16][4]`.
+    unsafe fn weights(p: *const i8) -> Self::Weights;
+    /// From `[16][4]` bytes in lanes.
+    unsafe fn lane_weights(v: Self::I32) -> Self::Weights;
+    /// `sum + x * w` over four bytes, `x` unsigned.
+    unsafe fn dot(sum: Self::I32, x: Self::Quad, w: Self::Weights) -> Self::I32;
+    /// The same with four unsigned bytes of its own in each lane.
+    unsafe fn dot_lanes(sum: Self::I32, x: Self::I32, w: Self::Weights) -> Self::I32;
+
+    /// 64 bytes at `p`.
+    unsafe fn bytes(p: *const u8) -> Self::Bytes;
+    /// Lane `k` of vector `v` becomes byte `16 v + k` of the four operands.
+    unsafe fn interleave(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
+    /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
+    /// `k` of vector `v`.
+    unsafe fn narrow(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
+    /// Writes 64 bytes.
+    unsafe fn store(p: *mut u8, v: Self::Bytes);
+    /// Writes bytes `32 half..32 half + 32`.
+    unsafe fn store_half(p: *mut u8, v: Self::Bytes, half: usize);
+    /// Writes bytes `16 quarter..16 quarter + 16`.
+    unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
+
+    /// [`super::tile::tile`], compiled once for the instruction set.
+    unsafe fn tile(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Self::I32; 2],
+        shape: [usize; 2],
+        sums: &mut [Self::I32; SUMS],
+    );
+}

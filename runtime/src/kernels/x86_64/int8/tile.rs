@@ -1,0 +1,235 @@
+//! The inner loops: sums of a tile of pixels by output channels, and what becomes of the sums.
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
+use super::rescale::{Constants, Rescale};
+use super::simd::{LANES, Simd};
+
+/// Most sums of a tile.
+pub(super) const SUMS: usize = 24;
+
+/// Pixels in a row of memory, and the weights that meet them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taps {
+    /// Bytes from one pixel to the next.
+    pub(super) step: usize,
+    /// Rows of taps under a window, and bytes from one to the next.
+    pub(super) rows: usize,
+    pub(super) row_step: usize,
+    /// Groups of four consecutive bytes of a row of taps.
+    pub(super) quads: usize,
+}
+
+impl Taps {
+    /// Bytes of the weights of sixteen channels.
+    pub(super) fn block(&self) -> usize {
+        self.rows * self.quads * 4 * LANES
+    }
+
+    /// Bytes from the first one that `pixels` pixels have under their windows to the last one.
+    pub(super) fn reach(&self, pixels: usize) -> usize {
+        match (pixels.checked_sub(1), self.rows.checked_sub(1)) {
+            (Some(pixels), Some(rows)) => pixels * self.step + rows * self.row_step + self.quads * 4,
+            _ => 0,
+        }
+    }
+}
+
+/// Sums of `pixels` pixels from `x` on with `blocks` blocks of channels, whose weights start at `w`: those of the first
+/// pixel first. Pixels and blocks are at most what `S` has registers for.
+///
+/// # Safety
+///
+/// As [`Simd`]'s; `x` has [`Taps::reach`] bytes, `w` `blocks` times [`Taps::block`].
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd>(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[S::I32; 2],
+    [blocks, pixels]: [usize; 2],
+    sums: &mut [S::I32; SUMS],
+) {
+    macro_rules! pixels {
+        ($blocks:literal: $($pixels:literal)*) => {
+            match pixels {
+                // SAFETY: the caller's.
+                $($pixels if const { $pixels <= S::PIXELS[$blocks - 1] } => unsafe {
+                    fixed::<S, $blocks, $pixels>(x, taps, w, bias, sums)
+                },)*
+                _ => {}
+            }
+        };
+    }
+    match blocks {
+        // SAFETY: the caller's.
+        1 if pixels == 1 => unsafe { single::<S>(x, taps, w, bias, sums) },
+        1 => pixels!(1: 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        2 if const { S::BLOCKS >= 2 } => pixels!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
+        _ => {}
+    }
+}
+
+/// Quads whose sums a single pixel keeps apart: one dot product need not wait for the last one.
+const APART: usize = 4;
+
+/// How far ahead weights are asked for that are read once.
+const AHEAD: usize = 512;
+
+/// One pixel with one block of channels.
+#[inline(always)]
+unsafe fn single<S: Simd>(
+    x: *const u8,
+    taps: &Taps,
+    mut w: *const i8,
+    bias: &[S::I32; 2],
+    sums: &mut [S::I32; SUMS],
+) {
+    // SAFETY: the caller's; asking for memory ahead reads nothing.
+    unsafe {
+        let mut acc = [bias[0], S::splat(0), S::splat(0), S::splat(0)];
+        for row in 0..taps.rows {
+            let mut x = x.add(row * taps.row_step);
+            let mut left = taps.quads;
+            while left >= APART {
+                for (i, sum) in acc.iter_mut().enumerate() {
+                    let w = w.add(i * 4 * LANES);
+                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
+                    *sum = S::dot(*sum, S::quad(x.add(4 * i)), S::weights(w));
+                }
+                (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
+                left -= APART;
+            }
+            for _ in 0..left {
+                acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
+                (x, w) = (x.add(4), w.add(4 * LANES));
+            }
+        }
+        sums[0] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
+    }
+}
+
+#[inline(always)]
+unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
+    x: *const u8,
+    taps: &Taps,
+    mut w: *const i8,
+    bias: &[S::I32; 2],
+    sums: &mut [S::I32; SUMS],
+) {
+    let (step, block) = (taps.step, taps.block());
+    let mut acc = [[bias[0]; BLOCKS]; PIXELS];
+    for pixel in &mut acc {
+        for (sum, &bias) in pixel.iter_mut().zip(bias) {
+            *sum = bias;
+        }
+    }
+    // SAFETY: the caller's; every offset is within what it promises.
+    unsafe {
+        for row in 0..taps.rows {
+            let mut x = x.add(row * taps.row_step);
+            for _ in 0..taps.quads {
+                let mut weights = [S::weights(w); BLOCKS];
+                for (b, weights) in weights.iter_mut().enumerate().skip(1) {
+                    *weights = S::weights(w.add(b * block));
+                }
+                for (j, pixel) in acc.iter_mut().enumerate() {
+                    let quad = S::quad(x.add(j * step));
+                    for (sum, &weights) in pixel.iter_mut().zip(&weights) {
+                        *sum = S::dot(*sum, quad, weights);
+                    }
+                }
+                x = x.add(4);
+                w = w.add(4 * LANES);
+            }
+        }
+    }
+    for (slots, pixel) in sums.chunks_exact_mut(BLOCKS).zip(&acc) {
+        slots.copy_from_slice(pixel);
+    }
+}
+
+/// What a layer does with sums, apart from the channels' constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finish {
+    pub(super) zero_point: i32,
+    pub(super) low: i8,
+    pub(super) high: i8,
+}
+
+/// Rescales four vectors of sums and narrows them to bytes; `at` says which constants each has.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, R: Rescale>(
+    sums: [S::I32; 4],
+    constants: [&Constants<S>; 4],
+    ordinary: bool,
+    end: &Finish,
+) -> S::Bytes {
+    // SAFETY: the caller's.
+    unsafe {
+        if ordinary {
+            let [a, b, c, d] = sums;
+            let y = [
+                R::ordinary::<S>(a, constants[0]),
+                R::ordinary::<S>(b, constants[1]),
+                R::ordinary::<S>(c, constants[2]),
+                R::ordinary::<S>(d, constants[3]),
+            ];
+            S::narrow(y, end.zero_point as i16, end.low, end.high)
+        } else {
+            // The zero point is added in 32 bits, where it may wrap as in the definition.
+            let zero = S::splat(end.zero_point);
+            let [a, b, c, d] = sums;
+            let y = [
+                S::add(R::any::<S>(a, constants[0]), zero),
+                S::add(R::any::<S>(b, constants[1]), zero),
+                S::add(R::any::<S>(c, constants[2]), zero),
+                S::add(R::any::<S>(d, constants[3]), zero),
+            ];
+            S::narrow(y, 0, end.low, end.high)
+        }
+    }
+}
+
+/// Writes the first `count` bytes of each of the pieces of `bytes` that start every `piece` bytes, to `to` and every
+/// `step` bytes after it, `pieces` of them; `piece` is 16 or 32.
+///
+/// # Safety
+///
+/// As [`Simd`]'s; all of these places can be written.
+#[inline(always)]
+pub(super) unsafe fn scatter<S: Simd>(
+    bytes: S::Bytes,
+    [piece, count, pieces]: [usize; 3],
+    to: *mut u8,
+    step: usize,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        if piece == count && step == count && pieces * piece == 64 {
+            S::store(to, bytes);
+        } else if piece == count {
+            for p in 0..4 {
+                if p >= pieces {
+                    break;
+                }
+                match piece {
+                    32 => S::store_half(to.add(p * step), bytes, p & 1),
+                    _ => S::store_quarter(to.add(p * step), bytes, p),
+                }
+            }
+        } else {
+            let mut all = [0u8; 64];
+            S::store(all.as_mut_ptr(), bytes);
+            for p in 0..pieces {
+                let (from, to) = (all.as_ptr().add(p * piece), to.add(p * step));
+                if count == 8 {
+                    to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned());
+                } else {
+                    core::ptr::copy_nonoverlapping(from, to, count);
+                }
+            }
+        }
+    }
+}

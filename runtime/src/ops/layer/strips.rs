@@ -1,0 +1,225 @@
+//! What kernels of [`kernel::DOT_OFFSET`](super::kernel::DOT_OFFSET) copy of an input before they multiply: strips of
+//! rows, padded, with 128 added to every level, and where taps do not lie in groups of four, patches made of them.
+//! Packager, loader and kernels take the bytes of scratch from here.
+
+use crate::error::{Error, Result};
+use crate::ops::conv_2d::Conv2d;
+use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
+use crate::ops::window::Window;
+use crate::tensor::Desc;
+
+/// What a strip should stay below, so that it, its weights and its output fit a processor's first cache.
+const BUDGET: usize = 16 << 10;
+/// Vectors are read and written whole: so many bytes beyond the last one.
+pub const SLACK: usize = 64;
+
+/// How taps are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// Pixels one after the other, each under a window of its own size: all images as one row.
+    Pixels,
+    /// Rows of taps under a window, each a number of groups of four.
+    Rows,
+}
+
+/// A convolution's strips.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Strips {
+    /// How taps are found.
+    pub form: Form,
+    /// Images.
+    pub batch: usize,
+    /// Input height, width and channels.
+    pub input: [usize; 3],
+    /// Window height and width in taps.
+    pub taps: [usize; 2],
+    /// Output height, width and channels.
+    pub output: [usize; 3],
+    /// Strides, dilations and padding.
+    pub window: Window,
+    /// Output rows of a strip; with [`Form::Pixels`] pixels.
+    pub rows: usize,
+    /// Bytes of a padded row.
+    pub row: usize,
+    /// Padded rows of a strip.
+    pub padded: usize,
+    /// Bytes of all padded rows, [`SLACK`] included.
+    pub copied: usize,
+    /// Bytes of a pixel's patch, or 0 where taps are read from the rows.
+    pub patch: usize,
+    /// Bytes of scratch.
+    pub bytes: usize,
+}
+
+fn limit(n: Option<usize>) -> Result<usize> {
+    n.ok_or(Error::Limit)
+}
+
+/// Taps from the first one to the last one of a window.
+fn reach(taps: usize, dilation: u16) -> Result<usize> {
+    limit(taps.checked_sub(1).and_then(|n| n.checked_mul(dilation as usize)).and_then(|n| n.checked_add(1)))
+}
+
+impl Strips {
+    /// Of a convolution without groups.
+    pub fn conv_2d(op: &Conv2d, x: &Desc, weights: &Desc, y: &Desc) -> Result<Self> {
+        if op.groups != 1 {
+            return Err(Error::NoKernel);
+        }
+        let [batch, height, width, channels] = x.shape.dims4()?;
+        let [outputs, kh, kw, _] = weights.shape.dims4()?;
+        let [_, oh, ow, _] = y.shape.dims4()?;
+        let w = &op.window;
+        if [kh, kw] == [1, 1] && w.stride == [1, 1] && w.pad == [0; 4] {
+            let pixels = limit(batch.checked_mul(height).and_then(|n| n.checked_mul(width)))?;
+            return Strips::pixels(pixels, channels, outputs);
+        }
+        let row_taps = limit(kw.checked_mul(channels))?;
+        let is_direct = w.dilation == [1, 1] && row_taps & 3 == 0;
+        let patch = if is_direct {
+            0
+        } else {
+            limit(row_taps.checked_mul(kh).and_then(|n| n.checked_next_multiple_of(4)))?
+        };
+        let padded = limit(ow.checked_sub(1).and_then(|n| n.checked_mul(w.stride[1] as usize)))?;
+        let row = limit(padded.checked_add(reach(kw, w.dilation[1])?))?;
+        let row = limit(row.checked_mul(channels))?;
+        let per_row = limit(ow.checked_mul(patch))?.max(limit(row.checked_mul(w.stride[0] as usize))?);
+        let strips = Strips {
+            form: Form::Rows,
+            batch,
+            input: [height, width, channels],
+            taps: [kh, kw],
+            output: [oh, ow, outputs],
+            window: *w,
+            rows: BUDGET.checked_div(per_row).unwrap_or(1).clamp(1, oh.max(1)),
+            row,
+            padded: 0,
+            copied: 0,
+            patch,
+            bytes: 0,
+        };
+        let down = limit(strips.rows.checked_sub(1).and_then(|n| n.checked_mul(w.stride[0] as usize)))?;
+        strips.measured(
+            limit(down.checked_add(reach(kh, w.dilation[0])?))?,
+            limit(strips.rows.checked_mul(ow))?,
+        )
+    }
+
+    /// Of a fully connected layer.
+    pub fn fully_connected(x: &Desc, weights: &Desc) -> Result<Self> {
+        let (outputs, depth) = (weights.shape.dim(0), weights.shape.dim(1));
+        Strips::pixels(limit(x.shape.elements().checked_div(depth))?, depth, outputs)
+    }
+
+    /// Of `pixels` pixels of `depth` channels that are multiplied each by itself, as a fully connected layer does.
+    pub fn pixels(pixels: usize, depth: usize, outputs: usize) -> Result<Self> {
+        let patch = if depth & 3 == 0 { 0 } else { limit(depth.checked_next_multiple_of(4))? };
+        let rows = BUDGET.checked_div(depth).unwrap_or(1).clamp(24, pixels.max(24)).min(pixels.max(1));
+        let strips = Strips {
+            form: Form::Pixels,
+            batch: 1,
+            input: [1, pixels, depth],
+            taps: [1, 1],
+            output: [1, pixels, outputs],
+            window: Window::UNIT,
+            rows,
+            row: limit(rows.checked_mul(depth))?,
+            padded: 0,
+            copied: 0,
+            patch,
+            bytes: 0,
+        };
+        strips.measured(1, rows)
+    }
+
+    /// With the bytes of `padded` rows and of patches of `pixels`.
+    fn measured(self, padded: usize, pixels: usize) -> Result<Self> {
+        let copied = self.row.checked_mul(padded).and_then(|n| n.checked_add(SLACK));
+        let copied = limit(copied.and_then(|n| n.checked_next_multiple_of(SLACK)))?;
+        let patches = match self.patch {
+            0 => 0,
+            patch => limit(pixels.checked_mul(patch).and_then(|n| n.checked_add(SLACK)))?,
+        };
+        Ok(Strips { padded, copied, bytes: limit(copied.checked_add(patches))?, ..self })
+    }
+}
+
+/// A depthwise convolution's strips. Columns are sorted by their number modulo the stride, so that taps of neighbouring
+/// outputs are neighbours; channels are repeated by the multiplier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Planes {
+    /// Images.
+    pub batch: usize,
+    /// Input height, width and channels.
+    pub input: [usize; 3],
+    /// Window height and width in taps.
+    pub taps: [usize; 2],
+    /// Output height, width and channels.
+    pub output: [usize; 3],
+    /// Strides, dilations and padding.
+    pub window: Window,
+    /// Output rows of a strip.
+    pub rows: usize,
+    /// Columns of a row that are equal modulo the stride.
+    pub columns: usize,
+    /// Remainders of columns that occur.
+    pub phases: usize,
+    /// Bytes of a padded row, a multiple of 64.
+    pub row: usize,
+    /// Padded rows of a strip.
+    pub padded: usize,
+    /// Bytes of all padded rows, [`SLACK`] included.
+    pub copied: usize,
+    /// Groups of four rows of taps, the last one perhaps short.
+    pub groups: usize,
+    /// Output rows whose interleaved taps are kept at a time.
+    pub kept: usize,
+    /// Bytes of scratch.
+    pub bytes: usize,
+}
+
+impl Planes {
+    /// Of a depthwise convolution.
+    pub fn new(op: &DepthwiseConv2d, x: &Desc, weights: &Desc, y: &Desc) -> Result<Self> {
+        let [batch, height, width, channels] = x.shape.dims4()?;
+        let [_, kh, kw, outputs] = weights.shape.dims4()?;
+        let [_, oh, ow, _] = y.shape.dims4()?;
+        let w = &op.window;
+        let stride = [w.stride[0] as usize, w.stride[1] as usize];
+        let padded = limit(ow.checked_sub(1).and_then(|n| n.checked_mul(stride[1])))?;
+        let padded = limit(padded.checked_add(reach(kw, w.dilation[1])?))?;
+        let columns = padded.div_ceil(stride[1].max(1));
+        let phases = stride[1].min(padded);
+        let row = columns.checked_mul(phases).and_then(|n| n.checked_mul(outputs));
+        let row = limit(row.and_then(|n| n.checked_next_multiple_of(64)))?;
+        let groups = kh.div_ceil(4);
+        let rows = BUDGET.checked_div(limit(row.checked_mul(stride[0]))?).unwrap_or(1).clamp(1, oh.max(1));
+        let down = limit(rows.checked_sub(1).and_then(|n| n.checked_mul(stride[0])))?;
+        let padded_rows = limit(down.checked_add(reach(kh, w.dilation[0])?))?;
+        let copied = row.checked_mul(padded_rows).and_then(|n| n.checked_add(SLACK));
+        let copied = limit(copied.and_then(|n| n.checked_next_multiple_of(SLACK)))?;
+        let interleaved = limit(row.checked_mul(4).and_then(|n| n.checked_mul(groups)))?;
+        let kept = BUDGET.checked_div(interleaved).unwrap_or(1).clamp(1, rows);
+        let taps = limit(groups.checked_mul(kw).and_then(|n| n.checked_mul(64)))?;
+        let bytes = interleaved.checked_mul(kept).and_then(|n| n.checked_add(copied));
+        // Reading sixteen lanes of the last pixel ends beyond its channels.
+        let bytes = bytes.and_then(|n| n.checked_add(taps)).and_then(|n| n.checked_add(4 * SLACK));
+        Ok(Planes {
+            batch,
+            input: [height, width, channels],
+            taps: [kh, kw],
+            output: [oh, ow, outputs],
+            window: *w,
+            rows,
+            columns,
+            phases,
+            row,
+            padded: padded_rows,
+            copied,
+            groups,
+            kept,
+            bytes: limit(bytes)?,
+        })
+    }
+}
