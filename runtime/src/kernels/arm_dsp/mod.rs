@@ -5,7 +5,6 @@
 //! time; each pixel is read before it is written, so the order of rows is kept.
 
 pub mod add;
-pub mod average_pool_2d;
 mod columns;
 mod expand;
 mod four;
