@@ -20,8 +20,6 @@ macro_rules! entries {
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
-        #[cfg(any(feature = "std", feature = "dsp"))]
-        #[allow(dead_code)] // the feature alone does not make a processor
         const fn layout_of(id: u8) -> Layout {
             match kernel::layout(id, $is_depthwise) {
                 Some(layout) => layout,

@@ -115,6 +115,7 @@ pub const fn is_staged(channels: usize) -> bool {
 }
 
 /// The inputs of four pixels, or of the only one, in 16 bits; and one pixel's as bytes.
+#[cfg(any(feature = "std", feature = "dsp"))]
 fn pairs(pixels: usize, taps: usize, channels: usize) -> Result<usize> {
     let padded =
         taps.checked_mul(channels).and_then(|k| k.checked_next_multiple_of(QUAD)).ok_or(Error::Limit)?;
