@@ -54,7 +54,7 @@ impl Columns {
     }
 
     /// Gathers the pixel at row and column `at` of the output into `words`, `step` words apart, from the `image` under
-    /// it, tap by tap; by way of `staging` where that is not empty.
+    /// it; by way of `staging` where that is not empty.
     #[inline(never)]
     pub(super) fn gather(
         &self,
@@ -64,33 +64,67 @@ impl Columns {
         staging: &mut [i8],
     ) -> Result<()> {
         let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        let is_staging = !staging.is_empty();
-        let mut at = 0;
+        // Without dilation the taps of a row are one run, between padding; else each is a run of its own.
+        let is_run = self.window.dilation[1] == 1;
+        let start = x * usize::from(self.window.stride[1]);
+        let left = usize::from(self.window.pad[1]);
+        let before = left.saturating_sub(start).min(kw);
+        let end = (width + left).saturating_sub(start).min(kw).max(before);
+        let mut sink = Sink { words, step, staging, zero: self.zero, at: 0 };
         for ky in 0..kh {
             let iy = self.window.tap(0, y, ky, height);
-            for kx in 0..kw {
-                let pixel = match (iy, self.window.tap(1, x, kx, width)) {
-                    (Some(iy), Some(ix)) => {
-                        let from = (iy * width + ix) * channels;
-                        image.get(from..from + channels).ok_or(Error::Internal)?
-                    }
-                    _ => &[],
+            for kx in 0..if is_run { 1 } else { kw } {
+                let (ix, sizes) = match (iy, is_run, self.window.tap(1, x, kx, width)) {
+                    (Some(_), true, _) => (start + before, (before, end - before, kw - end)),
+                    (Some(_), false, Some(ix)) => (ix + left, (0, 1, 0)),
+                    (_, false, _) => (left, (1, 0, 0)),
+                    (None, true, _) => (left, (kw, 0, 0)),
                 };
-                if is_staging {
-                    let slots = staging.get_mut(at..at + channels).ok_or(Error::Internal)?;
-                    at += channels;
-                    let mut pixel = pixel.iter();
-                    slots.iter_mut().for_each(|slot| *slot = *pixel.next().unwrap_or(&self.zero));
-                } else {
-                    let sizes = if pixel.is_empty() { (channels, 0, 0) } else { (0, channels, 0) };
-                    let words = words.get_mut(at..).ok_or(Error::Internal)?;
-                    at += Rows::new((1, 0), sizes, self.zero, step).expand(pixel, words)?;
-                }
+                let from = (iy.unwrap_or(0) * width + ix).saturating_sub(left) * channels;
+                let (before, inside, after) = (sizes.0 * channels, sizes.1 * channels, sizes.2 * channels);
+                let bytes = if inside == 0 { Some(&[][..]) } else { image.get(from..from + inside) };
+                sink.put(before, bytes.ok_or(Error::Internal)?, after)?;
             }
         }
-        if is_staging {
-            Rows::new((1, 0), (0, staging.len(), 0), 0, step).expand(staging, words)?;
+        if !sink.staging.is_empty() {
+            Rows::new((1, 0), (0, sink.staging.len(), 0), 0, step).expand(sink.staging, sink.words)?;
         }
+        Ok(())
+    }
+}
+
+/// A column as it is filled.
+struct Sink<'a> {
+    words: &'a mut [u32],
+    step: usize,
+    staging: &'a mut [i8],
+    zero: i8,
+    /// Bytes, or words and the gaps between them, so far.
+    at: usize,
+}
+
+impl Sink<'_> {
+    /// So many bytes of padding, bytes, and padding again.
+    #[inline(always)]
+    fn put(&mut self, before: usize, bytes: &[i8], after: usize) -> Result<()> {
+        if self.staging.is_empty() {
+            let words = self.words.get_mut(self.at..).ok_or(Error::Internal)?;
+            let rows = Rows::new((1, 0), (before, bytes.len(), after), self.zero, self.step);
+            self.at += rows.expand(bytes, words)?;
+            return Ok(());
+        }
+        let end = self.at + before + bytes.len() + after;
+        let slots = self.staging.get_mut(self.at..end).ok_or(Error::Internal)?;
+        for slot in slots.iter_mut().take(before) {
+            *slot = self.zero;
+        }
+        for (slot, &byte) in slots.iter_mut().skip(before).zip(bytes) {
+            *slot = byte;
+        }
+        for slot in slots.iter_mut().rev().take(after) {
+            *slot = self.zero;
+        }
+        self.at = end;
         Ok(())
     }
 }

@@ -97,12 +97,13 @@ impl<'a, R: Scale> Channels<'a, R> {
         }
         let products = u32::try_from(depth).ok().and_then(|d| d.checked_mul(128 * 128));
         let most = products.and_then(|p| R::MOST.checked_sub(p)).unwrap_or(0);
-        let mut channels = Channels { bias, scales, most, all: false };
-        channels.all = (0..outputs).all(|o| channels.is_plain(o));
-        Ok(channels)
+        let small = bias.is_some_and(|b| b.iter().all(|b| b.unsigned_abs() <= most));
+        let all = small && scales.iter().all(|&s| R::is_plain(s));
+        Ok(Channels { bias, scales, most, all })
     }
 
     /// Whether the loops give channel `o`'s levels.
+    #[inline(never)]
     fn is_plain(&self, o: usize) -> bool {
         let small = self.bias.and_then(|b| b.get(o)).is_some_and(|b| b.unsigned_abs() <= self.most);
         small && self.scale(o).is_ok_and(R::is_plain)
