@@ -24,23 +24,41 @@ impl Columns {
         kh * kw * self.input[2]
     }
 
-    /// Rows and columns of outputs.
-    pub(super) fn output(&self) -> Result<[usize; 2]> {
-        let [height, width, _] = self.input;
-        self.window.output([height, width], self.taps)
-    }
-
-    /// What a window wholly inside the image holds, where that is [`Columns::plain`].
-    pub(super) fn interior(&self, step: usize) -> Rows {
-        let ([_, width, channels], [kh, kw]) = (self.input, self.taps);
+    /// Gathers `step` pixels of the output from number `first` on, each a word after the one before.
+    #[inline(never)]
+    pub(super) fn pixels(
+        &self,
+        x: &[i8],
+        first: usize,
+        (words, step): (&mut [u32], usize),
+        staging: &mut [i8],
+    ) -> Result<()> {
+        let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
+        let [oh, ow] = self.window.output([height, width], self.taps)?;
+        let image = height * width * channels;
+        // What a window wholly inside the image holds.
         let stride = width * channels * usize::from(self.window.dilation[0]);
-        Rows::new((kh, stride), (0, kw * channels, 0), self.zero, step)
+        let interior = Rows::new((kh, stride), (0, kw * channels, 0), self.zero, step);
+        for slot in 0..step {
+            let row = (first + slot).checked_div(ow).ok_or(Error::Shape)?;
+            let n = row.checked_div(oh).ok_or(Error::Shape)?;
+            let at = [row - n * oh, first + slot - row * ow];
+            let image = x.get(n * image..(n + 1) * image).ok_or(Error::Internal)?;
+            let words = words.get_mut(slot..).ok_or(Error::Internal)?;
+            match self.plain(at) {
+                Some(from) => {
+                    interior.expand(image.get(from..).ok_or(Error::Internal)?, words)?;
+                }
+                None => self.gather(image, at, (words, step), staging)?,
+            }
+        }
+        Ok(())
     }
 
     /// The first byte under the window of the pixel at row and column `at` of the output, where every tap lies inside
     /// the image, rows are one run each, and nothing is staged.
     #[inline(always)]
-    pub(super) fn plain(&self, [y, x]: [usize; 2]) -> Option<usize> {
+    fn plain(&self, [y, x]: [usize; 2]) -> Option<usize> {
         let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
         let Window { stride, dilation, pad: [top, left, ..] } = self.window;
         let y = (y * usize::from(stride[0])).wrapping_sub(usize::from(top));
@@ -56,7 +74,7 @@ impl Columns {
     /// Gathers the pixel at row and column `at` of the output into `words`, `step` words apart, from the `image` under
     /// it; by way of `staging` where that is not empty.
     #[inline(never)]
-    pub(super) fn gather(
+    fn gather(
         &self,
         image: &[i8],
         [y, x]: [usize; 2],
