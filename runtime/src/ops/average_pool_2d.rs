@@ -1,6 +1,8 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use crate::kernels::mve::pool;
 use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
@@ -123,14 +125,31 @@ macro_rules! neon {
 pub const PORTABLE_INT8_TFLITE: Entry = Entry {
     name: "portable_average_pool_2d_int8_tflite",
     isa: Isa::Portable,
-    run: portable::int8_tflite,
+    run: portable::int8_tflite::<portable::Plain>,
     ..INT8_TFLITE
 };
 /// Single rounding, int8, many channels at a time.
 pub const PORTABLE_INT8_SINGLE: Entry = Entry {
     name: "portable_average_pool_2d_int8_single",
     isa: Isa::Portable,
-    run: portable::int8_single,
+    run: portable::int8_single::<portable::Plain>,
+    ..INT8_SINGLE
+};
+
+/// TFLite rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_TFLITE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_tflite",
+    isa: Isa::CortexMMve,
+    run: portable::int8_tflite::<pool::Vectors>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_SINGLE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_single",
+    isa: Isa::CortexMMve,
+    run: portable::int8_single::<pool::Vectors>,
     ..INT8_SINGLE
 };
 
@@ -165,6 +184,10 @@ impl Op for AveragePool2d {
         neon!(INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_SINGLE "single" true),
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_TFLITE,
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_SINGLE,
         PORTABLE_INT8_TFLITE,
         PORTABLE_INT8_SINGLE,
         INT8_TFLITE,

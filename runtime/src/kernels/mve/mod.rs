@@ -12,4 +12,5 @@ pub mod fully_connected;
 pub mod level;
 mod matrix;
 mod moves;
+pub mod pool;
 mod taps;

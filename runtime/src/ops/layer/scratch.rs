@@ -18,7 +18,7 @@ use crate::tensor::Desc;
 /// Windows that kernels of [`kernel::FOLDED`] lay out at once.
 pub const WINDOWS: usize = 3;
 /// Channels of a depthwise window that they lay out at once.
-pub const CHANNELS: usize = 32;
+pub const CHANNELS: usize = 64;
 
 /// Of a convolution. Refuses channel groups that the id does not have.
 pub fn conv_2d(op: &Conv2d, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
