@@ -1,14 +1,18 @@
 //! Runs a graph on the host, node by node, with the runtime's own kernels and no memory plan.
 //!
 //! Every tensor can be observed, which is what calibration, layer comparison and constant folding need. The
-//! steps are those that the plan will hold, so a quantized graph gives the device's bits.
+//! steps are those that the plan will hold, so a quantized graph gives the device's bits. Float layers take the kernels
+//! that vectors are best at, whose bits are the same; their weights are laid out once.
 
-use samara_runtime::ops::OpDef;
-use samara_runtime::ops::eval::{Value, eval};
-use samara_runtime::{Desc, Place};
+use std::sync::OnceLock;
+
+use samara_runtime::ops::eval::{Checked, Value};
+use samara_runtime::ops::layer::{self, BIAS, WEIGHTS, kernel};
+use samara_runtime::ops::{Conv2d, FullyConnected, Op as _, OpDef};
+use samara_runtime::{Desc, Dtype, Place};
 
 use crate::error::{About, Error, Result};
-use crate::ir::{Graph, Node, Quant, Tensor, TensorId};
+use crate::ir::{Graph, Node, Op, Quant, Tensor, TensorId};
 use crate::lower::{self, Lowered, Operand, View};
 
 /// A graph with every node lowered once, ready for any number of runs.
@@ -27,6 +31,8 @@ pub(crate) struct Step {
     lowered: Lowered,
     definition: &'static OpDef,
     parameters: Vec<(f32, i32)>,
+    /// What the first run has checked; the operands of others hardly ever differ.
+    checked: OnceLock<Checked>,
 }
 
 impl<'g> Interpreter<'g> {
@@ -122,10 +128,12 @@ impl Step {
             node.outputs.first().ok_or_else(|| Error::invalid("it has no output")).about(subject())?;
         let output = &graph.tensors[*output];
         let view = View { op: &node.op, inputs: &inputs, output, numeric: graph.numeric };
-        let lowered = lower::lower(&view).about(subject())?;
+        let mut lowered = lower::lower(&view).about(subject())?;
+        lay_out(&view, &mut lowered).about(subject())?;
         let definition = lower::definition(lowered.code).about(subject())?;
         let of = |&t: &TensorId| graph.tensors[t].quant.as_ref().and_then(Quant::single).unwrap_or((0.0, 0));
-        Ok(Step { lowered, definition, parameters: node.outputs.iter().map(of).collect() })
+        let parameters = node.outputs.iter().map(of).collect();
+        Ok(Step { lowered, definition, parameters, checked: OnceLock::new() })
     }
 
     /// The node's outputs for the values of its operands.
@@ -154,9 +162,34 @@ impl Step {
             });
         }
         let Lowered { attributes, rounding, kernel, .. } = &self.lowered;
-        eval(self.definition, attributes.bytes(), *rounding, *kernel, &operands, &self.parameters)
-            .about(subject())
+        let attributes = attributes.bytes();
+        let run = || -> samara_runtime::Result<Vec<Value>> {
+            if let Some(checked) = self.checked.get().filter(|c| c.suits(&operands)) {
+                return checked.run(attributes, *rounding, &operands);
+            }
+            let checked =
+                Checked::new(self.definition, attributes, *rounding, *kernel, &operands, &self.parameters)?;
+            self.checked.get_or_init(|| checked.clone());
+            checked.run(attributes, *rounding, &operands)
+        };
+        run().about(subject())
     }
+}
+
+/// Gives a float layer with constant weights the kernel that reads them in lanes. Its bits are the dense kernel's.
+fn lay_out(view: &View<'_>, step: &mut Lowered) -> Result<()> {
+    let grouped = matches!(view.op, Op::Conv2d { groups, .. } if *groups != 1);
+    if grouped || !matches!(step.code, Conv2d::CODE | FullyConnected::CODE) {
+        return Ok(());
+    }
+    let (x, weights) = (view.input(0)?, view.input(WEIGHTS)?);
+    if x.dtype == Dtype::F32 && weights.dtype == Dtype::F32 && weights.is_constant() {
+        let bias = view.optional(BIAS).filter(|b| b.is_constant()).map(Tensor::value).transpose()?;
+        let prepared = layer::prepare(kernel::LANES, false, &weights.value()?, bias.as_ref(), 0)?;
+        step.kernel = kernel::LANES;
+        step.operands[WEIGHTS] = Operand::Constant(prepared.weights);
+    }
+    Ok(())
 }
 
 /// Checks an input against its tensor and gives it the tensor's parameters.

@@ -4,6 +4,7 @@
 //! A tensor's shape is the logical one whatever its layout; every layout has an index function, so that any of them can
 //! be read by plain loops.
 
+use crate::bundle::wire;
 use crate::error::{Error, Result};
 use crate::tensor::{Dtype, Shape};
 
@@ -74,20 +75,24 @@ impl Layout {
         [n, shape.elements().checked_div(n).unwrap_or(0)]
     }
 
+    /// log2 of the channels that lie side by side, and of the weights of one that do; N and K are rounded up to them.
+    const fn blocks(self) -> [u32; 2] {
+        match self {
+            Layout::Dense => [0, 0],
+            Layout::Blocks | Layout::BlocksLast => [BLOCK.ilog2(), QUAD.ilog2()],
+            Layout::Pairs => [1, QUAD.ilog2()],
+            Layout::PlanesLast => [0, QUAD.ilog2()],
+            Layout::Lanes => [BLOCK.ilog2(), 0],
+        }
+    }
+
     /// Stored elements, those that pad included; `None` where they overflow.
     pub fn elements(self, shape: &Shape) -> Option<usize> {
         if self == Layout::Dense {
             return Some(shape.elements());
         }
-        let [n, k] = self.channels(shape);
-        let (n, k) = match self {
-            Layout::Dense => (n, k),
-            Layout::Blocks | Layout::BlocksLast => (up(n, BLOCK)?, up(k, QUAD)?),
-            Layout::Pairs => (up(n, 2)?, up(k, QUAD)?),
-            Layout::PlanesLast => (n, up(k, QUAD)?),
-            Layout::Lanes => (up(n, BLOCK)?, k),
-        };
-        n.checked_mul(k)
+        let ([n, k], [channels, taps]) = (self.channels(shape), self.blocks());
+        up(n, channels).checked_mul(up(k, taps))
     }
 
     /// Where, among the stored elements, weight `k` of channel `n` is, of channels of `depth` weights. In
@@ -110,32 +115,53 @@ impl Layout {
     }
 
     /// Whether the bytes that pad a tensor of `shape` are zero, as kernels rely on.
-    pub fn is_padded_with_zeros(self, dtype: Dtype, shape: &Shape, bytes: &[u8]) -> bool {
+    pub fn is_padded_with_zeros(self, shape: &Shape, bytes: &[u8]) -> bool {
         if self == Layout::Dense {
             return true;
         }
-        let [n, k] = self.channels(shape);
-        let (step, width) = match self {
-            // In pairs an absent odd channel is whatever its even neighbour borrows; nothing is made of it.
-            Layout::Dense | Layout::PlanesLast | Layout::Pairs => (1, QUAD),
-            Layout::Blocks | Layout::BlocksLast => (BLOCK, QUAD),
-            Layout::Lanes => (BLOCK, 1),
-        };
-        let (Some(channels), Some(depth)) = (up(n, step), up(k, width)) else { return false };
-        let size = dtype.size();
-        (0..channels).all(|channel| {
-            let first = if channel < n { k } else { 0 };
-            (first..depth).all(|tap| {
-                let start = self.index(k, channel, tap).wrapping_mul(size);
-                let element = bytes.get(start..start.wrapping_add(size));
-                element.is_some_and(|e| e.iter().all(|&b| b == 0))
-            })
-        })
+        let ([n, k], [log2_channels, log2_taps]) = (self.channels(shape), self.blocks());
+        // Every layout is made of words of four bytes: four weights of a channel, one float, two weights of two.
+        let (channels, quads) = (1usize << log2_channels, up(k, log2_taps) >> log2_taps);
+        let mut block = 0usize;
+        let mut left = n;
+        while left > 0 {
+            // All blocks may lack weights in their last quad, the last one may lack channels in all.
+            let first = if left < channels { 0 } else { quads.wrapping_sub(1) };
+            for q in first..quads {
+                for c in 0..channels {
+                    let at = block.wrapping_add(q).wrapping_mul(channels).wrapping_add(c).wrapping_mul(4);
+                    let Ok(word) = wire::u32(bytes, at) else { return false };
+                    if word & self.padding(c, left, k.wrapping_sub(q << log2_taps)) != 0 {
+                        return false;
+                    }
+                }
+            }
+            block = block.wrapping_add(quads);
+            left = left.saturating_sub(channels);
+        }
+        true
+    }
+
+    /// The bits that pad word `at` of a quad with `channels` channels of `taps` weights, or more.
+    fn padding(self, at: usize, channels: usize, taps: usize) -> u32 {
+        match self {
+            Layout::Pairs => {
+                // Halves for weights at and at + 2. An odd channel that is not there holds what its even neighbour
+                // borrows; nothing is made of it.
+                let half = |tap: usize| if tap < taps { 0 } else { 0xffff };
+                half(at) | half(at.wrapping_add(2)) << 16
+            }
+            _ if at >= channels => u32::MAX,
+            _ if taps >= 4 || self == Layout::Lanes => 0,
+            // From the first byte that pads.
+            _ => u32::MAX << (8 * taps),
+        }
     }
 }
 
-fn up(n: usize, multiple: usize) -> Option<usize> {
-    n.checked_next_multiple_of(multiple)
+fn up(n: usize, log2: u32) -> usize {
+    let below = (1usize << log2) - 1;
+    n.wrapping_add(below) & !below
 }
 
 #[cfg(test)]
@@ -155,6 +181,34 @@ mod tests {
                     (0..n).flat_map(|c| (0..k).map(move |w| layout.index(k, c, w))).collect();
                 assert_eq!(places.len(), n * k, "{layout:?}");
                 assert!(places.last().is_some_and(|&last| last < room), "{layout:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn padding_is_every_byte_that_no_weight_has() {
+        for layout in Layout::ALL.into_iter().skip(1) {
+            for n in [1, 2, 15, 16, 17, 33] {
+                for k in 1..10 {
+                    let dims = if layout.is_channels_last() { [1, 1, k, n] } else { [n, 1, 1, k] };
+                    let shape = Shape::new(&dims).unwrap();
+                    let size = layout.dtype().unwrap().size();
+                    let mut bytes = std::vec![0u8; layout.elements(&shape).unwrap() * size];
+                    let mut used = BTreeSet::new();
+                    // Bytes of the odd channel beside the last even one are nobody's business.
+                    let channels = if layout == Layout::Pairs { n.next_multiple_of(2) } else { n };
+                    for (c, w) in (0..channels).flat_map(|c| (0..k).map(move |w| (c, w))) {
+                        let at = layout.index(k as usize, c as usize, w as usize);
+                        used.extend(at * size..(at + 1) * size);
+                    }
+                    assert!(layout.is_padded_with_zeros(&shape, &bytes), "{layout:?} {n} {k}");
+                    for at in 0..bytes.len() {
+                        bytes[at] = 0x80;
+                        let clean = layout.is_padded_with_zeros(&shape, &bytes);
+                        assert_eq!(clean, used.contains(&at), "{layout:?} {n} {k} byte {at}");
+                        bytes[at] = 0;
+                    }
+                }
             }
         }
     }

@@ -70,13 +70,24 @@ impl Dtype {
     /// Bytes of one element, or of the unit that packed elements share; also its alignment. How many bytes
     /// several elements take is [`Dtype::bytes`]' to say.
     pub const fn size(self) -> usize {
-        match self {
-            Dtype::I64 => 8,
-            Dtype::F32 | Dtype::I32 => 4,
-            Dtype::I16 | Dtype::F16 => 2,
-            Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::I4 | Dtype::U4 => 1,
-        }
+        1 << (Dtype::LOG2_SIZES >> (2 * self as u32) & 3)
     }
+
+    /// Two bits for each type, by its number: the same table as code, wherever the size is asked for, is larger.
+    const LOG2_SIZES: u32 = {
+        let (mut packed, mut i) = (0, 0);
+        while i < Dtype::ALL.len() {
+            let log2 = match Dtype::ALL[i] {
+                Dtype::I64 => 3,
+                Dtype::F32 | Dtype::I32 => 2,
+                Dtype::I16 | Dtype::F16 => 1,
+                Dtype::I8 | Dtype::U8 | Dtype::Bool | Dtype::I4 | Dtype::U4 => 0,
+            };
+            packed |= log2 << (2 * i);
+            i += 1;
+        }
+        packed
+    };
 
     /// Bytes of `elements` elements, `None` where they overflow. The last high nibble of an odd count of packed
     /// elements is unused and counts.
@@ -125,23 +136,26 @@ impl Shape {
 
     /// At most [`MAX_RANK`] dimensions, each at least 1, with at most 2^28 elements in all.
     pub fn new(dims: &[u32]) -> Result<Self> {
-        if dims.len() > MAX_RANK {
-            return Err(Error::Tensor);
-        }
         let mut all = [1u32; MAX_RANK];
-        let mut count: u32 = 1;
-        for (slot, &d) in all.iter_mut().zip(dims) {
-            *slot = d;
-            count = count.checked_mul(d).ok_or(Error::Limit)?;
+        all.get_mut(..dims.len()).ok_or(Error::Tensor)?.copy_from_slice(dims);
+        Shape::padded(dims.len() as u8, all)
+    }
+
+    /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn padded(rank: u8, dims: [u32; MAX_RANK]) -> Result<Self> {
+        /// Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
+        const MOST: u64 = 1 << 28;
+        let (mut count, mut unused) = (1u64, 0u32);
+        for (axis, &d) in dims.iter().enumerate() {
+            // Never above 2^60, and once above the limit never below it but by a dimension of 0.
+            count = if count > MOST { MOST + 1 } else { count } * u64::from(d);
+            unused |= if axis < rank as usize { 0 } else { d ^ 1 };
         }
-        if count == 0 {
+        if rank as usize > MAX_RANK || unused != 0 || count == 0 {
             return Err(Error::Tensor);
         }
-        // Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
-        if count > 1 << 28 {
-            return Err(Error::Limit);
-        }
-        Ok(Shape { rank: dims.len() as u8, dims: all })
+        if count > MOST { Err(Error::Limit) } else { Ok(Shape { rank, dims }) }
     }
 
     /// Number of dimensions.
@@ -178,6 +192,7 @@ impl Shape {
     }
 
     /// Number of elements, at least 1.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn elements(&self) -> usize {
         // Bounded by the constructor.
         self.dims.iter().fold(1usize, |n, &d| n.wrapping_mul(d as usize))

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use samara_runtime::Error;
 use samara_runtime::ops::average_pool_2d::AveragePool2d;
 use samara_runtime::ops::eval::eval;
-use samara_runtime::ops::{Clamp, Op, OpDef, Pool, Rounding, Window};
+use samara_runtime::ops::{Clamp, Op, OpDef, Pool, Rounding, Window, average_pool_2d};
 
 const OP: OpDef = OpDef::of::<AveragePool2d>();
 
@@ -163,4 +163,21 @@ fn parameters_that_would_need_rescaling_are_refused() {
     }
     assert_eq!(run(Rounding::Onnx, (0.25, 6)), Ok(()));
     assert_eq!(run(Rounding::Onnx, (0.0, 6)), Err(Error::Quantization));
+}
+
+/// Channels in several strips, one of them whole.
+#[test]
+fn many_float_channels_have_the_reference_bits() {
+    let window = Window { stride: [1, 2], dilation: [1, 1], pad: [1, 0, 0, 1] };
+    let pool = Pool { window, size: [3, 2] };
+    let op = AveragePool2d { pool, counted: [1, 0, 0, 0], clamp: Clamp::f32(-0.25, 2.0) };
+    for channels in [1usize, 63, 64, 130] {
+        let dims = [2, 5, 4, channels as u32];
+        let x = float(&dims, &Noise(channels as u64).floats(40 * channels));
+        let bits = |def: &OpDef| {
+            let y = eval(def, op.emit().bytes(), Rounding::None, 0, &[Some(&x)], &[]).unwrap();
+            y[0].elements::<u32>().to_vec()
+        };
+        assert_eq!(bits(&OP), bits(&OpDef::with::<AveragePool2d>(&[average_pool_2d::F32])));
+    }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use samara_runtime::ops::eval::{Value, eval};
-use samara_runtime::ops::{BatchMatmul, Clamp, Inputs, Op, OpDef, PerTensor, Rounding};
+use samara_runtime::ops::{BatchMatmul, Clamp, Inputs, Op, OpDef, PerTensor, Rounding, batch_matmul};
 use samara_runtime::{Desc, Dtype, Error, Result, Shape};
 
 const FLOAT: BatchMatmul =
@@ -278,4 +278,41 @@ fn what_does_not_fit_is_refused() {
     let float = tensor(Dtype::F32, &[1, 1], 0, &[0f32]);
     let op = BatchMatmul { requant: good, ..FLOAT };
     assert_eq!(run(&op, Rounding::None, &float, &float, (0.0, 0)).unwrap_err(), Error::Quantization);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Sums in several parts, columns in several blocks.
+    #[test]
+    fn every_float_kernel_has_the_reference_bits(
+        [rows, depth, columns] in [1usize..20, 1usize..300, 1usize..150],
+        adj: [bool; 2],
+        seed: u64,
+    ) {
+        let mut state = seed;
+        let mut noise = |n: usize| -> Vec<f32> {
+            (0..n)
+                .map(|_| {
+                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    (state >> 40) as f32 / (1u32 << 24) as f32 - 0.5
+                })
+                .collect()
+        };
+        let dims = |transposed: bool, m: usize, n: usize| -> [u32; 3] {
+            if transposed { [2, n as u32, m as u32] } else { [2, m as u32, n as u32] }
+        };
+        let a = tensor(Dtype::F32, &dims(adj[0], rows, depth), 0, &noise(2 * rows * depth));
+        let b = tensor(Dtype::F32, &dims(adj[1], depth, columns), 0, &noise(2 * depth * columns));
+        let op = BatchMatmul { adj_x: adj[0], adj_y: adj[1], clamp: Clamp::f32(-1.5, 2.0), ..FLOAT };
+        let bits = |def: &OpDef| {
+            let y = eval(def, op.emit().bytes(), Rounding::None, 0, &[Some(&a), Some(&b)], &[]).unwrap();
+            y[0].elements::<u32>().to_vec()
+        };
+        let expect = bits(&OpDef::with::<BatchMatmul>(&[batch_matmul::F32]));
+        let floats = BatchMatmul::KERNELS.iter().filter(|e| e.dtypes.contains(&Dtype::F32));
+        for entry in floats.filter(|e| e.isa.available()) {
+            prop_assert_eq!(bits(&OpDef::with::<BatchMatmul>(std::slice::from_ref(entry))), expect.clone(), "{}", entry.name);
+        }
+    }
 }

@@ -34,6 +34,24 @@ impl Kernels {
         Kernels::Reference
     };
 
+    /// Bytes that tensors in the arena and weights in vectors' layouts are aligned to, beyond what their elements need:
+    /// a vector that crosses a line of the cache is read twice.
+    pub(super) const fn alignment(self) -> usize {
+        match self {
+            Kernels::X86_64 | Kernels::Signed => 64,
+            Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => 1,
+        }
+    }
+
+    /// Whether an operator's output may overlap its input where its kernels can. Large processors have memory enough,
+    /// and compute depthwise convolutions faster when rows need no order.
+    pub(super) fn overlaps(self, op: u16) -> bool {
+        match self {
+            Kernels::X86_64 | Kernels::Signed => op != DepthwiseConv2d::CODE,
+            Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => true,
+        }
+    }
+
     /// The kernel id of a layer with activations and weights of these types.
     fn id(self, activations: Dtype, weights: Dtype, is_depthwise: bool) -> u8 {
         match (activations, weights) {
@@ -69,7 +87,7 @@ pub(super) fn choose(kernels: Kernels, view: &View<'_>, step: &mut Lowered) -> R
     let bias = view.optional(BIAS).map(|b| b.value()).transpose()?;
     let zero_point = if x.dtype == Dtype::F32 { 0 } else { parameters(x)?.1 };
     let prepared = layer::prepare(id, is_depthwise, &dense, bias.as_ref(), zero_point)?;
-    if id == kernel::PAIRS && !is_small(&dense, is_depthwise, prepared.bias.as_ref()) {
+    if id == kernel::PAIRS && !is_depthwise && !is_small(&dense) {
         return Ok(());
     }
     step.kernel = id;
@@ -80,19 +98,12 @@ pub(super) fn choose(kernels: Kernels, view: &View<'_>, step: &mut Lowered) -> R
     Ok(())
 }
 
-/// Whether no sum of a layer leaves what [`kernel::PAIRS`] keeps of it: 24 bits of the products of an odd channel, whose
-/// multiplication it shares with an even one, and 31 bits of any accumulator, which requantization doubles.
-fn is_small(weights: &Value, is_depthwise: bool, folded: Option<&Value>) -> bool {
-    const ACTIVATION: i64 = 128;
+/// Whether [`kernel::PAIRS`] keeps every sum of products of an odd channel, whose multiplication it shares with an even
+/// one: 24 bits of it.
+fn is_small(weights: &Value) -> bool {
+    const ACTIVATION: u64 = 128;
     let levels = weights.elements::<i8>();
-    let shape = weights.desc.shape;
-    let n = if is_depthwise { shape.dim(3) } else { shape.dim(0) };
-    let k = levels.len() / n;
-    (0..n).all(|channel| {
-        let at = |tap: usize| if is_depthwise { tap * n + channel } else { channel * k + tap };
-        let products = (0..k).map(|tap| i64::from(levels[at(tap)]).abs()).sum::<i64>() * ACTIVATION;
-        let bias = folded.map_or(0, |b| i64::from(b.elements::<i32>()[channel]).abs());
-        let fits = is_depthwise || channel % 2 == 0 || products < 1 << 23;
-        fits && products + bias < 1 << 30
-    })
+    let each = weights.desc.shape.inner(0);
+    let mut odd = levels.chunks_exact(each.max(1)).skip(1).step_by(2);
+    odd.all(|row| row.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>() * ACTIVATION < 1 << 23)
 }

@@ -75,8 +75,10 @@ pub struct Plan {
     pub inputs: Vec<usize>,
     /// Tensors of the graph's outputs.
     pub outputs: Vec<usize>,
-    /// Constants, deduplicated, each 16-byte aligned.
+    /// Constants, deduplicated, each 16-byte aligned or more.
     pub weights: Vec<u8>,
+    /// Which processors' kernels it is for.
+    pub kernels: Kernels,
     /// Bytes of arena.
     pub arena: usize,
     /// The rounding of integer steps, `None` for a float model.

@@ -13,10 +13,8 @@ use crate::error::{About, Error, Result};
 use crate::ir::{Graph, Node, TensorId};
 use crate::lower::{self, Lowered, Operand, View};
 
-/// Constants start at multiples of this.
+/// Constants start at multiples of this, at least.
 const CONSTANT_ALIGN: usize = 16;
-/// Those that are laid out for vectors: no load of one then lies in two lines of a cache.
-const VECTOR_ALIGN: usize = 64;
 
 pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
     let mut builder = Builder {
@@ -28,6 +26,7 @@ pub(super) fn steps(graph: &Graph, kernels: Kernels) -> Result<Plan> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             weights: Vec::new(),
+            kernels,
             arena: 0,
             numeric: Rounding::None,
             equalized: BTreeMap::new(),
@@ -170,8 +169,8 @@ impl Builder<'_> {
     fn constant(&mut self, name: &str, value: &Value) -> usize {
         let weights = &mut self.plan.weights;
         let align = match value.desc.layout {
-            Layout::Blocks | Layout::BlocksLast | Layout::Lanes => VECTOR_ALIGN,
-            Layout::Dense | Layout::Pairs | Layout::PlanesLast => CONSTANT_ALIGN,
+            Layout::Dense if value.desc.dtype != Dtype::F32 => CONSTANT_ALIGN,
+            _ => CONSTANT_ALIGN.max(self.kernels.alignment()),
         };
         let offset = *self.constants.entry(value.bytes().to_vec()).or_insert_with(|| {
             weights.resize(weights.len().next_multiple_of(align), 0);

@@ -254,3 +254,16 @@ fn the_shared_models_fit_less_memory() {
         }
     }
 }
+
+#[test]
+fn a_large_mobile_network_takes_a_fraction() {
+    let graph = net::mobile(160);
+    let plan = planned(&graph, Activations::F32, Numeric::Single, Kernels::Reference, &mut Random(6));
+    let start = std::time::Instant::now();
+    let patched = patch(plan.clone(), Patching::Auto, None).unwrap_or_else(|e| panic!("{e}"));
+    let p = patched.patched.as_ref().expect("strips help");
+    println!("{:?}: {p:?}, {:+.2} % MACs", start.elapsed(), p.extra());
+    assert!(p.arena[1] * 2 < p.arena[0] && p.extra() <= 10.0);
+    let x = input(&plan, &mut Random(8));
+    assert_eq!(run(&patched, &x, 0x11, Choice::Auto), run(&plan, &x, 0, Choice::Auto));
+}

@@ -186,3 +186,67 @@ pub(crate) fn planned(
     passes::prepare_for_lowering(&mut graph).unwrap_or_else(|e| panic!("{e}"));
     plan(&graph, kernels).unwrap_or_else(|e| panic!("{e}"))
 }
+
+/// A network as MobileNetV2 has it (inverted residuals), on square images of this size; weights are random.
+pub(crate) fn mobile(size: usize) -> Graph {
+    let mut random = Random(1);
+    let mut graph = Graph::new("mobile", Numeric::Single);
+    let x = graph.add(Tensor::new("x", Dtype::F32, vec![1, size, size, 3]));
+    graph.inputs.push(x);
+    let mut layer =
+        |graph: &mut Graph, name: String, x: TensorId, outputs: Option<usize>, taps: usize, stride: u16| {
+            let [_, h, _, c] = graph.tensors[x].shape[..] else { panic!("an image") };
+            let pad = taps as u16 / 2;
+            // As TFLite's SAME: an even image with stride 2 is padded at its end alone.
+            let before = if stride == 2 && h % 2 == 0 { pad - 1.min(pad) } else { pad };
+            let window = Window { stride: [stride; 2], dilation: [1; 2], pad: [before, before, pad, pad] };
+            let activation = Activation::RELU6;
+            let (op, shape) = match outputs {
+                Some(n) => (Op::Conv2d { window, groups: 1, activation }, vec![n, taps, taps, c]),
+                None => (Op::DepthwiseConv2d { window, activation }, vec![1, taps, taps, c]),
+            };
+            let fan = (taps * taps * outputs.map_or(1, |_| c)) as f32;
+            let weights: Vec<f32> =
+                random.values(shape.iter().product()).iter().map(|w| w * 3.0 / fan.sqrt()).collect();
+            let w = graph.add(Tensor::constant(format!("{name}/w"), Dtype::F32, shape, &weights));
+            graph.push(&name, op, &[Some(x), Some(w)]).unwrap()
+        };
+    let mut t = layer(&mut graph, "stem".into(), x, Some(32), 3, 2);
+    let blocks = [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ];
+    for (b, (expand, outputs, repeats, stride)) in blocks.into_iter().enumerate() {
+        for r in 0..repeats {
+            let c = graph.tensors[t].shape[3];
+            let mut inner = t;
+            if expand > 1 {
+                inner = layer(&mut graph, format!("{b}.{r}/expand"), t, Some(c * expand), 1, 1);
+            }
+            inner = layer(
+                &mut graph,
+                format!("{b}.{r}/depthwise"),
+                inner,
+                None,
+                3,
+                if r == 0 { stride } else { 1 },
+            );
+            inner = layer(&mut graph, format!("{b}.{r}/project"), inner, Some(outputs), 1, 1);
+            if r > 0 {
+                let op = Op::Binary { kind: Binary::Add, activation: Activation::NONE };
+                inner = graph.push(&format!("{b}.{r}/add"), op, &[Some(t), Some(inner)]).unwrap();
+            }
+            t = inner;
+        }
+    }
+    t = layer(&mut graph, "head".into(), t, Some(1280), 1, 1);
+    let op = Op::Reduce { kind: ReduceKind::Mean, axes: vec![1, 2], keep_dims: true };
+    let t = graph.push("mean", op, &[Some(t)]).unwrap();
+    graph.outputs.push(t);
+    graph
+}

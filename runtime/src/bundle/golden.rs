@@ -7,10 +7,11 @@ use super::limits;
 use super::plan::Plan;
 use super::wire;
 use crate::error::{Error, Result};
-use crate::tensor::Desc;
 
 /// Bytes before the tolerances.
 pub const HEADER_LEN: usize = 8;
+/// Bytes of one tolerance.
+const TOLERANCE_LEN: usize = 8;
 
 /// The header's bytes.
 pub fn emit_header(vectors: u32, outputs: u32) -> [u8; HEADER_LEN] {
@@ -31,8 +32,8 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// The wire's bytes.
-    pub fn emit(&self) -> [u8; 8] {
-        let mut out = [0u8; 8];
+    pub fn emit(&self) -> [u8; TOLERANCE_LEN] {
+        let mut out = [0u8; TOLERANCE_LEN];
         wire::put(&mut out, 0, self.absolute.to_bits().to_le_bytes());
         wire::put(&mut out, 4, self.relative.to_bits().to_le_bytes());
         out
@@ -42,29 +43,30 @@ impl Tolerance {
 /// The section, its size checked against the plan's inputs and outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Golden<'a> {
-    bytes: &'a [u8],
-    plan: Plan<'a>,
+    tolerances: &'a [u8],
+    data: &'a [u8],
     vectors: usize,
     stride: usize,
 }
 
 impl<'a> Golden<'a> {
     /// Checks counts, tolerances and the exact length.
-    pub fn parse(bytes: &'a [u8], plan: Plan<'a>) -> Result<Self> {
+    pub fn parse(bytes: &'a [u8], plan: &Plan<'_>) -> Result<Self> {
         let vectors = wire::u32(bytes, 0)? as usize;
-        if vectors > limits::MAX_GOLDEN || wire::u32(bytes, 4)? != u32::from(plan.header.outputs) {
+        let outputs = plan.header.outputs as usize;
+        if vectors > limits::MAX_GOLDEN || wire::u32(bytes, 4)? as usize != outputs {
             return Err(Error::Limit);
         }
-        let (inputs, outputs) = (plan.header.inputs as usize, plan.header.outputs as usize);
         let mut stride = 0usize;
-        for i in 0..inputs + outputs {
-            stride = stride.checked_add(padded(&operand(&plan, i)?)).ok_or(Error::Length)?;
+        for i in 0..plan.publics() {
+            stride = stride.checked_add(padded(plan.public(i)?.desc.bytes())).ok_or(Error::Length)?;
         }
-        let golden = Golden { bytes, plan, vectors, stride };
-        let size = stride.checked_mul(vectors).and_then(|n| n.checked_add(golden.start()));
-        if size != Some(bytes.len()) {
+        let tolerances = wire::slice(bytes, HEADER_LEN, TOLERANCE_LEN * outputs)?;
+        let data = bytes.get(HEADER_LEN + tolerances.len()..).unwrap_or(&[]);
+        if stride.checked_mul(vectors) != Some(data.len()) {
             return Err(Error::Length);
         }
+        let golden = Golden { tolerances, data, vectors, stride };
         for o in 0..outputs {
             let t = golden.tolerance(o)?;
             if !(t.absolute >= 0.0 && t.relative >= 0.0 && t.absolute.is_finite() && t.relative.is_finite()) {
@@ -81,51 +83,36 @@ impl<'a> Golden<'a> {
 
     /// Tolerance of output `o`.
     pub fn tolerance(&self, o: usize) -> Result<Tolerance> {
-        let at = HEADER_LEN + 8 * o;
+        let bytes = wire::chunk::<TOLERANCE_LEN>(self.tolerances, TOLERANCE_LEN.wrapping_mul(o))?;
         Ok(Tolerance {
-            absolute: f32::from_bits(wire::u32(self.bytes, at)?),
-            relative: f32::from_bits(wire::u32(self.bytes, at + 4)?),
+            absolute: f32::from_bits(wire::u32(bytes, 0)?),
+            relative: f32::from_bits(wire::u32(bytes, 4)?),
         })
     }
 
-    /// Bytes of input `i` of vector `v`.
-    pub fn input(&self, v: usize, i: usize) -> Result<&'a [u8]> {
-        if i >= self.plan.header.inputs as usize {
-            return Err(Error::Index);
-        }
-        self.part(v, i)
-    }
-
-    /// Expected bytes of output `o` of vector `v`.
-    pub fn output(&self, v: usize, o: usize) -> Result<&'a [u8]> {
-        if o >= self.plan.header.outputs as usize {
-            return Err(Error::Index);
-        }
-        self.part(v, self.plan.header.inputs as usize + o)
-    }
-
-    fn start(&self) -> usize {
-        HEADER_LEN + 8 * self.plan.header.outputs as usize
-    }
-
-    fn part(&self, v: usize, part: usize) -> Result<&'a [u8]> {
+    /// Vector `v`: its inputs, then its expected outputs, in graph order.
+    pub fn vector(&self, v: usize) -> Result<Vector<'a>> {
         if v >= self.vectors {
             return Err(Error::Index);
         }
-        let mut at = self.start() + v * self.stride;
-        for i in 0..part {
-            at += padded(&operand(&self.plan, i)?);
-        }
-        wire::slice(self.bytes, at, operand(&self.plan, part)?.bytes())
+        wire::slice(self.data, v * self.stride, self.stride).map(Vector)
+    }
+}
+
+/// What is left of a vector.
+#[derive(Clone, Debug)]
+pub struct Vector<'a>(&'a [u8]);
+
+impl<'a> Vector<'a> {
+    /// Bytes of the next input or output, of the size that its tensor has.
+    pub fn next(&mut self, bytes: usize) -> Result<&'a [u8]> {
+        let (part, rest) = self.0.split_at_checked(padded(bytes)).ok_or(Error::Index)?;
+        self.0 = rest;
+        part.get(..bytes).ok_or(Error::Index)
     }
 }
 
 /// Bytes of a tensor's data in a vector.
-pub fn padded(desc: &Desc) -> usize {
-    desc.bytes().next_multiple_of(4)
-}
-
-fn operand(plan: &Plan<'_>, i: usize) -> Result<Desc> {
-    let id = plan.operand(i)?.ok_or(Error::Operand)?;
-    Ok(plan.tensor(id)?.desc)
+pub fn padded(bytes: usize) -> usize {
+    bytes.wrapping_add(3) & !3
 }

@@ -51,9 +51,8 @@ impl<'a> Manifest<'a> {
             match Tag::ALL.into_iter().find(|&t| t as u16 == tag) {
                 Some(Tag::Contract) if value.len() != 32 => return Err(Error::Manifest),
                 Some(Tag::Contract) => {}
-                Some(_) => {
-                    string(value)?;
-                }
+                Some(_) if !is_utf8(text(value)?) => return Err(Error::Manifest),
+                Some(_) => {}
                 None if tag & 1 == 1 => return Err(Error::Manifest),
                 None => {}
             }
@@ -109,10 +108,48 @@ fn entry(bytes: &[u8]) -> Result<(u16, &[u8], &[u8])> {
 }
 
 fn string(value: &[u8]) -> Result<&str> {
-    match postcard::take_from_bytes::<&str>(value) {
-        Ok((s, [])) => Ok(s),
-        _ => Err(Error::Manifest),
+    core::str::from_utf8(text(value)?).map_err(|_| Error::Manifest)
+}
+
+/// The bytes of postcard's string: their number as a varint, then exactly these. [`MAX_VALUE`] keeps the number
+/// within three bytes.
+fn text(value: &[u8]) -> Result<&[u8]> {
+    let (mut len, mut rest) = (0usize, value);
+    for shift in [0, 7, 14] {
+        let (&byte, tail) = rest.split_first().ok_or(Error::Manifest)?;
+        len |= usize::from(byte & 0x7f) << shift;
+        rest = tail;
+        if byte & 0x80 == 0 {
+            return if len == rest.len() { Ok(rest) } else { Err(Error::Manifest) };
+        }
     }
+    Err(Error::Manifest)
+}
+
+/// Whether [`core::str::from_utf8`] takes the bytes, in a fifth of its code: it is made for long texts.
+fn is_utf8(bytes: &[u8]) -> bool {
+    let mut bytes = bytes.iter();
+    while let Some(&lead) = bytes.next() {
+        let (continuations, bits) = match lead {
+            0..=0x7f => continue,
+            0xc0..=0xdf => (1, lead & 0x1f),
+            0xe0..=0xef => (2, lead & 0x0f),
+            0xf0..=0xf7 => (3, lead & 0x07),
+            _ => return false,
+        };
+        let mut code = u32::from(bits);
+        for _ in 0..continuations {
+            match bytes.next() {
+                Some(&byte) if byte & 0xc0 == 0x80 => code = code << 6 | u32::from(byte & 0x3f),
+                _ => return false,
+            }
+        }
+        // Neither a surrogate nor beyond the last code point, and not longer than it needs to be.
+        if char::from_u32(code).is_none_or(|c| c.len_utf8() != continuations + 1) {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -128,5 +165,49 @@ mod tests {
         let m = Manifest::parse(&[6, 0, 2, 0, 0, 0, 1, b'a', 6, 0, 2, 0, 0, 0, 1, b'b']).unwrap();
         assert!(m.strings(Tag::Input).eq(["a", "b"]));
         assert_eq!(m.string(Tag::Name), None);
+    }
+
+    #[test]
+    fn strings_are_those_that_postcard_reads() {
+        let mut seen = [0u32; 2];
+        for len in [0usize, 1, 5, 127, 128, 300, 16_383, 16_384, 65_000] {
+            for stated in [len.wrapping_sub(1), len, len + 1, len + (1 << 14), len + (1 << 21)] {
+                let mut value = std::vec![0u8; 10];
+                let head = postcard::to_slice(&(stated as u32), &mut value).unwrap().len();
+                value.truncate(head);
+                value.resize(head + len, b'a');
+                let expected = match postcard::take_from_bytes::<&str>(&value) {
+                    Ok((s, [])) => Ok(s),
+                    _ => Err(Error::Manifest),
+                };
+                assert_eq!(string(&value), expected);
+                seen[usize::from(expected.is_ok())] += 1;
+            }
+        }
+        assert_eq!(seen, [36, 9]);
+        assert_eq!(text(&[0x80, 0x80, 0x80]), Err(Error::Manifest));
+    }
+
+    #[test]
+    fn utf8_is_what_core_says_it_is() {
+        let interesting =
+            [0, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1];
+        let interesting: std::vec::Vec<u8> = interesting.into_iter().chain(0xec..=0xff).collect();
+        let check = |bytes: &[u8]| {
+            assert_eq!(is_utf8(bytes), core::str::from_utf8(bytes).is_ok(), "{bytes:x?}");
+        };
+        check(&[]);
+        for a in 0..=255 {
+            check(&[a]);
+            for b in 0..=255 {
+                check(&[a, b]);
+                for &c in &interesting {
+                    check(&[a, b, c]);
+                    for &d in &interesting {
+                        check(&[a, b, c, d]);
+                    }
+                }
+            }
+        }
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Bundle<'a> {
         let sections = Sections::parse(content(bytes, &prefix)?)?;
         let plan = Plan::parse(sections.require(Kind::Plan)?)?;
         let golden = match sections.get(Kind::Golden) {
-            Some(bytes) => Some(Golden::parse(bytes, plan)?),
+            Some(bytes) => Some(Golden::parse(bytes, &plan)?),
             None => None,
         };
         Ok(Bundle {

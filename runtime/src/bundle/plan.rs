@@ -60,6 +60,7 @@ pub struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self> {
+        let bytes = wire::chunk::<HEADER_LEN>(bytes, 0)?;
         let h = Header {
             tensors: wire::u32(bytes, 0)?,
             steps: wire::u32(bytes, 4)?,
@@ -121,9 +122,9 @@ pub struct TensorRecord {
 }
 
 impl TensorRecord {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn parse(bytes: &[u8; TENSOR_LEN]) -> Result<Self> {
         let dtype = Dtype::from_wire(wire::u8(bytes, 0)?)?;
-        let rank = wire::u8(bytes, 1)? as usize;
         let place = match wire::u8(bytes, 2)? {
             0 => Place::Arena,
             1 => Place::Weights,
@@ -136,19 +137,20 @@ impl TensorRecord {
         if layout != Layout::Dense && (place == Place::Arena || layout.dtype() != Some(dtype)) {
             return Err(Error::Dtype);
         }
-        wire::zero(wire::slice(bytes, 40, 8)?)?;
+        if wire::u64(bytes, 40)? != 0 {
+            return Err(Error::Padding);
+        }
         let mut dims = [1u32; MAX_RANK];
         for (axis, d) in dims.iter_mut().enumerate() {
             *d = wire::u32(bytes, 16 + 4 * axis)?;
         }
-        if dims.iter().skip(rank).any(|&d| d != 1) {
-            return Err(Error::Tensor);
-        }
-        let shape = Shape::new(dims.get(..rank).ok_or(Error::Tensor)?)?;
-        let scale = f32::from_bits(wire::u32(bytes, 12)?);
-        if !(scale.is_finite() && scale >= 0.0) {
+        let shape = Shape::padded(wire::u8(bytes, 1)?, dims)?;
+        let scale = wire::u32(bytes, 12)?;
+        // Negative ones have the sign bit; no float arithmetic, which is a library on some processors.
+        if scale >= f32::INFINITY.to_bits() {
             return Err(Error::Quantization);
         }
+        let scale = f32::from_bits(scale);
         let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place, layout };
         let offset = wire::u32(bytes, 4)?;
         if offset & (dtype.size() as u32 - 1) != 0 {
@@ -211,7 +213,7 @@ pub struct StepRecord {
 }
 
 impl StepRecord {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(bytes: &[u8; STEP_LEN]) -> Result<Self> {
         Ok(StepRecord {
             op: wire::u16(bytes, 0)?,
             kernel: wire::u8(bytes, 2)?,
@@ -252,33 +254,27 @@ impl<'a> Plan<'a> {
     /// Checks the header and that the four tables fill the section.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let header = Header::parse(bytes)?;
-        let mut at = HEADER_LEN;
-        let mut table = |count: usize, size: usize| -> Result<&'a [u8]> {
-            let slice = wire::slice(bytes, at, count * size)?;
-            let end = at + count * size;
-            at = end.next_multiple_of(4);
-            wire::zero(bytes.get(end..at.min(bytes.len())).ok_or(Error::Truncated)?)?;
-            Ok(slice)
-        };
+        let mut rest = bytes.get(HEADER_LEN..).ok_or(Error::Truncated)?;
         let plan = Plan {
             header,
-            tensors: table(header.tensors as usize, TENSOR_LEN)?,
-            steps: table(header.steps as usize, STEP_LEN)?,
-            operands: table(header.operands as usize, 2)?,
-            attributes: table(header.attributes as usize, 1)?,
+            tensors: table(&mut rest, header.tensors, TENSOR_LEN)?,
+            steps: table(&mut rest, header.steps, STEP_LEN)?,
+            operands: table(&mut rest, header.operands, 2)?,
+            attributes: table(&mut rest, header.attributes, 1)?,
         };
-        if at < bytes.len() { Err(Error::Length) } else { Ok(plan) }
+        if rest.is_empty() { Ok(plan) } else { Err(Error::Length) }
     }
 
     /// Tensor `id`.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn tensor(&self, id: u16) -> Result<TensorRecord> {
         let at = id as usize * TENSOR_LEN;
-        TensorRecord::parse(wire::slice(self.tensors, at, TENSOR_LEN).map_err(|_| Error::Operand)?)
+        TensorRecord::parse(wire::chunk(self.tensors, at).map_err(|_| Error::Operand)?)
     }
 
     /// Step `i`.
     pub fn step(&self, i: usize) -> Result<StepRecord> {
-        StepRecord::parse(wire::slice(self.steps, i * STEP_LEN, STEP_LEN).map_err(|_| Error::Index)?)
+        StepRecord::parse(wire::chunk(self.steps, i.wrapping_mul(STEP_LEN)).map_err(|_| Error::Index)?)
     }
 
     /// Operand `i` of the whole list, `None` where it is absent.
@@ -304,11 +300,40 @@ impl<'a> Plan<'a> {
         self.operand(self.header.inputs as usize + i)?.ok_or(Error::Operand)
     }
 
+    /// Graph inputs and outputs.
+    pub fn publics(&self) -> usize {
+        self.header.inputs as usize + self.header.outputs as usize
+    }
+
+    /// Graph input or output `i`, inputs first, which lies in the arena.
+    pub fn public(&self, i: usize) -> Result<TensorRecord> {
+        self.computed(self.operand(i)?.ok_or(Error::Operand)?)
+    }
+
+    /// Tensor `id`, which lies in the arena.
+    pub fn computed(&self, id: u16) -> Result<TensorRecord> {
+        let tensor = self.tensor(id);
+        match &tensor {
+            Ok(t) if t.desc.place != Place::Arena => Err(Error::Operand),
+            _ => tensor,
+        }
+    }
+
     /// A step's attributes.
     pub fn attributes(&self, step: &StepRecord) -> Result<&'a [u8]> {
         wire::slice(self.attributes, step.attributes as usize, step.attribute_len as usize)
             .map_err(|_| Error::Attribute)
     }
+}
+
+/// Takes a table of `count` records of `size` bytes and the zeros after it, up to a multiple of 4 bytes or the end.
+fn table<'a>(rest: &mut &'a [u8], count: u32, size: usize) -> Result<&'a [u8]> {
+    let len = count as usize * size;
+    let (table, tail) = rest.split_at_checked(len).ok_or(Error::Truncated)?;
+    let (padding, tail) = tail.split_at_checked(len.wrapping_neg() & 3).unwrap_or((tail, &[]));
+    wire::zero(padding)?;
+    *rest = tail;
+    Ok(table)
 }
 
 #[cfg(test)]

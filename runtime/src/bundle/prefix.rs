@@ -72,7 +72,7 @@ pub struct Prefix {
 impl Prefix {
     /// Checks magic, format and limits; says nothing about authenticity.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let bytes = wire::slice(bytes, 0, PREFIX_LEN)?;
+        let bytes = wire::chunk::<PREFIX_LEN>(bytes, 0)?;
         if wire::array::<8>(bytes, 0)? != MAGIC {
             return Err(Error::Magic);
         }

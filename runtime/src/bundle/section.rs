@@ -71,13 +71,11 @@ impl Section {
         out
     }
 
-    fn parse(bytes: &[u8], at: usize) -> Result<Self> {
-        wire::zero(wire::slice(bytes, at + 2, 6)?)?;
-        Ok(Section {
-            kind: wire::u16(bytes, at)?,
-            offset: wire::u64(bytes, at + 8)?,
-            len: wire::u64(bytes, at + 16)?,
-        })
+    /// Record `i` of the table at the content's start.
+    fn parse(content: &[u8], i: usize) -> Result<Self> {
+        let bytes = wire::chunk::<RECORD_LEN>(content, TABLE_HEADER_LEN + i * RECORD_LEN)?;
+        wire::zero(wire::slice(bytes, 2, 6)?)?;
+        Ok(Section { kind: wire::u16(bytes, 0)?, offset: wire::u64(bytes, 8)?, len: wire::u64(bytes, 16)? })
     }
 }
 
@@ -109,7 +107,7 @@ impl<'a> Sections<'a> {
         let sections = Sections { content, count };
         let mut seen = 0u64;
         for i in 0..count {
-            let s = Section::parse(content, TABLE_HEADER_LEN + i * RECORD_LEN)?;
+            let s = Section::parse(content, i)?;
             let offset = usize::try_from(s.offset).map_err(|_| Error::Section)?;
             let len = usize::try_from(s.len).map_err(|_| Error::Section)?;
             let stop = offset.checked_add(len).ok_or(Error::Section)?;
@@ -133,7 +131,7 @@ impl<'a> Sections<'a> {
     /// All records, in order of offset.
     pub fn iter(&self) -> impl Iterator<Item = Section> + use<'a> {
         let content = self.content;
-        (0..self.count).filter_map(move |i| Section::parse(content, TABLE_HEADER_LEN + i * RECORD_LEN).ok())
+        (0..self.count).filter_map(move |i| Section::parse(content, i).ok())
     }
 
     /// The bytes of the section of this kind.

@@ -1,28 +1,42 @@
 //! Little-endian reads that cannot panic.
+//!
+//! Records are taken from their table as a [`chunk`] of known length first: reads at fixed offsets of it need no
+//! checks, which is most of a small loader's code.
 
 use crate::error::{Error, Result};
 
-pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
+#[inline(always)]
+pub(crate) fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Result<&[u8; N]> {
     let tail = bytes.get(at..).ok_or(Error::Truncated)?;
-    tail.first_chunk::<N>().copied().ok_or(Error::Truncated)
+    tail.first_chunk::<N>().ok_or(Error::Truncated)
 }
 
+#[inline(always)]
+pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
+    chunk(bytes, at).copied()
+}
+
+#[inline(always)]
 pub(crate) fn u8(bytes: &[u8], at: usize) -> Result<u8> {
     bytes.get(at).copied().ok_or(Error::Truncated)
 }
 
+#[inline(always)]
 pub(crate) fn u16(bytes: &[u8], at: usize) -> Result<u16> {
     array(bytes, at).map(u16::from_le_bytes)
 }
 
+#[inline(always)]
 pub(crate) fn u32(bytes: &[u8], at: usize) -> Result<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
+#[inline(always)]
 pub(crate) fn i32(bytes: &[u8], at: usize) -> Result<i32> {
     array(bytes, at).map(i32::from_le_bytes)
 }
 
+#[inline(always)]
 pub(crate) fn u64(bytes: &[u8], at: usize) -> Result<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }

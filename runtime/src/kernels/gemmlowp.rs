@@ -4,11 +4,18 @@
 //! Sums wrap, so that hostile constants give some number rather than a panic.
 
 use crate::kernels::fixed::{
-    rounding_divide_by_pot as div_pot, saturating_rounding_doubling_high_mul as mul, saturating_shl,
+    rounding_divide_by_pot as div_pot, saturating_rounding_doubling_high_mul, saturating_shl,
 };
 
+/// [`saturating_rounding_doubling_high_mul`] as a function of its own: an exponential multiplies a dozen times, and
+/// firmware wants the code once.
+#[cfg_attr(target_os = "none", inline(never))]
+pub fn mul(a: i32, b: i32) -> i32 {
+    saturating_rounding_doubling_high_mul(a, b)
+}
+
 /// `exp(a)` as Q0.31 for `a <= 0` in `Q integer_bits.(31 - integer_bits)`, `integer_bits` in 0..=5.
-#[inline]
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn exp_on_negative_values(a: i32, integer_bits: u32) -> i32 {
     let fractional = 31u32.wrapping_sub(integer_bits);
     let quarter = 1i32.wrapping_shl(fractional.wrapping_sub(2));

@@ -1,6 +1,9 @@
 //! Add and Sub: one definition with a sign, NumPy broadcasting, fused clamp.
 
 use crate::error::{Error, Result};
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use crate::kernels::mve::additive as mve;
+use crate::kernels::portable::additive as portable;
 use crate::kernels::reference::additive as reference;
 use crate::layout::Layout;
 use crate::ops::attr::{Attr, Clamp};
@@ -66,6 +69,22 @@ pub const INT8_ONNX: Entry = Entry {
     run: reference::onnx::<i8, false>,
     ..INT8_TFLITE
 };
+/// TFLite rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_TFLITE: Entry = Entry {
+    name: "dsp_add_int8_tflite",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::add::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_SINGLE: Entry = Entry {
+    name: "dsp_add_int8_single",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::add::int8_single,
+    ..INT8_SINGLE
+};
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_add_int16_tflite",
@@ -104,6 +123,22 @@ pub const F32: Entry = Entry {
     ..INT8_TFLITE
 };
 
+/// TFLite rounding, int8, without long multiplications where the processor has none.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_add_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite::<false>,
+    ..INT8_TFLITE
+};
+/// TFLite rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_TFLITE: Entry =
+    Entry { name: "mve_add_int8_tflite", isa: Isa::CortexMMve, run: mve::int8_tflite, ..INT8_TFLITE };
+/// Single rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_SINGLE: Entry =
+    Entry { name: "mve_add_int8_single", isa: Isa::CortexMMve, run: mve::int8_single, ..INT8_SINGLE };
+
 /// Entries for x86-64 of Add or, where the last argument says so, Sub.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
@@ -126,6 +161,22 @@ macro_rules! x86 {
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(super) use x86;
 
+/// Entries for 64-bit Arm of Add or, where the last argument says so, Sub.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! neon {
+    ($op:ident $run:ident $rounding:ident $sub:literal) => {
+        Entry {
+            name: concat!("neon_", stringify!($op), "_int8_", stringify!($run)),
+            roundings: &[Rounding::$rounding],
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::add::$run::<$sub>,
+            ..crate::ops::add::INT8_TFLITE
+        }
+    };
+}
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub(super) use neon;
+
 /// Every entry of Add.
 pub const KERNELS: &[Entry] = &[
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -136,6 +187,19 @@ pub const KERNELS: &[Entry] = &[
     x86!(add avx2only X86Avx2 "x86_avx2" tflite Tflite false),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     x86!(add avx2only X86Avx2 "x86_avx2" single Single false),
+    #[cfg(all(feature = "dsp", target_arch = "arm"))]
+    DSP_INT8_TFLITE,
+    #[cfg(all(feature = "dsp", target_arch = "arm"))]
+    DSP_INT8_SINGLE,
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(add tflite Tflite false),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(add single Single false),
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    MVE_INT8_TFLITE,
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    MVE_INT8_SINGLE,
+    PORTABLE_INT8_TFLITE,
     INT8_TFLITE,
     INT8_SINGLE,
     INT8_ONNX,

@@ -71,7 +71,15 @@ impl Attr {
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a>(pub &'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Starts reading exactly `N` bytes, which refuses all others at once: reads within them need no checks.
+    #[inline(always)]
+    pub fn of<const N: usize>(attributes: &'a [u8]) -> Result<Self> {
+        let bytes: &[u8; N] = attributes.try_into().map_err(|_| Error::Attribute)?;
+        Ok(Reader(bytes))
+    }
+
+    #[inline(always)]
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Error::Attribute)?;
         self.0 = rest;
@@ -79,11 +87,13 @@ impl Reader<'_> {
     }
 
     /// Next byte.
+    #[inline(always)]
     pub fn u8(&mut self) -> Result<u8> {
         self.take::<1>().map(|[b]| b)
     }
 
     /// Next byte as a flag; only 0 and 1 are admitted.
+    #[inline(always)]
     pub fn flag(&mut self) -> Result<bool> {
         match self.u8()? {
             0 => Ok(false),
@@ -93,21 +103,25 @@ impl Reader<'_> {
     }
 
     /// Next two bytes.
+    #[inline(always)]
     pub fn u16(&mut self) -> Result<u16> {
         self.take().map(u16::from_le_bytes)
     }
 
     /// Next four bytes.
+    #[inline(always)]
     pub fn u32(&mut self) -> Result<u32> {
         self.take().map(u32::from_le_bytes)
     }
 
     /// Next four bytes.
+    #[inline(always)]
     pub fn i32(&mut self) -> Result<i32> {
         self.take().map(i32::from_le_bytes)
     }
 
     /// Next four bytes; any bit pattern, NaN included.
+    #[inline(always)]
     pub fn f32(&mut self) -> Result<f32> {
         self.u32().map(f32::from_bits)
     }
@@ -156,6 +170,7 @@ impl Clamp {
     }
 
     /// The counterpart of [`Clamp::emit`].
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         Ok(Clamp { lo: r.u32()?, hi: r.u32()? })
     }

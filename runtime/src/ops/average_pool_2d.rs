@@ -1,10 +1,13 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use crate::kernels::mve::pool;
+use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
-use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::attr::{Attr, Clamp, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
 use crate::ops::pool::Pool;
 use crate::ops::quantized::{check_same, check_scale};
 use crate::tensor::{Desc, Dtype};
@@ -56,6 +59,22 @@ pub const INT8_ONNX: Entry = Entry {
     run: reference::onnx::<i8>,
     ..INT8_TFLITE
 };
+/// TFLite rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_TFLITE: Entry = Entry {
+    name: "dsp_average_pool_2d_int8_tflite",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::average_pool_2d::int8_tflite,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with the DSP extension.
+#[cfg(all(feature = "dsp", target_arch = "arm"))]
+pub const DSP_INT8_SINGLE: Entry = Entry {
+    name: "dsp_average_pool_2d_int8_single",
+    isa: Isa::CortexMDsp,
+    run: crate::kernels::arm_dsp::average_pool_2d::int8_single,
+    ..INT8_SINGLE
+};
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_average_pool_2d_int16_tflite",
@@ -85,6 +104,14 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, channels side by side.
+#[cfg(feature = "std")]
+pub const F32_PORTABLE: Entry = Entry {
+    name: "portable_average_pool_2d_f32",
+    isa: Isa::Portable,
+    run: crate::kernels::lanes::average_pool_2d::f32,
+    ..F32
+};
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
@@ -97,6 +124,50 @@ macro_rules! x86 {
         }
     };
 }
+
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+macro_rules! neon {
+    ($plain:ident $suffix:literal $half_up:literal) => {
+        Entry {
+            name: concat!("neon_average_pool_2d_int8_", $suffix),
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::average_pool_2d::<$half_up>,
+            ..$plain
+        }
+    };
+}
+
+/// TFLite rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite::<portable::Plain>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, many channels at a time.
+pub const PORTABLE_INT8_SINGLE: Entry = Entry {
+    name: "portable_average_pool_2d_int8_single",
+    isa: Isa::Portable,
+    run: portable::int8_single::<portable::Plain>,
+    ..INT8_SINGLE
+};
+
+/// TFLite rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_TFLITE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_tflite",
+    isa: Isa::CortexMMve,
+    run: portable::int8_tflite::<pool::Vectors>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_SINGLE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_single",
+    isa: Isa::CortexMMve,
+    run: portable::int8_single::<pool::Vectors>,
+    ..INT8_SINGLE
+};
 
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
@@ -125,17 +196,33 @@ impl Op for AveragePool2d {
         x86!(avx2only X86Avx2 "x86_avx2" INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         x86!(avx2only X86Avx2 "x86_avx2" INT8_SINGLE "single" true),
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        DSP_INT8_TFLITE,
+        #[cfg(all(feature = "dsp", target_arch = "arm"))]
+        DSP_INT8_SINGLE,
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_TFLITE "tflite" false),
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        neon!(INT8_SINGLE "single" true),
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_TFLITE,
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_SINGLE,
+        PORTABLE_INT8_TFLITE,
+        PORTABLE_INT8_SINGLE,
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,
         INT16_TFLITE,
         INT16_SINGLE,
         INT16_ONNX,
+        #[cfg(feature = "std")]
+        F32_PORTABLE,
         F32,
     ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<36>(attributes)?;
         let op = AveragePool2d {
             pool: Pool::parse(&mut r)?,
             counted: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],

@@ -83,6 +83,30 @@ pub const F32: Entry = Entry {
     run: reference::f32,
     ..INT8_TFLITE
 };
+/// Float, with AVX-512.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub const F32_X86_AVX512: Entry = Entry {
+    name: "x86_avx512_batch_matmul_f32",
+    isa: Isa::X86Avx512,
+    run: crate::kernels::x86_64::fma::batch_matmul_avx512,
+    ..F32
+};
+/// Float, with NEON.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub const F32_NEON: Entry = Entry {
+    name: "neon_batch_matmul_f32",
+    isa: Isa::Neon,
+    run: crate::kernels::aarch64::f32::batch_matmul,
+    ..F32
+};
+/// Float, with FMA3 and AVX2.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub const F32_X86_FMA: Entry = Entry {
+    name: "x86_fma_batch_matmul_f32",
+    isa: Isa::X86Fma,
+    run: crate::kernels::x86_64::fma::batch_matmul,
+    ..F32
+};
 
 /// Rows, depth and columns of the product.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,8 +136,21 @@ impl BatchMatmul {
 impl Op for BatchMatmul {
     const CODE: u16 = 31;
     const NAME: &'static str = "batch_matmul";
-    const KERNELS: &'static [Entry] =
-        &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_TFLITE, INT16_SINGLE, INT16_ONNX, F32];
+    const KERNELS: &'static [Entry] = &[
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        F32_X86_AVX512,
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        F32_X86_FMA,
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        F32_NEON,
+        INT8_TFLITE,
+        INT8_SINGLE,
+        INT8_ONNX,
+        INT16_TFLITE,
+        INT16_SINGLE,
+        INT16_ONNX,
+        F32,
+    ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
         let mut r = reader(attributes);

@@ -1,11 +1,11 @@
 //! Conv2D: NHWC input, OHWI weights, with stride, dilation, explicit padding and groups.
 
 use crate::error::{Error, Result};
-use crate::ops::attr::{Attr, Clamp};
+use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, OPERANDS, entries};
-use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
+use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
-use crate::tensor::{Desc, Dtype, Shape};
+use crate::tensor::{Desc, Dtype};
 
 /// Operands of a [`layer`]: input `[N,H,W,C]`, weights `[O,kh,kw,C/groups]`, bias, constants, table.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,7 +26,7 @@ impl Op for Conv2d {
     const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<26>(attributes)?;
         let op = Conv2d { window: Window::parse(&mut r)?, groups: r.u16()?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         if op.groups == 0 { Err(Error::Attribute) } else { Ok(op) }
@@ -39,7 +39,7 @@ impl Op for Conv2d {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(2, OPERANDS)?;
         let x = inputs.get(0)?;
-        let [n, h, w, c] = x.shape.dims4()?;
+        let c = x.shape.dim(3);
         let [o, kh, kw, per_group] = inputs.get(1)?.shape.dims4()?;
         let groups = self.groups as usize;
         if per_group.checked_mul(groups) != Some(c) || o.checked_rem(groups) != Some(0) {
@@ -47,8 +47,7 @@ impl Op for Conv2d {
         }
         let depth = kh.wrapping_mul(kw).wrapping_mul(per_group);
         let dtype = layer::infer(inputs, &[o, kh, kw, per_group], o, Some(depth))?;
-        let [oh, ow] = self.window.output([h, w], [kh, kw])?;
-        Ok(Inferred::one(dtype, Shape::new(&[n as u32, oh as u32, ow as u32, o as u32])?))
+        self.window.slide(x, [kh, kw], dtype, o)
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {

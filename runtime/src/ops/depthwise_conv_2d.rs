@@ -1,11 +1,11 @@
 //! DepthwiseConv2D: each input channel by its own filters, with stride, dilation and explicit padding.
 
 use crate::error::{Error, Result};
-use crate::ops::attr::{Attr, Clamp};
+use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, OPERANDS, entries};
-use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
+use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
-use crate::tensor::{Desc, Dtype, Shape};
+use crate::tensor::{Desc, Dtype};
 
 /// Operands of a [`layer`]: input `[N,H,W,C]`, weights `[1,kh,kw,O]` with O a multiple of C, bias, constants, table.
 /// Output channel `o` reads input channel `o / (O / C)`.
@@ -17,7 +17,7 @@ pub struct DepthwiseConv2d {
     pub clamp: Clamp,
 }
 
-entries!(depthwise_conv_2d true);
+entries!(depthwise_conv_2d true; F32_X86_AVX512);
 
 impl Op for DepthwiseConv2d {
     const CODE: u16 = 2;
@@ -25,7 +25,7 @@ impl Op for DepthwiseConv2d {
     const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<24>(attributes)?;
         let op = DepthwiseConv2d { window: Window::parse(&mut r)?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         Ok(op)
@@ -38,14 +38,12 @@ impl Op for DepthwiseConv2d {
     fn infer(&self, inputs: &Inputs<'_>) -> Result<Inferred> {
         inputs.count(2, OPERANDS)?;
         let x = inputs.get(0)?;
-        let [n, h, w, c] = x.shape.dims4()?;
         let [_, kh, kw, o] = inputs.get(1)?.shape.dims4()?;
-        if o.checked_rem(c) != Some(0) {
+        if o.checked_rem(x.shape.dim(3)) != Some(0) {
             return Err(Error::Shape);
         }
         let dtype = layer::infer(inputs, &[1, kh, kw, o], o, None)?;
-        let [oh, ow] = self.window.output([h, w], [kh, kw])?;
-        Ok(Inferred::one(dtype, Shape::new(&[n as u32, oh as u32, ow as u32, o as u32])?))
+        self.window.slide(x, [kh, kw], dtype, o)
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {

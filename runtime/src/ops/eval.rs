@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use bytemuck::Pod;
 
+use crate::aligned::AlignedBytes;
 use crate::error::{Error, Result};
 use crate::ops::io::{Io, MAX_INPUTS, Sink, Source};
 use crate::ops::op::{Choice, Constants, Context, Entry, Inputs, OpDef, Rounding};
@@ -14,13 +15,13 @@ use crate::tensor::{Desc, Dtype, Place, Shape};
 pub struct Value {
     /// Type, shape, quantization parameters.
     pub desc: Desc,
-    words: Vec<u64>,
+    bytes: AlignedBytes,
 }
 
 impl Value {
     /// All zero bytes.
     pub fn zeros(desc: Desc) -> Self {
-        Value { desc, words: std::vec![0; desc.bytes().div_ceil(8)] }
+        Value { desc, bytes: AlignedBytes::zeros(desc.bytes()) }
     }
 
     /// From elements of exactly the type and count of `desc`.
@@ -42,13 +43,12 @@ impl Value {
 
     /// The tensor's bytes.
     pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.desc.bytes()]
+        &self.bytes
     }
 
     /// The tensor's bytes, writable.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        let n = self.desc.bytes();
-        &mut bytemuck::cast_slice_mut(&mut self.words)[..n]
+        &mut self.bytes
     }
 
     /// The tensor's elements; `T` must have the element's size.
@@ -68,14 +68,7 @@ pub fn eval(
     inputs: &[Option<&Value>],
     parameters: &[(f32, i32)],
 ) -> Result<Vec<Value>> {
-    let checked = Checked::new(def, attributes, rounding, id, inputs, parameters)?;
-    let mut scratch = crate::AlignedBytes::zeros(checked.scratch);
-    let mut values: Vec<Value> = checked.outputs.iter().map(|&d| Value::zeros(d)).collect();
-    let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
-    let sinks = values.iter_mut().map(|v| v.bytes_mut());
-    let mut io = Io::apart(&checked.inputs, &sources, &checked.outputs, sinks, &mut scratch)?;
-    (checked.entry.run)(attributes, &mut io, &Context { rounding })?;
-    Ok(values)
+    Checked::new(def, attributes, rounding, id, inputs, parameters)?.run(attributes, rounding, inputs)
 }
 
 /// As [`eval`], with the first input and the only output in one span at the least distance at which the operator lets
@@ -123,8 +116,9 @@ pub fn eval_together(
     Ok(Some(value))
 }
 
-/// A step that has passed every check that loading makes.
-struct Checked {
+/// A step that has passed every check that loading makes, for any number of runs.
+#[derive(Clone, Debug)]
+pub struct Checked {
     inputs: Vec<Option<Desc>>,
     outputs: Vec<Desc>,
     entry: &'static Entry,
@@ -132,7 +126,8 @@ struct Checked {
 }
 
 impl Checked {
-    fn new(
+    /// As [`eval`] checks it.
+    pub fn new(
         def: &OpDef,
         attributes: &[u8],
         rounding: Rounding,
@@ -164,5 +159,27 @@ impl Checked {
         let entry = def.select(id, first.dtype, weights, rounding, Choice::Auto)?;
         let scratch = def.scratch(attributes, &Inputs(&inputs), &outputs, id)?;
         Ok(Checked { inputs, outputs, entry, scratch })
+    }
+
+    /// Whether operands have the types, shapes and parameters that were checked.
+    pub fn suits(&self, inputs: &[Option<&Value>]) -> bool {
+        let same = |(a, b): (&Option<Desc>, &Option<&Value>)| *a == b.map(|v| v.desc);
+        self.inputs.len() == inputs.len() && self.inputs.iter().zip(inputs).all(same)
+    }
+
+    /// One run, every buffer apart, with the attributes, the rounding and the constants that were checked.
+    pub fn run(
+        &self,
+        attributes: &[u8],
+        rounding: Rounding,
+        inputs: &[Option<&Value>],
+    ) -> Result<Vec<Value>> {
+        let mut scratch = AlignedBytes::zeros(self.scratch);
+        let mut values: Vec<Value> = self.outputs.iter().map(|&d| Value::zeros(d)).collect();
+        let sources: Vec<Option<&[u8]>> = inputs.iter().map(|v| v.map(|v| v.bytes())).collect();
+        let sinks = values.iter_mut().map(|v| v.bytes_mut());
+        let mut io = Io::apart(&self.inputs, &sources, &self.outputs, sinks, &mut scratch)?;
+        (self.entry.run)(attributes, &mut io, &Context { rounding })?;
+        Ok(values)
     }
 }

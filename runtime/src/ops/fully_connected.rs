@@ -1,9 +1,9 @@
 //! FullyConnected: rows of the input times a constant matrix.
 
 use crate::error::{Error, Result};
-use crate::ops::attr::{Attr, Clamp};
+use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, CONSTANTS, OPERANDS, entries};
-use crate::ops::op::{Constants, Inferred, Inputs, Op, reader};
+use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
 use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
 
@@ -37,7 +37,7 @@ impl Op for FullyConnected {
     const KERNELS: &'static [Entry] = ENTRIES;
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<9>(attributes)?;
         let op = FullyConnected { keep_dims: r.flag()?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         Ok(op)

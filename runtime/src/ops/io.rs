@@ -216,6 +216,26 @@ impl Pair<'_> {
         }
     }
 
+    /// All of the input's elements, for a kernel that reads some of them and only then writes; where both lie in one
+    /// span, those may differ from the input's that the output has taken the place of.
+    pub fn input<I: Pod>(&self) -> Result<&[I]> {
+        match self {
+            Pair::Apart { input, .. } => cast(input),
+            Pair::Together { bytes, input, .. } => cast(bytes.get(input.clone()).ok_or(Error::Internal)?),
+        }
+    }
+
+    /// The output's elements `output` to write, after what [`Pair::input`] gave has been read.
+    pub fn output<O: Pod>(&mut self, output: Range<usize>) -> Result<&mut [O]> {
+        let o = scaled::<O>(output)?;
+        match self {
+            Pair::Apart { output, .. } => cast_mut(output.get_mut(o).ok_or(Error::Internal)?),
+            Pair::Together { bytes, output, .. } => {
+                cast_mut(bytes.get_mut(within(o, output)?).ok_or(Error::Internal)?)
+            }
+        }
+    }
+
     /// Element `at` of the input.
     pub fn read<I: Pod>(&self, at: usize) -> Result<I> {
         let size = size_of::<I>();

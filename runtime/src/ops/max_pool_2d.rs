@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernels::reference::max_pool_2d as reference;
 use crate::layout::Layout;
-use crate::ops::attr::{Attr, Clamp};
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
+use crate::ops::attr::{Attr, Clamp, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
 use crate::ops::pool::Pool;
 use crate::ops::quantized::check_same;
 use crate::tensor::{Desc, Dtype};
@@ -62,13 +62,20 @@ impl Op for MaxPool2d {
             run: crate::kernels::x86_64::int8::avx2only::max_pool_2d,
             ..INT8
         },
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        Entry {
+            name: "neon_max_pool_2d_int8",
+            isa: Isa::Neon,
+            run: crate::kernels::aarch64::max_pool_2d,
+            ..INT8
+        },
         INT8,
         INT16,
         F32,
     ];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<28>(attributes)?;
         let op = MaxPool2d { pool: Pool::parse(&mut r)?, clamp: Clamp::parse(&mut r)? };
         r.end()?;
         Ok(op)

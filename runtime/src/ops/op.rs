@@ -69,7 +69,7 @@ pub enum Isa {
     Neon,
     /// 64-bit Arm with dot products (Armv8.2 DotProd).
     NeonDot,
-    /// 64-bit Arm with int8 matrix products (Armv8.6 I8MM).
+    /// 64-bit Arm with dot products and int8 matrix products (Armv8.6 I8MM).
     NeonI8mm,
     /// 32-bit Arm with the DSP extension: Cortex-M4, M7, M33, and Armv7-A.
     CortexMDsp,
@@ -152,7 +152,7 @@ impl Isa {
             Isa::X86Avx512Vnni => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"),
             Isa::Neon => cfg!(target_arch = "aarch64"),
             Isa::NeonDot => aarch64!("dotprod"),
-            Isa::NeonI8mm => aarch64!("i8mm"),
+            Isa::NeonI8mm => aarch64!("i8mm") && aarch64!("dotprod"),
             Isa::CortexMDsp => cfg!(all(feature = "dsp", target_arch = "arm")),
             Isa::CortexMMve => cfg!(all(feature = "mve", target_arch = "arm")),
             Isa::WasmSimd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
@@ -413,16 +413,48 @@ pub struct OpDef {
     shims: Shims,
 }
 
-type OverlapShim = fn(&[u8], &Inputs<'_>, &[Desc], usize, usize) -> Result<Option<usize>>;
+/// What is asked of an operator in [`OpDef`]. One function per operator answers them all: six would each hold a copy
+/// of the attributes' parser.
+#[derive(Clone, Copy, Debug)]
+enum Ask<'a> {
+    Check(&'a Constants<'a>),
+    Scratch(u8),
+    Overlap(usize, usize),
+    OverlapDescending(usize, usize),
+    Macs,
+}
+
+/// A step's attributes and operands.
+#[derive(Clone, Copy, Debug)]
+struct About<'a> {
+    attributes: &'a [u8],
+    inputs: &'a Inputs<'a>,
+    outputs: &'a [Desc],
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Shims {
     infer: fn(&[u8], &Inputs<'_>) -> Result<Inferred>,
-    check: fn(&[u8], &Inputs<'_>, &[Desc], &Constants<'_>) -> Result<()>,
-    scratch: fn(&[u8], &Inputs<'_>, &[Desc], u8) -> Result<usize>,
-    overlap: OverlapShim,
-    overlap_descending: OverlapShim,
-    macs: fn(&[u8], &Inputs<'_>, &[Desc]) -> Result<u64>,
+    answer: fn(&About<'_>, Ask<'_>) -> Result<Option<u64>>,
+}
+
+fn infer<O: Op>(attributes: &[u8], inputs: &Inputs<'_>) -> Result<Inferred> {
+    O::parse(attributes)?.infer(inputs)
+}
+
+fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>) -> Result<Option<u64>> {
+    let op = O::parse(about.attributes)?;
+    let (inputs, outputs) = (about.inputs, about.outputs);
+    Ok(match ask {
+        Ask::Check(constants) => {
+            op.check(inputs, outputs, constants)?;
+            None
+        }
+        Ask::Scratch(id) => Some(op.scratch(inputs, outputs, id)? as u64),
+        Ask::Overlap(i, o) => op.overlap(inputs, outputs, i, o).map(|d| d as u64),
+        Ask::OverlapDescending(i, o) => op.overlap_descending(inputs, outputs, i, o).map(|d| d as u64),
+        Ask::Macs => Some(op.macs(inputs, outputs)),
+    })
 }
 
 impl OpDef {
@@ -433,19 +465,8 @@ impl OpDef {
 
     /// The operator with the kernels in `entries` only; what is not listed is not linked.
     pub const fn with<O: Op>(entries: &'static [Entry]) -> OpDef {
-        OpDef {
-            code: O::CODE,
-            name: O::NAME,
-            entries,
-            shims: Shims {
-                infer: |a, i| O::parse(a)?.infer(i),
-                check: |a, i, o, c| O::parse(a)?.check(i, o, c),
-                scratch: |a, i, o, id| O::parse(a)?.scratch(i, o, id),
-                overlap: |a, i, o, x, y| Ok(O::parse(a)?.overlap(i, o, x, y)),
-                overlap_descending: |a, i, o, x, y| Ok(O::parse(a)?.overlap_descending(i, o, x, y)),
-                macs: |a, i, o| Ok(O::parse(a)?.macs(i, o)),
-            },
-        }
+        let shims = Shims { infer: infer::<O>, answer: answer::<O> };
+        OpDef { code: O::CODE, name: O::NAME, entries, shims }
     }
 
     /// [`Op::infer`] after [`Op::parse`].
@@ -461,12 +482,13 @@ impl OpDef {
         outputs: &[Desc],
         constants: &Constants<'_>,
     ) -> Result<()> {
-        (self.shims.check)(attributes, inputs, outputs, constants)
+        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Check(constants)).map(|_| ())
     }
 
     /// [`Op::scratch`] after [`Op::parse`].
     pub fn scratch(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
-        (self.shims.scratch)(attributes, inputs, outputs, id)
+        let bytes = (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Scratch(id))?;
+        bytes.map_or(Err(Error::Internal), to_usize)
     }
 
     /// [`Op::overlap`] after [`Op::parse`].
@@ -478,7 +500,8 @@ impl OpDef {
         i: usize,
         o: usize,
     ) -> Result<Option<usize>> {
-        (self.shims.overlap)(attributes, inputs, outputs, i, o)
+        let distance = (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Overlap(i, o))?;
+        distance.map(to_usize).transpose()
     }
 
     /// [`Op::overlap_descending`] after [`Op::parse`].
@@ -490,12 +513,14 @@ impl OpDef {
         i: usize,
         o: usize,
     ) -> Result<Option<usize>> {
-        (self.shims.overlap_descending)(attributes, inputs, outputs, i, o)
+        let ask = Ask::OverlapDescending(i, o);
+        let distance = (self.shims.answer)(&About { attributes, inputs, outputs }, ask)?;
+        distance.map(to_usize).transpose()
     }
 
     /// [`Op::macs`] after [`Op::parse`].
     pub fn macs(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc]) -> Result<u64> {
-        (self.shims.macs)(attributes, inputs, outputs)
+        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Macs)?.ok_or(Error::Internal)
     }
 
     /// The first entry that serves kernel `id` (see [`Entry::serves`]) on this processor and that `choice` admits.
@@ -512,6 +537,10 @@ impl OpDef {
             .find(|e| e.serves(id, x, weights, rounding) && choice.admits(e.isa) && e.isa.available())
             .ok_or(Error::NoKernel)
     }
+}
+
+fn to_usize(bytes: u64) -> Result<usize> {
+    usize::try_from(bytes).map_err(|_| Error::Internal)
 }
 
 /// The operator's constant operand `i`: a shape check used by several operators.

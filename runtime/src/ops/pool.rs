@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
 use crate::ops::op::{Inferred, Inputs};
 use crate::ops::window::Window;
-use crate::tensor::{Desc, Dtype, Shape};
+use crate::tensor::{Desc, Dtype};
 
 /// A pooling window over `[N,H,W,C]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,14 +22,17 @@ impl Pool {
     }
 
     /// The counterpart of [`Pool::emit`]; refuses windows that could lie wholly in the padding.
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         let p = Pool { window: Window::parse(r)?, size: [r.u16()?, r.u16()?] };
         let [dy, dx] = p.window.dilation;
         let [top, left, bottom, right] = p.window.pad;
-        let reach = |size: u16, dilation: u16| u64::from(size.saturating_sub(1)) * u64::from(dilation) + 1;
+        // Below 2^32, whatever they are; 0 for a window of no taps, which no padding is smaller than.
+        let reach = |size: u16, dilation: u16| {
+            size.checked_sub(1).map_or(0, |last| u32::from(last) * u32::from(dilation) + 1)
+        };
         let (y, x) = (reach(p.size[0], dy), reach(p.size[1], dx));
-        let ok =
-            p.size.iter().all(|&s| s > 0) && u64::from(top.max(bottom)) < y && u64::from(left.max(right)) < x;
+        let ok = u32::from(top.max(bottom)) < y && u32::from(left.max(right)) < x;
         if ok { Ok(p) } else { Err(Error::Attribute) }
     }
 
@@ -50,9 +53,7 @@ impl Pool {
         if !matches!(x.dtype, Dtype::I8 | Dtype::I16 | Dtype::F32) {
             return Err(Error::Dtype);
         }
-        let [n, h, w, c] = x.shape.dims4()?;
-        let [oh, ow] = self.window.output([h, w], [self.height(), self.width()])?;
-        Ok(Inferred::one(x.dtype, Shape::new(&[n as u32, oh as u32, ow as u32, c as u32])?))
+        self.window.slide(x, [self.height(), self.width()], x.dtype, x.shape.dim(3))
     }
 
     /// As [`crate::ops::Op::overlap`].

@@ -32,6 +32,7 @@ impl PerTensor {
     }
 
     /// The counterpart of [`PerTensor::emit`].
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         Ok(PerTensor([r.u32()?, r.u32()?]))
     }
@@ -55,6 +56,7 @@ impl PerTensor {
 }
 
 /// The zero point must be a value of the tensor's own type.
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn check_zero_point(d: &Desc) -> Result<()> {
     let ok = match d.dtype {
         Dtype::I8 => (-128..=127).contains(&d.zero_point),
@@ -68,12 +70,14 @@ pub fn check_zero_point(d: &Desc) -> Result<()> {
 }
 
 /// A scale that divides: positive and finite, with the zero point in its type's range.
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn check_scale(d: &Desc) -> Result<()> {
     check_zero_point(d)?;
     if d.scale.is_finite() && d.scale > 0.0 { Ok(()) } else { Err(Error::Quantization) }
 }
 
 /// For operators that only move or select data: both tensors must mean the same by the same level.
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn check_same(a: &Desc, b: &Desc) -> Result<()> {
     check_zero_point(a)?;
     let same = a.zero_point == b.zero_point && a.scale.to_bits() == b.scale.to_bits();

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernels::reference::softmax as reference;
 use crate::layout::Layout;
-use crate::ops::attr::Attr;
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant, reader};
+use crate::ops::attr::{Attr, Reader};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, constant};
 use crate::ops::quantized::{check_scale, check_zero_point};
 use crate::tensor::{Desc, Dtype};
 
@@ -91,7 +91,7 @@ impl Op for Softmax {
     const KERNELS: &'static [Entry] = &[INT8_TFLITE, INT8_SINGLE, INT8_ONNX, INT16_FIXED, INT16_ONNX, F32];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut r = reader(attributes);
+        let mut r = Reader::of::<16>(attributes)?;
         let op = Softmax { beta: r.f32()?, multiplier: [r.i32()?, r.i32()?], diff_min: r.i32()? };
         r.end()?;
         Ok(op)
@@ -116,54 +116,56 @@ impl Op for Softmax {
         let (x, y) = (inputs.get(0)?, outputs.first().ok_or(Error::Operand)?);
         check_zero_point(x)?;
         check_zero_point(y)?;
-        let rounding = constants.rounding;
         let wide = x.dtype == Dtype::I16;
-        let fixed = matches!(rounding, Rounding::Tflite | Rounding::Single);
-        let tables = rounding == Rounding::Single || (fixed && wide);
-        if !tables && inputs.optional(1).is_some() {
-            return Err(Error::Operand);
-        }
-        let [multiplier, shift] = self.multiplier;
-        let attributes = match rounding {
-            Rounding::Tflite if !wide => {
-                self.beta == 0.0 && multiplier >= 0 && (0..=30).contains(&shift) && self.diff_min <= 0
-            }
-            Rounding::Tflite | Rounding::Single => {
-                self.beta == 0.0 && self.multiplier == [0, 0] && self.diff_min == 0
-            }
-            Rounding::Onnx | Rounding::None => {
-                self.beta.is_finite() && self.multiplier == [0, 0] && self.diff_min == 0
-            }
+        let (fixed, multiplied) = match constants.rounding {
+            Rounding::None | Rounding::Onnx => (false, false),
+            Rounding::Tflite => (true, !wide),
+            Rounding::Single => (true, false),
         };
-        let parameters = if wide { (1.0 / 32768.0, 0) } else { (1.0 / 256.0, -128) };
-        if !attributes || (fixed && (y.scale, y.zero_point) != parameters) {
+        let [multiplier, shift] = self.multiplier;
+        let known = if multiplied {
+            multiplier >= 0 && (0..=30).contains(&shift) && self.diff_min <= 0
+        } else {
+            self.multiplier == [0, 0] && self.diff_min == 0
+        };
+        if !known || (if fixed { self.beta != 0.0 } else { !self.beta.is_finite() }) {
             return Err(Error::Quantization);
         }
-        match rounding {
-            Rounding::None => Ok(()),
-            Rounding::Onnx => check_scale(x).and(check_scale(y)),
-            Rounding::Tflite | Rounding::Single if !tables => Ok(()),
-            Rounding::Tflite | Rounding::Single => {
-                let (dims, most): (&[usize], i32) =
-                    if wide { (&[2, TABLE], 1 << FINE) } else { (&[TABLE], TABLE_MAX) };
-                constant(inputs, 1, Dtype::I32, dims)?;
-                let table = constants.get::<i32>(1)?;
-                let ranged = table.iter().all(|v| (0..=most).contains(v));
-                let fits = if wide {
-                    table.iter().step_by(TABLE).all(|&first| first == most)
-                } else {
-                    let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
-                    let sum = (greatest as u64).wrapping_mul(row(x) as u64);
-                    table.first().is_some_and(|&first| first > 0) && sum < 1 << 32
-                };
-                if ranged && fits { Ok(()) } else { Err(Error::Quantization) }
-            }
+        if constants.rounding == Rounding::Onnx {
+            check_scale(x)?;
+            check_scale(y)?;
         }
+        if !fixed || multiplied {
+            if inputs.optional(1).is_some() {
+                return Err(Error::Operand);
+            }
+        } else {
+            check_tables(inputs, constants, x)?;
+        }
+        let parameters = if wide { (1.0 / 32768.0, 0) } else { (1.0 / 256.0, -128) };
+        if fixed && (y.scale, y.zero_point) != parameters { Err(Error::Quantization) } else { Ok(()) }
     }
 
     fn overlap(&self, _inputs: &Inputs<'_>, _outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
         (i == 0 && o == 0).then_some(0)
     }
+}
+
+/// The tables of exponentials of a fixed-point rounding, as [`Softmax`] has them.
+fn check_tables(inputs: &Inputs<'_>, constants: &Constants<'_>, x: &Desc) -> Result<()> {
+    let wide = x.dtype == Dtype::I16;
+    let (dims, most): (&[usize], i32) = if wide { (&[2, TABLE], 1 << FINE) } else { (&[TABLE], TABLE_MAX) };
+    constant(inputs, 1, Dtype::I32, dims)?;
+    let table = constants.get::<i32>(1)?;
+    let ranged = table.iter().all(|v| (0..=most).contains(v));
+    let fits = if wide {
+        table.iter().step_by(TABLE).all(|&first| first == most)
+    } else {
+        let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
+        let sum = (greatest as u64).wrapping_mul(row(x) as u64);
+        table.first().is_some_and(|&first| first > 0) && sum < 1 << 32
+    };
+    if ranged && fits { Ok(()) } else { Err(Error::Quantization) }
 }
 
 /// Elements of the last axis.

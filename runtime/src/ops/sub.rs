@@ -1,12 +1,15 @@
 //! Sub: [`Additive`] with the second operand negated.
 
+use crate::kernels::portable::additive as portable;
 use crate::kernels::reference::additive as reference;
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+use crate::ops::add::neon;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::ops::add::x86;
 use crate::ops::add::{self, Additive, LEFT_SHIFT, LEFT_SHIFT_INT16};
-use crate::ops::op::Entry;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::ops::op::{Isa, Rounding};
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+use crate::ops::op::Rounding;
+use crate::ops::op::{Entry, Isa};
 
 /// `a - b`.
 pub type Sub = Additive<true>;
@@ -40,6 +43,14 @@ pub const INT32: Entry = Entry { name: "reference_sub_int32", run: reference::in
 /// Float.
 pub const F32: Entry = Entry { name: "reference_sub_f32", run: reference::f32::<true>, ..add::F32 };
 
+/// TFLite rounding, int8, without long multiplications where the processor has none.
+pub const PORTABLE_INT8_TFLITE: Entry = Entry {
+    name: "portable_sub_int8_tflite",
+    isa: Isa::Portable,
+    run: portable::int8_tflite::<true>,
+    ..INT8_TFLITE
+};
+
 /// Every entry.
 pub const KERNELS: &[Entry] = &[
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -50,6 +61,11 @@ pub const KERNELS: &[Entry] = &[
     x86!(sub avx2only X86Avx2 "x86_avx2" tflite Tflite true),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     x86!(sub avx2only X86Avx2 "x86_avx2" single Single true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub tflite Tflite true),
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    neon!(sub single Single true),
+    PORTABLE_INT8_TFLITE,
     INT8_TFLITE,
     INT8_SINGLE,
     INT8_ONNX,

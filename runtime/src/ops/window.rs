@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
-use crate::tensor::Desc;
+use crate::ops::op::Inferred;
+use crate::tensor::{Desc, Dtype, Shape};
 
 /// Strides, dilations and explicit padding of a two-dimensional window, in elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,7 @@ impl Window {
     }
 
     /// The counterpart of [`Window::emit`]; refuses zero strides and dilations.
+    #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         let w = Window {
             stride: [r.u16()?, r.u16()?],
@@ -47,6 +49,13 @@ impl Window {
             along(input[0], window[0], sy, dy, top, bottom)?,
             along(input[1], window[1], sx, dx, left, right)?,
         ])
+    }
+
+    /// What this window makes of images `x`: an output of this type, of `channels` channels.
+    pub fn slide(&self, x: &Desc, window: [usize; 2], dtype: Dtype, channels: usize) -> Result<Inferred> {
+        let [n, h, w, _] = x.shape.dims4()?;
+        let [oh, ow] = self.output([h, w], window)?;
+        Ok(Inferred::one(dtype, Shape::new(&[n as u32, oh as u32, ow as u32, channels as u32])?))
     }
 
     /// Input coordinate of window tap `tap` at output position `at` along `axis`, or `None` in the padding.
@@ -110,8 +119,8 @@ impl Window {
         };
         // Piecewise linear in r, with one knee where the window leaves the padding.
         let last = rows.checked_sub(1)?;
-        let knee = pad.checked_div(stride)?.min(last);
-        Some(at(knee)?.max(at(knee.saturating_add(1).min(last))?).max(at(last)?))
+        let knee = pad.checked_div(stride)?;
+        greatest(&[knee, knee.saturating_add(1), last], last, at)
     }
 
     /// The least byte distance output − input at which rows may be computed in descending order in shared
@@ -134,12 +143,18 @@ impl Window {
         let last = rows.checked_sub(1)?;
         let enters = pad.saturating_sub(reach).checked_div(stride)?;
         let leaves = input_rows.saturating_add(pad).saturating_sub(reach).checked_div(stride)?;
-        let mut distance = at(0)?.max(at(last)?);
-        for knee in [enters, enters.saturating_add(1), leaves, leaves.saturating_add(1)] {
-            distance = distance.max(at(knee.min(last))?);
-        }
-        Some(distance)
+        let rows = [0, last, enters, enters.saturating_add(1), leaves, leaves.saturating_add(1)];
+        greatest(&rows, last, at)
     }
+}
+
+/// The greatest of `at`'s values for these rows, those beyond the last one taken as the last.
+fn greatest(rows: &[usize], last: usize, at: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+    let mut most = 0;
+    for &row in rows {
+        most = at(row.min(last))?.max(most);
+    }
+    Some(most)
 }
 
 /// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image.

@@ -3,12 +3,18 @@
 //! [`Session::load`] makes every check; after it, [`Run::run`] cannot be surprised by the plan. A session
 //! borrows the bundle's bytes and holds no activations: those live in the arena that [`Session::bind`] borrows,
 //! so sessions may share one arena.
+//!
+//! Every run looks each step up in the plan again, which costs nothing but time. Where there is memory for it,
+//! [`Session::resolve`] does so once.
 
+mod check;
+mod execute;
 mod step;
 
 use bytemuck::Pod;
 
-use crate::bundle::plan::{BASE_ALIGN, TensorRecord};
+use crate::bundle::golden::Vector;
+use crate::bundle::plan::BASE_ALIGN;
 use crate::bundle::{Bundle, Golden, Plan};
 use crate::error::{Error, Result};
 use crate::ops::op::{Choice, Entry, OpDef};
@@ -63,24 +69,24 @@ impl<'b> Session<'b> {
                 return Err(Error::Tensor);
             }
         }
-        for i in 0..header.inputs as usize {
-            self.public(self.plan.input(i)?)?;
-        }
-        for i in 0..header.outputs as usize {
-            self.public(self.plan.output(i)?)?;
+        for i in 0..self.plan.publics() {
+            self.plan.public(i)?;
         }
         let mut macs = 0u64;
-        let mut operands = Operands::NONE;
+        let mut operands = Operands::new();
         for i in 0..header.steps as usize {
-            let step = Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?;
-            macs = macs.checked_add(step.check(self.weights, header.numeric)?).ok_or(Error::Limit)?;
+            macs = macs.checked_add(self.check_step(i, &mut operands)?).ok_or(Error::Limit)?;
         }
         if macs == header.macs { Ok(()) } else { Err(Error::Totals) }
     }
 
-    fn public(&self, id: u16) -> Result<TensorRecord> {
-        let tensor = self.plan.tensor(id)?;
-        if tensor.desc.place == Place::Arena { Ok(tensor) } else { Err(Error::Operand) }
+    fn check_step(&self, i: usize, operands: &mut Operands) -> Result<u64> {
+        let step = self.look_up(i, operands)?;
+        step.check(operands, self.plan.attributes(&step.record)?, self.weights, self.plan.header.numeric)
+    }
+
+    fn look_up(&self, i: usize, operands: &mut Operands) -> Result<Step> {
+        Step::resolve(&self.plan, i, self.ops, self.choice, operands)
     }
 
     /// Exact bytes of arena that [`Session::bind`] needs, 16-byte aligned: activations and scratch.
@@ -105,24 +111,60 @@ impl<'b> Session<'b> {
 
     /// The kernel that step `i` runs.
     pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
-        let mut operands = Operands::NONE;
-        Ok(Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?.entry)
+        Ok(self.look_up(i, &mut Operands::new())?.entry)
     }
 
     /// Multiply-accumulates of step `i`.
     pub fn step_macs(&self, i: usize) -> Result<u64> {
-        let mut operands = Operands::NONE;
-        Step::resolve(&self.plan, i, self.ops, self.choice, &mut operands)?
-            .check(self.weights, self.plan.header.numeric)
+        self.check_step(i, &mut Operands::new())
+    }
+
+    /// Looks every step up once, so that runs need not. `room` holds at least [`Session::steps`], of any content.
+    pub fn resolve<'s>(&'s self, room: &'s mut [ResolvedStep]) -> Result<Resolved<'s, 'b>> {
+        let room = room.get_mut(..self.steps()).ok_or(Error::TooSmall)?;
+        for (i, slot) in room.iter_mut().enumerate() {
+            slot.step = Some(self.look_up(i, &mut slot.operands)?);
+        }
+        Ok(Resolved { session: self, steps: room })
     }
 
     /// Borrows the arena for runs. Longer arenas are fine; their tail stays untouched.
     pub fn bind<'r>(&'r self, arena: &'r mut [u8]) -> Result<Run<'r, 'b>> {
+        self.bind_with(&[], arena)
+    }
+
+    fn bind_with<'r>(&'r self, steps: &'r [ResolvedStep], arena: &'r mut [u8]) -> Result<Run<'r, 'b>> {
         if arena.as_ptr().align_offset(BASE_ALIGN) != 0 {
             return Err(Error::Alignment);
         }
         let arena = arena.get_mut(..self.arena_bytes()).ok_or(Error::TooSmall)?;
-        Ok(Run { session: self, arena })
+        Ok(Run { session: self, steps, arena })
+    }
+}
+
+/// Where [`Session::resolve`] keeps what it found out of one step.
+#[derive(Clone, Debug)]
+pub struct ResolvedStep {
+    step: Option<Step>,
+    operands: Operands,
+}
+
+impl ResolvedStep {
+    /// Room for one.
+    pub const EMPTY: ResolvedStep = ResolvedStep { step: None, operands: Operands::new() };
+}
+
+/// A session whose steps are looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'s, 'b> {
+    session: &'s Session<'b>,
+    steps: &'s [ResolvedStep],
+}
+
+impl<'b> Resolved<'_, 'b> {
+    /// As [`Session::bind`].
+    pub fn bind<'r>(&'r self, arena: &'r mut [u8]) -> Result<Run<'r, 'b>> {
+        self.session.bind_with(self.steps, arena)
     }
 }
 
@@ -130,15 +172,30 @@ impl<'b> Session<'b> {
 #[derive(Debug)]
 pub struct Run<'r, 'b> {
     session: &'r Session<'b>,
+    /// All of them, or none.
+    steps: &'r [ResolvedStep],
     arena: &'r mut [u8],
 }
 
 impl Run<'_, '_> {
     /// Graph input `i`. Inputs must be written before every run: a run may reuse their memory.
     pub fn input(&mut self, i: usize) -> Result<Input<'_>> {
-        let tensor = self.session.plan.tensor(self.session.plan.input(i)?)?;
+        let plan = &self.session.plan;
+        if i >= plan.header.inputs as usize {
+            return Err(Error::Index);
+        }
+        let tensor = plan.public(i)?;
         let bytes = self.arena.get_mut(tensor.range()).ok_or(Error::Internal)?;
         Ok(Input { desc: tensor.desc, bytes })
+    }
+
+    /// Writes every input from a golden vector, whose expected outputs are then left.
+    pub fn set_inputs(&mut self, vector: &mut Vector<'_>) -> Result<()> {
+        for i in 0..self.session.plan.header.inputs as usize {
+            let mut input = self.input(i)?;
+            input.copy_from_bytes(vector.next(input.bytes.len())?)?;
+        }
+        Ok(())
     }
 
     /// Runs every step.
@@ -152,8 +209,12 @@ impl Run<'_, '_> {
     /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
-        let mut operands = Operands::NONE;
-        Step::resolve(&s.plan, i, s.ops, s.choice, &mut operands)?.run(self.arena, s.weights)
+        let mut fresh = Operands::new();
+        let (step, operands) = match self.steps.get(i) {
+            Some(ResolvedStep { step: Some(step), operands }) => (*step, operands),
+            _ => (s.look_up(i, &mut fresh)?, &fresh),
+        };
+        step.run(operands, s.plan.attributes(&step.record)?, self.arena, s.weights)
     }
 
     /// Graph output `i`, valid after [`Run::run`] until an input is written.
@@ -163,7 +224,7 @@ impl Run<'_, '_> {
 
     /// Any arena tensor, as long as no later step has reused its memory.
     pub fn tensor(&self, id: u16) -> Result<Output<'_>> {
-        let tensor = self.session.public(id)?;
+        let tensor = self.session.plan.computed(id)?;
         let bytes = self.arena.get(tensor.range()).ok_or(Error::Internal)?;
         Ok(Output { desc: tensor.desc, bytes })
     }
@@ -171,12 +232,12 @@ impl Run<'_, '_> {
     /// Runs every golden vector and compares every output within its tolerance.
     pub fn self_test(&mut self, golden: &Golden<'_>) -> Result<()> {
         for v in 0..golden.vectors() {
-            for i in 0..self.session.plan.header.inputs as usize {
-                self.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-            }
+            let mut parts = golden.vector(v)?;
+            self.set_inputs(&mut parts)?;
             self.run()?;
             for o in 0..self.session.plan.header.outputs as usize {
-                self.output(o)?.expect(golden.output(v, o)?, golden.tolerance(o)?)?;
+                let output = self.output(o)?;
+                output.expect(parts.next(output.bytes.len())?, golden.tolerance(o)?)?;
             }
         }
         Ok(())

@@ -141,36 +141,63 @@ proptest! {
 
     #[test]
     fn floats(layer in shapes(), with_bias: bool) {
-        let mut noise = Noise(layer.seed);
-        let x = float(&layer.input_dims(), &noise.floats(layer.input.iter().product()));
-        let dims = layer.weight_dims();
-        let w = noise.floats(dims.iter().product::<u32>() as usize);
-        let w = Value::constant(Dtype::F32, &dims, &w).unwrap();
-        let b = Value::constant(Dtype::F32, &[layer.outputs as u32], &noise.floats(layer.outputs)).unwrap();
-        let b = with_bias.then_some(b);
-        let (_, attributes) = layer.operator(Clamp::f32(-30.0, 1e3));
-        let plain = [Some(&x), Some(&w), b.as_ref()];
-        let expect = eval(&layer.reference(), &attributes, Rounding::None, 0, &plain, &[]).unwrap().remove(0);
-        for Alone { entry, def } in faster(&layer) {
-            if !entry.dtypes.contains(&Dtype::F32) || !entry.weights.contains(&Dtype::F32) {
-                continue;
-            }
-            let prepared = (entry.id != kernel::DENSE)
-                .then(|| prepare(entry.id, layer.kind == Kind::Depthwise, &w, b.as_ref(), 0).unwrap());
-            let operands = match &prepared {
-                Some(p) => [Some(&x), Some(&p.weights), p.bias.as_ref()],
-                None => plain,
-            };
-            let y = eval(def, &attributes, Rounding::None, entry.id, &operands, &[]).unwrap().remove(0);
-            prop_assert_eq!(y.bytes(), expect.bytes(), "{}", entry.name);
-            for descending in [false, true] {
-                let y = eval_together(def, &attributes, Rounding::None, entry.id, &operands, &[], descending).unwrap();
-                if let Some(y) = y {
-                    prop_assert_eq!(y.bytes(), expect.bytes(), "{} in place, {}", entry.name, descending);
-                }
+        compare_floats(&layer, with_bias)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Sums that are taken in parts, and many blocks of outputs of one or a few pixels.
+    #[test]
+    fn long_sums_of_floats(layer in long(), with_bias: bool) {
+        compare_floats(&layer, with_bias)?;
+    }
+}
+
+fn long() -> impl Strategy<Value = Layer> {
+    let kind = prop_oneof![Just(Kind::Conv { groups: 1 }), Just(Kind::Dense)];
+    let taps = prop_oneof![Just([1, 1]), Just([3, 3]), Just([2, 5])];
+    (kind, [1usize..5, 1usize..6], 100usize..600, 1usize..180, taps, any::<u64>()).prop_map(
+        |(kind, [h, w], depth, outputs, taps, seed)| {
+            let window = Window { pad: [taps[0] as u16 - 1, taps[1] as u16 - 1, 0, 0], ..Window::UNIT };
+            Layer { kind, input: [1, h, w, depth], taps, outputs, window, seed }
+        },
+    )
+}
+
+fn compare_floats(layer: &Layer, with_bias: bool) -> Result<(), TestCaseError> {
+    let mut noise = Noise(layer.seed);
+    let x = float(&layer.input_dims(), &noise.floats(layer.input.iter().product()));
+    let dims = layer.weight_dims();
+    let w = noise.floats(dims.iter().product::<u32>() as usize);
+    let w = Value::constant(Dtype::F32, &dims, &w).unwrap();
+    let b = Value::constant(Dtype::F32, &[layer.outputs as u32], &noise.floats(layer.outputs)).unwrap();
+    let b = with_bias.then_some(b);
+    let (_, attributes) = layer.operator(Clamp::f32(-30.0, 1e3));
+    let plain = [Some(&x), Some(&w), b.as_ref()];
+    let expect = eval(&layer.reference(), &attributes, Rounding::None, 0, &plain, &[]).unwrap().remove(0);
+    for Alone { entry, def } in faster(layer) {
+        if !entry.dtypes.contains(&Dtype::F32) || !entry.weights.contains(&Dtype::F32) {
+            continue;
+        }
+        let prepared = (entry.id != kernel::DENSE)
+            .then(|| prepare(entry.id, layer.kind == Kind::Depthwise, &w, b.as_ref(), 0).unwrap());
+        let operands = match &prepared {
+            Some(p) => [Some(&x), Some(&p.weights), p.bias.as_ref()],
+            None => plain,
+        };
+        let y = eval(def, &attributes, Rounding::None, entry.id, &operands, &[]).unwrap().remove(0);
+        prop_assert_eq!(y.bytes(), expect.bytes(), "{}", entry.name);
+        for descending in [false, true] {
+            let y = eval_together(def, &attributes, Rounding::None, entry.id, &operands, &[], descending)
+                .unwrap();
+            if let Some(y) = y {
+                prop_assert_eq!(y.bytes(), expect.bytes(), "{} in place, {}", entry.name, descending);
             }
         }
     }
+    Ok(())
 }
 
 #[test]

@@ -57,9 +57,7 @@ fn measure(arena: &mut [u8]) -> Result<(), Error> {
     let session = Session::load(bundle, flash::OPS)?;
     let mut run = session.bind(arena)?;
     if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(0)?)?;
     }
     roi_begin();
     let done = run.run();
@@ -143,9 +141,7 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
     let header = &bundle.plan.header;
     let Some(golden) = &bundle.golden else { return Ok(()) };
     for v in 0..golden.vectors() {
-        for i in 0..usize::from(header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(v)?)?;
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {

@@ -9,12 +9,14 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use samara_runtime::bundle::Tag;
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{AlignedBytes, Bundle, Choice, Error, Run, Session, ops};
 
-const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE]]
+const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE] | --runs N]
 Without --input: the self-test, checksums of every step, the outputs of every golden vector.
 With it: runs every sample of a file that holds each sample's inputs as little-endian bytes, one after another.
---reference picks plain loops only; --layers receives every step's outputs of the first sample.";
+--reference picks plain loops only; --layers receives every step's outputs of the first sample.
+--runs only runs, N times on inputs of zeros, for what counts instructions around it.";
 
 fn main() -> ExitCode {
     match run() {
@@ -51,6 +53,7 @@ struct Arguments {
     input: Option<String>,
     output: Option<String>,
     layers: Option<String>,
+    runs: Option<usize>,
 }
 
 fn arguments() -> Result<Arguments, Failure> {
@@ -63,6 +66,11 @@ fn arguments() -> Result<Arguments, Failure> {
             "--input" => found.input = Some(value()?),
             "--output" => found.output = Some(value()?),
             "--layers" => found.layers = Some(value()?),
+            "--runs" => {
+                let runs =
+                    value()?.parse().map_err(|_| invalid(format!("--runs needs a number\n{USAGE}")))?;
+                found.runs = Some(runs);
+            }
             _ if found.bundle.is_empty() && !word.starts_with('-') => found.bundle = word,
             _ => return Err(invalid(format!("'{word}' is not understood\n{USAGE}"))),
         }
@@ -86,6 +94,13 @@ fn run() -> Result<String, Failure> {
     )
     .map_err(|e| about(&e))?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
+    if let Some(runs) = arguments.runs {
+        let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+        let resolved = session.resolve(&mut room)?;
+        let mut run = resolved.bind(&mut arena)?;
+        (0..runs).try_for_each(|_| run.run())?;
+        return Ok(String::new());
+    }
     let mut run = session.bind(&mut arena)?;
     let mut text = format!(
         "{} {}: {} steps, {} MACs, arena {} bytes\n",
@@ -113,9 +128,7 @@ fn vectors(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) ->
     let mut text = String::new();
     let Some(golden) = &bundle.golden else { return Ok(text) };
     for v in 0..golden.vectors() {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(v, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(v)?)?;
         for step in 0..session.steps() {
             run.step(step)?;
             if v == 0 {

@@ -90,7 +90,7 @@ fn devices(tally: &mut Tally) -> Result<Vec<(String, Device)>> {
             Some(why) => tally.skip(format!("{}: {why}", linux.name)),
         }
     }
-    for machine in [qemu::M4, qemu::M0_ON_M3] {
+    for machine in [qemu::M4, qemu::M0_ON_M3, qemu::M55] {
         match missing(machine.target, &[qemu::SYSTEM]) {
             None => {
                 let name = format!("{} ({})", machine.target, machine.name);
@@ -208,7 +208,7 @@ fn expected_output(tally: &mut Tally, vibration: &Model, dir: &Path) -> Result<(
         let text = command::read(emulated(linux, &runner(Some(linux))?).arg(vibration.bundle(linux.name)?))?;
         compare_text(tally, linux.name, &text, "targets/linux-arm/expected.txt")?;
     }
-    for machine in [qemu::M4, qemu::M0_ON_M3, qemu::LM3S, qemu::MICROBIT] {
+    for machine in [qemu::M4, qemu::M0_ON_M3, qemu::LM3S, qemu::MICROBIT, qemu::M55] {
         if missing(machine.target, &[qemu::SYSTEM]).is_some() {
             continue;
         }

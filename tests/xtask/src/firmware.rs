@@ -14,6 +14,8 @@ pub(crate) enum Program {
     Reporting,
     /// Load and run with nothing around them.
     Bare,
+    /// Kernels against reference kernels, without a bundle.
+    Kernels,
 }
 
 /// What to build.
@@ -46,6 +48,7 @@ impl<'a> Firmware<'a> {
         let name = match self.program {
             Program::Reporting => "samara-cortex-m",
             Program::Bare => "bare",
+            Program::Kernels => "kernels",
         };
         let mut build = cargo::cargo();
         build.args(["rustc", "--quiet", "--locked", "-p", "samara-cortex-m", "--profile", "firmware"]);

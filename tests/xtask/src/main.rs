@@ -8,6 +8,7 @@ mod demo;
 mod devices;
 mod elf;
 mod firmware;
+mod kernels;
 mod mcu;
 mod models;
 mod proofs;
@@ -39,6 +40,8 @@ enum Command {
     },
     /// The same bits on x86-64, aarch64, armv7 and Cortex-M firmware.
     Devices,
+    /// Each processor's kernels against the reference kernels, there, on random shapes.
+    Kernels,
     /// Exact instructions, memory and flash on emulated microcontrollers, per core and model.
     BenchMcu(bench::Args),
     /// Counts on microcontrollers against tests/budgets.toml.
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Test => test::run(),
         Command::Demo { arguments } => demo::run(&arguments),
         Command::Devices => devices::run().map(|t| t.print()),
+        Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu(args) => bench::run(&args),
         Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
         Command::Size(args) => size::run(&args),

@@ -62,6 +62,15 @@ pub(crate) const LM3S: Machine = Machine {
     memory: "lm3s6965evb",
 };
 
+/// Cortex-M55 with Helium, its memories tightly coupled: 512 KiB each.
+pub(crate) const M55: Machine = Machine {
+    name: "mps3-an547",
+    core: "cortex-m55",
+    target: "thumbv8m.main-none-eabihf",
+    kernels: &["mve"],
+    memory: "an547",
+};
+
 /// The system emulator.
 pub(crate) const SYSTEM: &str = "qemu-system-arm";
 

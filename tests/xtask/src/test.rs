@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cargo;
 use crate::command;
 use crate::tally::Tally;
-use crate::{budgets, devices, proofs, setup};
+use crate::{budgets, devices, kernels, proofs, setup};
 
 /// Set-up, formatting, lints, tests, devices, proofs; whether nothing failed.
 pub(crate) fn run() -> Result<bool> {
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<bool> {
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
         ("budgets on microcontrollers", || budgets::run(false)),
+        ("kernels of devices", kernels::run),
         ("devices", devices::run),
     ] {
         step(name);

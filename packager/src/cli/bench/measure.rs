@@ -88,10 +88,12 @@ fn clock_us() -> f64 {
 /// earlier runs left there could be infinite, or so small that the processor takes longer.
 fn inputs(bundle: &Bundle<'_>, session: &Session<'_>) -> Result<Vec<Vec<u8>>> {
     let golden = bundle.golden.as_ref().filter(|g| g.vectors() > 0);
+    let mut vector = golden.map(|g| g.vector(0)).transpose()?;
     let one = |i: usize| -> Result<Vec<u8>> {
-        match golden {
-            Some(golden) => Ok(golden.input(0, i)?.to_vec()),
-            None => Ok(vec![0; session.plan().tensor(session.plan().input(i)?)?.desc.bytes()]),
+        let bytes = session.plan().tensor(session.plan().input(i)?)?.desc.bytes();
+        match &mut vector {
+            Some(vector) => Ok(vector.next(bytes)?.to_vec()),
+            None => Ok(vec![0; bytes]),
         }
     };
     (0..usize::from(session.plan().header.inputs)).map(one).collect()

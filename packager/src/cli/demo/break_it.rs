@@ -119,7 +119,7 @@ fn spoil(stage: &Stage<'_>, from: &str, to: &str) -> Result<()> {
     let mut prefix = bundle.prefix;
     let golden = bundle.sections.iter().find(|s| s.kind == Kind::Golden as u16);
     let golden = golden.ok_or_else(|| Error::invalid("has no golden vectors").about(from))?;
-    let output = bundle.golden.map_or(Ok(0), |g| g.output(g.vectors() - 1, 0).map(<[u8]>::len))?;
+    let output = bundle.plan.public(usize::from(bundle.plan.header.inputs))?.desc.bytes();
     let start = prefix.content_start();
     let at = start + (golden.offset + golden.len) as usize - output.next_multiple_of(4);
     bytes[at] ^= 1;

@@ -28,6 +28,11 @@ impl Life {
         self.end - self.start
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.end <= self.start
+    }
+
     /// Whether there is a time at which both are there.
     pub fn meets(&self, other: &Life) -> bool {
         self.born <= other.dies && other.born <= self.dies

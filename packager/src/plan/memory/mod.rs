@@ -28,9 +28,10 @@ pub enum Effort {
     Full,
 }
 
-/// Sets every arena tensor's offset and the arena's size.
+/// Sets every arena tensor's offset and the arena's size. Where memory is plenty, the last bytes are not looked for.
 pub fn place(plan: &mut Plan) -> Result<()> {
-    place_with(plan, Effort::Full)
+    let effort = if plan.kernels.alignment() > 1 { Effort::Sketch } else { Effort::Full };
+    place_with(plan, effort)
 }
 
 /// As [`place`], with less effort where that is enough.

@@ -108,7 +108,8 @@ impl<'l> Parts<'l> {
         for own in lives.chunk_by(|a, b| a.tensor == b.tensor) {
             let (tensor, desc) = (own[0].tensor, &plan.tensors[own[0].tensor].desc);
             item_of[tensor] = items.len();
-            let align = if scratch.contains(&tensor) { ALIGN } else { desc.dtype.size() };
+            let least = if scratch.contains(&tensor) { ALIGN } else { desc.dtype.size() };
+            let align = least.max(plan.kernels.alignment());
             let born = own.iter().map(|l| l.born).min().unwrap_or(0);
             let dies = own.iter().map(|l| l.dies).max().unwrap_or(0);
             items.push(Item { tensor, size: desc.bytes(), align, born, dies });
@@ -227,7 +228,7 @@ fn share(
     parts: &[&[Life]],
 ) -> Result<Option<Share>> {
     let def = lower::definition(step.op)?;
-    if def.entries.iter().any(|e| e.id == step.kernel && !e.overlap) {
+    if !plan.kernels.overlaps(step.op) || def.entries.iter().any(|e| e.id == step.kernel && !e.overlap) {
         return Ok(None);
     }
     let [y] = step.outputs[..] else { return Ok(None) };
@@ -258,4 +259,70 @@ fn share(
     let descending = def.overlap_descending(&step.attributes, &Inputs(&inputs), &outputs, i, 0)?;
     let some = ascending.is_some() || descending.is_some();
     Ok(some.then_some(Share { time, input, output, ascending, descending, dying }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: usize = 5;
+
+    fn life(tensor: usize, bytes: (usize, usize), born: usize, dies: usize) -> Life {
+        Life { tensor, start: bytes.0, end: bytes.1, born, dies }
+    }
+
+    /// Whether a distance of two offsets is fine, by the loader's rule: bytes of two operands of a step that are in one
+    /// place must be at a distance that the step tolerates, and what lives on may not be written over.
+    fn is_fine(distance: isize, share: &Share, input: &[Life], output: &Life) -> bool {
+        let meet = |a: (usize, usize), b: (usize, usize)| {
+            let (start, end) = (signed(a.0) + distance, signed(a.1) + distance);
+            start < signed(b.1) && signed(b.0) < end
+        };
+        let operands = (share.input.1, share.input.2);
+        let apart = signed(share.input.1) + distance - signed(share.output.1);
+        let tolerated = if apart >= 0 {
+            share.ascending.is_some_and(|d| apart >= signed(d))
+        } else {
+            share.descending.is_some_and(|d| -apart >= signed(d))
+        };
+        let written = (output.start, output.end);
+        let lost = input.iter().any(|l| l.dies > TIME && meet((l.start, l.end), written));
+        !lost && (tolerated || !meet(operands, written))
+    }
+
+    #[test]
+    fn distances_are_those_that_the_loader_accepts() {
+        let mut checked = 0;
+        for ascending in [None, Some(0), Some(1), Some(4), Some(30)] {
+            for descending in [None, Some(0), Some(1), Some(6), Some(30)] {
+                // Rows 4 to 16 of 24 bytes are read, of which the last ones live on; 3 to 12 of 20 are written.
+                for keep in [4, 9, 15, 16] {
+                    let input = [
+                        life(0, (0, 4), 1, 2),
+                        life(0, (4, keep), 1, TIME),
+                        life(0, (keep, 24), 1, TIME + 3),
+                    ];
+                    let input: Vec<Life> = input.into_iter().filter(|l| !l.is_empty()).collect();
+                    let output = life(1, (3, 12), TIME, TIME + 1);
+                    let (x, y) = ((0, 4, 16), (1, 3, 12));
+                    let dying = keep - 4;
+                    let share = Share { time: TIME, input: x, output: y, ascending, descending, dying };
+                    let found = forbidden((0, &input), &[output], &[&share]);
+                    let turned = forbidden((1, &[output]), &input, &[&share]);
+                    for distance in -60..60 {
+                        let hit = |all: &[(isize, isize)], d| all.iter().any(|&(l, h)| l <= d && d <= h);
+                        let fine = is_fine(distance, &share, &input, &output);
+                        assert_eq!(!hit(&found, distance), fine, "{distance} with {share:?}");
+                        assert_eq!(!hit(&turned, -distance), fine, "turned, {distance} with {share:?}");
+                        checked += 1;
+                        // What they share is never more than was promised.
+                        let (start, end) = (distance, distance + signed(keep));
+                        let shared = end.min(12) - (start + 4).max(3);
+                        assert!(!fine || shared <= signed(share.most()), "{shared} with {share:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(checked, 25 * 4 * 120);
+    }
 }

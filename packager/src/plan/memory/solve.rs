@@ -25,11 +25,9 @@ impl Problem {
         ];
         let mut best: Option<(usize, Vec<usize>, Vec<usize>)> = None;
         for order in orders {
-            let offsets = self.place_in(&order);
-            let height = self.height(&offsets);
-            if best.as_ref().is_none_or(|b| height < b.0) {
-                best = Some((height, order, offsets));
-            }
+            let least = best.as_ref().map_or(usize::MAX, |b| b.0.saturating_sub(1));
+            let placed = self.place_in(&order, least).map(|offsets| (self.height(&offsets), order, offsets));
+            best = placed.or(best);
         }
         let Some((mut height, mut order, mut offsets)) = best else { return Vec::new() };
         let mut random = SplitMix(0x5a3a7a);
@@ -45,11 +43,9 @@ impl Problem {
                 let moved = next.remove(a);
                 next.insert(b, moved);
             }
-            let candidate = self.place_in(&next);
-            let h = self.height(&candidate);
             // Sideways moves let the search leave plateaus.
-            if h <= height {
-                (height, order, offsets) = (h, next, candidate);
+            if let Some(placed) = self.place_in(&next, height) {
+                (height, order, offsets) = (self.height(&placed), next, placed);
             }
         }
         offsets
@@ -60,13 +56,18 @@ impl Problem {
         self.items.iter().zip(offsets).map(|(item, at)| at + item.size).max().unwrap_or(0)
     }
 
-    fn place_in(&self, order: &[usize]) -> Vec<usize> {
+    /// Each item in turn at the lowest place; `None` where that is higher than `most`.
+    fn place_in(&self, order: &[usize], most: usize) -> Option<Vec<usize>> {
         let mut offsets = vec![usize::MAX; self.items.len()];
         let mut candidates = Vec::new();
         for &item in order {
-            offsets[item] = self.lowest(item, &offsets, &mut candidates);
+            let at = self.lowest(item, &offsets, &mut candidates);
+            if at + self.items[item].size > most {
+                return None;
+            }
+            offsets[item] = at;
         }
-        offsets
+        Some(offsets)
     }
 
     /// Lowest place for `item` among those already placed.

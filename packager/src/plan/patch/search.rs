@@ -14,8 +14,8 @@ const STRIPS: &[usize] = &[2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 const FIRST_STRIPS: &[usize] = &[4, 16];
 /// How many chains are looked at closely, how many forms of them are placed, and how many of these with care.
 const CLOSELY: usize = 24;
-const SKETCHED: usize = 40;
-const PLACED: usize = 4;
+const SKETCHED: usize = 64;
+const PLACED: usize = 6;
 /// Chains of one plan.
 const MOST_CHAINS: usize = 4;
 

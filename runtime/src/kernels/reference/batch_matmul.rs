@@ -94,7 +94,8 @@ fn walk<T: Pod, A: Copy>(
 }
 
 /// Where the matrices of both operands start, output matrix by output matrix; endless.
-struct Batches {
+#[derive(Debug)]
+pub(crate) struct Batches {
     index: [usize; BATCH],
     lengths: [usize; BATCH],
     strides: [[usize; BATCH]; 2],
@@ -104,7 +105,7 @@ struct Batches {
 const BATCH: usize = MAX_RANK - 2;
 
 impl Batches {
-    fn new(
+    pub(crate) fn new(
         left: [usize; MAX_RANK],
         right: [usize; MAX_RANK],
         sizes: &crate::ops::batch_matmul::Sizes,

@@ -1,5 +1,8 @@
 //! The loop behind every binary elementwise kernel.
 
+#[cfg(feature = "std")]
+use core::cell::Cell;
+
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
@@ -18,12 +21,45 @@ pub fn binary<T: Pod>(io: &mut Io<'_>, f: impl Fn(T, T) -> T) -> Result<()> {
         let a = run(&a, at_a, count, step_a)?;
         let b = run(&b, at_b, count, step_b)?;
         let y = y.get(at_y..at_y.wrapping_add(count)).ok_or(Error::Internal)?;
+        #[cfg(feature = "std")]
+        if vectors(&a, &b, y, &f) {
+            return Ok(());
+        }
         for (k, slot) in y.iter().enumerate() {
             let (Some(a), Some(b)) = (a.at(k), b.at(k)) else { return Err(Error::Internal) };
             slot.set(f(a, b));
         }
         Ok(())
     })
+}
+
+/// The commonest runs as loops that compilers turn into vectors; false for others. Left out where size counts.
+#[cfg(feature = "std")]
+#[inline(always)]
+fn vectors<T: Copy>(a: &Run<'_, T>, b: &Run<'_, T>, y: &[Cell<T>], f: &impl Fn(T, T) -> T) -> bool {
+    let here = |x: &[Cell<T>]| x.as_ptr() == y.as_ptr();
+    match (a, b) {
+        (Run::Many(View::Shared(a)), Run::Many(View::Shared(b))) => {
+            y.iter().zip(*a).zip(*b).for_each(|((y, &a), &b)| y.set(f(a, b)));
+        }
+        (Run::Many(View::Inside(a)), Run::Many(View::Shared(b))) if here(a) => {
+            y.iter().zip(*b).for_each(|(y, &b)| y.set(f(y.get(), b)));
+        }
+        (Run::Many(View::Shared(a)), Run::Many(View::Inside(b))) if here(b) => {
+            y.iter().zip(*a).for_each(|(y, &a)| y.set(f(a, y.get())));
+        }
+        (Run::Many(View::Shared(a)), Run::One(b)) => {
+            y.iter().zip(*a).for_each(|(y, &a)| y.set(f(a, *b)));
+        }
+        (Run::One(a), Run::Many(View::Shared(b))) => {
+            y.iter().zip(*b).for_each(|(y, &b)| y.set(f(*a, b)));
+        }
+        (Run::Many(View::Inside(a)), Run::One(b)) if here(a) => {
+            y.iter().for_each(|y| y.set(f(y.get(), *b)));
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// One run of an operand: all of its elements, or one for all.

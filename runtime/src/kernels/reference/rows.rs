@@ -3,8 +3,8 @@
 
 use bytemuck::Pod;
 
-use crate::error::Result;
-use crate::ops::io::Io;
+use crate::error::{Error, Result};
+use crate::ops::io::{Io, Pair};
 use crate::ops::window::Window;
 
 /// One output row and the input rows under its window.
@@ -20,7 +20,73 @@ pub struct Row<'a, T> {
     pub output: &'a mut [T],
 }
 
-/// Calls `each` for all rows of all images of output 0, computed from input 0 under `taps` window rows.
+/// All rows of all images of output 0, computed from input 0 under `taps` window rows, in the order that keeps
+/// overlapping memory right.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    window: Window,
+    taps: usize,
+    height: usize,
+    /// Output rows of an image.
+    rows: usize,
+    /// Elements of an input row and of an output row.
+    lengths: [usize; 2],
+    pair: Pair<'a>,
+    /// Rows of all images, done and in all.
+    done: usize,
+    all: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Takes output 0; `T` is the element of both.
+    #[inline(always)]
+    pub fn new<T: Pod>(io: &mut Io<'a>, window: &Window, taps: usize) -> Result<Self> {
+        let [batch, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
+        let [_, rows, columns, outputs] = io.output_desc(0)?.shape.dims4()?;
+        Ok(Rows {
+            window: *window,
+            taps,
+            height,
+            rows,
+            lengths: [width * channels, columns * outputs],
+            pair: io.pair::<T, T>(0, 0)?,
+            done: 0,
+            all: batch * rows,
+        })
+    }
+
+    /// All of the input and the output, where they share no memory.
+    #[inline(always)]
+    pub fn apart<T: Pod>(&mut self) -> Result<Option<(&[T], &mut [T])>> {
+        let Pair::Apart { input, output } = &self.pair else { return Ok(None) };
+        let size = size_of::<T>().max(1);
+        let [input, output] = [input.len(), output.len()].map(|n| n.checked_div(size).unwrap_or(0));
+        self.pair.window::<T, T>(0..input, 0..output).map(Some)
+    }
+
+    /// The next row; `None` after the last one.
+    #[inline(always)]
+    pub fn next_row<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {
+        if self.done == self.all {
+            return Ok(None);
+        }
+        let (n, k) = (self.done.checked_div(self.rows), self.done.checked_rem(self.rows));
+        let (n, k) = (n.ok_or(Error::Internal)?, k.ok_or(Error::Internal)?);
+        self.done += 1;
+        let y = if self.pair.descending() { self.rows - 1 - k } else { k };
+        // Only the rows under the window: what lies outside may already be overwritten.
+        let under = self.window.rows(y, self.taps, self.height);
+        let [input_row, output_row] = self.lengths;
+        let (base, out, first) = (n * self.height, (n * self.rows + y) * output_row, under.start);
+        let (input, output) = self.pair.window::<T, T>(
+            (base + under.start) * input_row..(base + under.end) * input_row,
+            out..out + output_row,
+        )?;
+        Ok(Some(Row { y, first, input, output }))
+    }
+}
+
+/// Calls `each` for all rows.
 #[inline(always)]
 pub fn by_rows<T: Pod>(
     io: &mut Io<'_>,
@@ -28,25 +94,9 @@ pub fn by_rows<T: Pod>(
     taps: usize,
     mut each: impl FnMut(Row<'_, T>) -> Result<()>,
 ) -> Result<()> {
-    let [batch, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
-    let [_, oh, ow, outputs] = io.output_desc(0)?.shape.dims4()?;
-    let (input_row, output_row) = (width * channels, ow * outputs);
-    let mut pair = io.pair::<T, T>(0, 0)?;
-    let descending = pair.descending();
-    for n in 0..batch {
-        for k in 0..oh {
-            let y = if descending { oh - 1 - k } else { k };
-            // Only the rows under the window: what lies outside may already be overwritten.
-            let under = window.rows(y, taps, height);
-            let first = under.start;
-            let base = n * height;
-            let out = (n * oh + y) * output_row;
-            let (input, output) = pair.window::<T, T>(
-                (base + under.start) * input_row..(base + under.end) * input_row,
-                out..out + output_row,
-            )?;
-            each(Row { y, first, input, output })?;
-        }
+    let mut rows = Rows::new::<T>(io, window, taps)?;
+    while let Some(row) = rows.next_row::<T>()? {
+        each(row)?;
     }
     Ok(())
 }

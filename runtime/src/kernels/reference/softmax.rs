@@ -6,8 +6,8 @@ use core::cell::Cell;
 use bytemuck::Pod;
 
 use crate::error::{Error, Result};
-use crate::kernels::fixed::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
-use crate::kernels::gemmlowp::{exp_on_negative_values, reciprocal};
+use crate::kernels::fixed::rounding_divide_by_pot;
+use crate::kernels::gemmlowp::{exp_on_negative_values, mul, reciprocal};
 use crate::kernels::level::{Affine, Level};
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
@@ -17,36 +17,36 @@ use crate::ops::view::View;
 /// TFLite Micro's int8 kernel. A row whose exponentials sum to 512 or more, where TFLite Micro aborts, is all
 /// zero probability here.
 pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    /// Integer bits of the scaled difference and of the sum.
-    const DIFFERENCE: u32 = 5;
+    /// Integer bits of the sum.
     const SUM: i32 = 12;
-    let Softmax { multiplier: [multiplier, shift], diff_min, .. } = Softmax::parse(attributes)?;
+    let op = Softmax::parse(attributes)?;
     rows::<i8>(io, |x, y| {
         let max = greatest(x);
-        let exp = |level: i8| {
-            let difference = level.widen().wrapping_sub(max);
-            (difference >= diff_min).then(|| {
-                let shifted = difference.wrapping_mul(1i32.wrapping_shl(shift as u32));
-                let scaled = saturating_rounding_doubling_high_mul(shifted, multiplier);
-                exp_on_negative_values(scaled, DIFFERENCE)
-            })
-        };
+        let exp = |level: i8| tflite_exponential(&op, level.widen().wrapping_sub(max));
         let sum =
-            values(x).filter_map(exp).fold(0i32, |sum, e| sum.wrapping_add(rounding_divide_by_pot(e, SUM)));
+            values(x).fold(0i32, |sum, level| sum.wrapping_add(rounding_divide_by_pot(exp(level), SUM)));
         let (scale, bits) = reciprocal(sum, SUM);
         let exponent = bits.wrapping_add(31 - 8);
         for (k, slot) in y.iter().enumerate() {
-            let level = x.at(k).ok_or(Error::Internal)?;
-            slot.set(match exp(level) {
-                Some(e) if exponent <= 31 => {
-                    let product = saturating_rounding_doubling_high_mul(scale, e);
-                    i8::narrow(rounding_divide_by_pot(product, exponent).wrapping_add(i8::MIN as i32))
-                }
-                _ => i8::MIN,
-            });
+            // Nothing times 0 is 0: differences that do not count need no case.
+            let product = mul(scale, exp(x.at(k).ok_or(Error::Internal)?));
+            let level = if exponent <= 31 { rounding_divide_by_pot(product, exponent) } else { 0 };
+            slot.set(i8::narrow(level.wrapping_add(i8::MIN as i32)));
         }
         Ok(())
     })
+}
+
+/// `exp(beta * scale * difference)` as Q0.31; 0 where the difference to the row's maximum is too great to count.
+fn tflite_exponential(op: &Softmax, difference: i32) -> i32 {
+    /// Integer bits of the scaled difference.
+    const DIFFERENCE: u32 = 5;
+    if difference < op.diff_min {
+        return 0;
+    }
+    let [multiplier, shift] = op.multiplier;
+    let shifted = difference.wrapping_mul(1i32.wrapping_shl(shift as u32));
+    exp_on_negative_values(mul(shifted, multiplier), DIFFERENCE)
 }
 
 /// `round(256 * table[max - x] / sum) - 128` with ties upwards.

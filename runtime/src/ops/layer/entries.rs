@@ -3,23 +3,23 @@
 /// Defines an operator's entries and `ENTRIES`, all of them. `$kernels` is the operator's name, of the module of its
 /// reference kernels and of its functions for x86-64.
 macro_rules! entries {
-    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)?) => {
+    ($kernels:ident $is_depthwise:literal $(, $lanes:ident)? $(; $wide:ident)?) => {
 
         use crate::kernels::fixed::{Onnx, Single, Tflite};
         use crate::kernels::reference::$kernels as reference;
         use crate::kernels::reference::weights::{Half, Packed, Plain};
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        use crate::kernels::x86_64::{fma, int8 as x86_int8};
+        use crate::kernels::x86_64::fma;
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        use crate::ops::layer::x86;
-        use crate::ops::layer::kernel;
+        #[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+        #[allow(unused_imports, reason = "depthwise convolution has none")]
+        use crate::ops::layer::lanes;
+        use crate::ops::layer::{faster, kernel};
         use crate::ops::op::{Entry, Isa, Kernel, Rounding};
 
         /// The layout that an id of this operator has.
-        #[cfg(feature = "std")]
         const fn layout_of(id: u8) -> Layout {
             match kernel::layout(id, $is_depthwise) {
                 Some(layout) => layout,
@@ -36,6 +36,25 @@ macro_rules! entries {
                 layout: Layout::Lanes,
                 overlap: kernel::overlaps(kernel::LANES),
                 run: reference::f32::<$crate::kernels::reference::stored::Lanes>,
+                ..F32
+            };
+        )?
+
+        $(
+            /// Float, with NEON.
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            pub const $wide: Entry = Entry {
+                name: concat!("neon_", stringify!($kernels), "_f32"),
+                isa: Isa::Neon,
+                run: $crate::kernels::aarch64::f32::depthwise_conv_2d,
+                ..F32
+            };
+            /// Float, with AVX-512.
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            pub const $wide: Entry = Entry {
+                name: concat!("x86_avx512_", stringify!($kernels), "_f32"),
+                isa: Isa::X86Avx512,
+                run: $crate::kernels::x86_64::fma::depthwise_conv_2d_avx512,
                 ..F32
             };
         )?
@@ -60,7 +79,7 @@ macro_rules! entries {
             }
         }
 
-        $crate::ops::layer::entries! { $kernels [$($lanes)?]
+        $crate::ops::layer::entries! { $kernels [$($lanes)?] [$($wide)?]
             /// int8 activations and weights, TFLite rounding.
             INT8_TFLITE = "int8_tflite", [I8] * [I8] Tflite, int8::<Tflite, Plain<i8>>;
             /// int8 activations and weights, single rounding.
@@ -95,7 +114,7 @@ macro_rules! entries {
             F32_INT4 = "f32_int4", [F32] * [I4 U4] None, f32::<Packed>, F32_INT4_X86_FMA: Packed;
         }
     };
-    ($kernels:ident [$($lanes:ident)?] $(
+    ($kernels:ident [$($lanes:ident)?] [$($wide:ident)?] $(
         $(#[$doc:meta])*
         $name:ident = $suffix:literal, [$dtype:ident] * [$($weights:ident)*] $rounding:ident,
         $run:ident::<$($parameter:ty),*> $(, $fast:ident: $format:ty)?;
@@ -125,27 +144,77 @@ macro_rules! entries {
         pub const ENTRIES: &[Entry] = &[
             // x86-64
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Tflite "tflite"),
+            faster!($kernels Tflite "tflite" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single"),
+            faster!($kernels Single "single" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni512 X86Avx512Vnni "x86_avx512_vnni" Onnx "onnx"),
+            faster!($kernels Onnx "onnx" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Tflite "tflite"),
+            faster!($kernels Tflite "tflite" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Single "single"),
+            faster!($kernels Single "single" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels vnni256 X86AvxVnni "x86_avx_vnni" Onnx "onnx"),
+            faster!($kernels Onnx "onnx" X86AvxVnni "x86_avx_vnni" DOT_OFFSET x86_64::int8::vnni256::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels avx2only X86Avx2 "x86_avx2" Tflite "tflite"),
+            faster!($kernels Tflite "tflite" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels avx2only X86Avx2 "x86_avx2" Single "single"),
+            faster!($kernels Single "single" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            x86!($kernels avx2only X86Avx2 "x86_avx2" Onnx "onnx"),
+            faster!($kernels Onnx "onnx" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes "x86_avx512_" X86Avx512 x86_64::f32::avx512),
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                lanes!($kernels $lanes "x86_fma_" X86Fma x86_64::f32::avx2),
+            )?
+            $(
+                #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                $wide,
+                // Only depthwise convolution has this; its dense weights are in lanes as they are.
+                #[cfg(all(feature = "std", target_arch = "aarch64"))]
+                $wide,
+            )?
             // 64-bit Arm
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" NeonI8mm "neon_i8mm" DOT aarch64::i8mm::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" NeonDot "neon_dot" DOT aarch64::dot::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Tflite "tflite" Neon "neon" DOT aarch64::neon::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Single "single" Neon "neon" DOT aarch64::neon::$kernels),
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            faster!($kernels Onnx "onnx" Neon "neon" DOT aarch64::neon::$kernels),
+            $(
+                #[cfg(all(feature = "std", target_arch = "aarch64"))]
+                lanes!($kernels $lanes "neon_" Neon aarch64::f32),
+            )?
             // 32-bit Arm
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            faster!($kernels Tflite "tflite" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            faster!($kernels Single "single" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
+            #[cfg(all(feature = "dsp", target_arch = "arm"))]
+            faster!($kernels Onnx "onnx" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Tflite "tflite" CortexMMve "mve" FOLDED mve::$kernels::int8),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Single "single" CortexMMve "mve" FOLDED mve::$kernels::int8),
+            #[cfg(all(feature = "mve", target_arch = "arm"))]
+            faster!($kernels Onnx "onnx" CortexMMve "mve" FOLDED mve::$kernels::int8),
             // WebAssembly
             // any target
+            faster!($kernels Tflite "tflite" Portable "portable" FOLDED portable::$kernels::int8),
+            faster!($kernels Single "single" Portable "portable" FOLDED portable::$kernels::int8),
+            faster!($kernels Onnx "onnx" Portable "portable" FOLDED portable::$kernels::int8),
             // plain loops
             $(
                 $(
@@ -189,6 +258,7 @@ macro_rules! entries {
 pub(crate) use entries;
 
 /// The reference entry of an id other than 0: `by_id!(conv_2d DOT "dot" Single "single")`.
+#[cfg(feature = "std")]
 macro_rules! by_id {
     ($kernels:ident $id:ident $name:literal $rounding:ident $suffix:literal) => {
         Entry {
@@ -205,21 +275,36 @@ macro_rules! by_id {
 #[cfg(feature = "std")]
 pub(crate) use by_id;
 
-/// An entry of dot products of unsigned and signed bytes: `x86!(conv_2d vnni512 X86Avx512Vnni "x86_avx512_vnni" Single "single")`.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-macro_rules! x86 {
-    ($kernels:ident $module:ident $isa:ident $prefix:literal $rounding:ident $suffix:literal) => {
+/// An entry of int8 layers in a rounding, by the function at this path of [`crate::kernels`]:
+/// `faster!(conv_2d Single "single" CortexMDsp "dsp" PAIRS arm_dsp::conv_2d)`.
+macro_rules! faster {
+    ($kernels:ident $rounding:ident $suffix:literal $isa:ident $name:literal $id:ident $($path:ident)::+) => {
         Entry {
-            id: kernel::DOT_OFFSET,
-            name: concat!($prefix, "_", stringify!($kernels), "_int8_", $suffix),
-            layout: layout_of(kernel::DOT_OFFSET),
-            isa: Isa::$isa,
-            overlap: kernel::overlaps(kernel::DOT_OFFSET),
+            id: kernel::$id,
+            name: concat!($name, "_", stringify!($kernels), "_int8_", $suffix),
+            layout: layout_of(kernel::$id),
+            overlap: kernel::overlaps(kernel::$id),
             roundings: &[Rounding::$rounding],
-            run: x86_int8::$module::$kernels::<$rounding>,
+            isa: Isa::$isa,
+            run: $crate::kernels::$($path)::+::<$rounding>,
             ..INT8_SINGLE
         }
     };
 }
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(crate) use x86;
+pub(crate) use faster;
+
+/// An entry for floats with weights in lanes, by the module at this path of [`crate::kernels`]:
+/// `lanes!(conv_2d LANES "x86_avx512_" X86Avx512 x86_64::f32::avx512)`.
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+macro_rules! lanes {
+    ($kernels:ident $lanes:ident $prefix:literal $isa:ident $($path:ident)::+) => {
+        Entry {
+            name: concat!($prefix, stringify!($kernels), "_f32_lanes"),
+            isa: Isa::$isa,
+            run: $crate::kernels::$($path)::+::$kernels,
+            ..$lanes
+        }
+    };
+}
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use lanes;

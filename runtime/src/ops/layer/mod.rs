@@ -16,6 +16,7 @@ pub mod kernel;
 #[cfg(feature = "std")]
 mod prepare;
 pub mod scratch;
+#[cfg(feature = "std")]
 pub mod strips;
 
 use crate::error::{Error, Result};
@@ -26,9 +27,9 @@ use crate::tensor::{Desc, Dtype};
 
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
-pub(crate) use entries::entries;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(crate) use entries::x86;
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use entries::lanes;
+pub(crate) use entries::{entries, faster};
 #[cfg(feature = "std")]
 pub use prepare::{Prepared, prepare};
 
@@ -88,7 +89,7 @@ pub fn check(inputs: &Inputs<'_>, output: &Desc, constants: &Constants<'_>, chan
     if !symmetric || w.zero_point != 0 {
         return Err(Error::Quantization);
     }
-    if !w.layout.is_padded_with_zeros(w.dtype, &w.shape, constants.bytes(WEIGHTS)?) {
+    if !w.layout.is_padded_with_zeros(&w.shape, constants.bytes(WEIGHTS)?) {
         return Err(Error::Tensor);
     }
     let valid = match (x.dtype, w.dtype, constants.rounding) {

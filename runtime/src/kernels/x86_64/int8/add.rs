@@ -50,7 +50,6 @@ pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
             left: Term::new(op.left, zeros[0]),
             right: Term::new(op.right, zeros[1]),
             output: constants::<S, Tflite>(op.output),
-            is_ordinary: Tflite::is_ordinary(op.output),
             end: Finish::new(io, op.clamp)?,
         };
         walk::<S>(io, &sum)
@@ -63,7 +62,6 @@ struct TwoRoundings<S: Simd, const SUB: bool> {
     left: Term<S>,
     right: Term<S>,
     output: Constants<S>,
-    is_ordinary: bool,
     end: Finish,
 }
 
@@ -86,7 +84,7 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
                 let b = self.right.scaled(b.add(i * LANES));
                 *sum = if SUB { S::sub(a, b) } else { S::add(a, b) };
             }
-            finish::<S, Tflite>(sums, [&self.output; 4], self.is_ordinary, &self.end)
+            finish::<S, Tflite>(sums, [&self.output; 4], &self.end)
         }
     }
 }
@@ -172,13 +170,16 @@ enum Kind {
 impl<S: Simd> Term<S> {
     #[inline(always)]
     unsafe fn new(scale: [i32; 2], zero: i32) -> Self {
-        let kind = match scale {
-            [m, 0] if m == 1 << 30 => Kind::Half,
-            scale if Tflite::is_ordinary(scale) => Kind::Ordinary,
-            _ => Kind::Any,
-        };
         // SAFETY: the caller's.
-        unsafe { Term { zero: S::splat(zero), constants: constants::<S, Tflite>(scale), kind } }
+        unsafe {
+            let constants = constants::<S, Tflite>(scale);
+            let kind = match scale {
+                [m, 0] if m == 1 << 30 => Kind::Half,
+                _ if constants.ordinary => Kind::Ordinary,
+                _ => Kind::Any,
+            };
+            Term { zero: S::splat(zero), constants, kind }
+        }
     }
 
     #[inline(always)]

@@ -39,6 +39,15 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_si512(p.cast(), v) }
     }
     #[inline(always)]
+    unsafe fn pairs(p: *const [i32; 2]) -> [__m512i; 2] {
+        unsafe {
+            let (low, high) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(8).cast()));
+            let first = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let second = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            [_mm512_permutex2var_epi32(low, first, high), _mm512_permutex2var_epi32(low, second, high)]
+        }
+    }
+    #[inline(always)]
     unsafe fn splat(v: i32) -> __m512i {
         unsafe { _mm512_set1_epi32(v) }
     }
@@ -79,6 +88,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)) }
     }
     #[inline(always)]
+    unsafe fn any(v: __m512i) -> bool {
+        unsafe { _mm512_movepi32_mask(v) != 0 }
+    }
+    #[inline(always)]
     unsafe fn select(mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_ternarylogic_epi32::<0xCA>(mask, a, b) }
     }
@@ -110,6 +123,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add64(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_add_epi64(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sll64(v: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_sllv_epi64(v, by) }
     }
     #[inline(always)]
     unsafe fn sub64(a: __m512i, b: __m512i) -> __m512i {
@@ -201,6 +218,14 @@ impl Simd for Avx512 {
         unsafe {
             let part = if half == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64::<1>(v) };
             _mm256_storeu_si256(p.cast(), part);
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_eights(p: *mut u8, v: __m512i) {
+        unsafe {
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
+            let eights = _mm512_permutexvar_epi64(order, v);
+            _mm256_storeu_si256(p.cast(), _mm512_castsi512_si256(eights));
         }
     }
     #[inline(always)]

@@ -11,13 +11,13 @@ mod avx512;
 mod channels;
 mod conv;
 mod depthwise;
-mod pool;
 mod rescale;
 mod rows;
 mod simd;
 mod tile;
 
 use crate::error::{Error, Result};
+use crate::kernels::pool;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Isa};
 use rescale::Rescale;

@@ -61,31 +61,53 @@ pub(super) fn sorted(
         };
         for phase in 0..phases {
             let plane = slots.get_mut(phase * columns * pixel..).ok_or(Error::Internal)?;
-            for (k, slot) in plane.chunks_exact_mut(pixel.max(1)).take(columns).enumerate() {
-                let x = (k * stride + phase).checked_sub(left).filter(|&x| x < width);
-                match x.and_then(|x| levels.get(x * depth..(x + 1) * depth)) {
-                    Some(levels) if multiplier == 1 => copy(levels, slot),
-                    Some(levels) => {
-                        for (slots, &level) in slot.chunks_exact_mut(multiplier).zip(levels) {
-                            slots.fill(level ^ OFFSET);
-                        }
-                    }
-                    None => slot.fill(fill),
-                }
+            let plane = plane.get_mut(..columns * pixel).ok_or(Error::Internal)?;
+            // Column `k` of the plane is column `k * stride + phase - left` of the image.
+            let begin = left.saturating_sub(phase).div_ceil(stride).min(columns);
+            let end = (width + left).saturating_sub(phase).div_ceil(stride).clamp(begin, columns);
+            let (before, rest) = plane.split_at_mut(begin * pixel);
+            let (inside, after) = rest.split_at_mut((end - begin) * pixel);
+            before.fill(fill);
+            after.fill(fill);
+            if begin < end {
+                let from = levels.get((begin * stride + phase - left) * depth..).ok_or(Error::Internal)?;
+                pixels(from, inside, [stride, depth, multiplier]);
             }
         }
     }
     Ok(())
 }
 
-/// As [`offset`], for the few bytes of a pixel.
+/// Every `stride`th pixel of `depth` bytes, each byte with the offset and repeated.
 #[inline(always)]
-fn copy(from: &[u8], to: &mut [u8]) {
-    const MASK: u64 = u64::MAX / 255 * OFFSET as u64;
-    let (eights, rest) = from.as_chunks::<8>();
-    let (slots, rest_slots) = to.as_chunks_mut::<8>();
-    for (slot, &levels) in slots.iter_mut().zip(eights) {
-        *slot = (u64::from_ne_bytes(levels) ^ MASK).to_ne_bytes();
+fn pixels(from: &[u8], to: &mut [u8], [stride, depth, multiplier]: [usize; 3]) {
+    let step = stride * depth;
+    match (depth, multiplier) {
+        (8, 1) => wide::<8>(from, to, step),
+        (16, 1) => wide::<16>(from, to, step),
+        (32, 1) => wide::<32>(from, to, step),
+        (64, 1) => wide::<64>(from, to, step),
+        (128, 1) => wide::<128>(from, to, step),
+        _ => {
+            let pixels = from.chunks(step.max(1)).zip(to.chunks_exact_mut((depth * multiplier).max(1)));
+            for (levels, slots) in pixels {
+                for (slots, &level) in slots.chunks_exact_mut(multiplier.max(1)).zip(levels) {
+                    slots.fill(level ^ OFFSET);
+                }
+            }
+        }
     }
-    offset(rest, rest_slots);
+}
+
+/// Pixels of `DEPTH` bytes: the count is known here, so that a pixel is a few vectors.
+#[inline(always)]
+fn wide<const DEPTH: usize>(from: &[u8], to: &mut [u8], step: usize) {
+    let (slots, _) = to.as_chunks_mut::<DEPTH>();
+    for (slot, levels) in slots.iter_mut().zip(from.chunks(step.max(1))) {
+        if let Some(levels) = levels.first_chunk::<DEPTH>() {
+            for (slot, &level) in slot.iter_mut().zip(levels) {
+                *slot = level ^ OFFSET;
+            }
+        }
+    }
 }

@@ -163,12 +163,11 @@ pub(super) struct Finish {
 pub(super) unsafe fn finish<S: Simd, R: Rescale>(
     sums: [S::I32; 4],
     constants: [&Constants<S>; 4],
-    ordinary: bool,
     end: &Finish,
 ) -> S::Bytes {
     // SAFETY: the caller's.
     unsafe {
-        if ordinary {
+        if constants[0].ordinary && constants[1].ordinary && constants[2].ordinary && constants[3].ordinary {
             let [a, b, c, d] = sums;
             let y = [
                 R::ordinary::<S>(a, constants[0]),
@@ -193,7 +192,7 @@ pub(super) unsafe fn finish<S: Simd, R: Rescale>(
 }
 
 /// Writes the first `count` bytes of each of the pieces of `bytes` that start every `piece` bytes, to `to` and every
-/// `step` bytes after it, `pieces` of them; `piece` is 16 or 32.
+/// `step` bytes after it, `pieces` of them. For what is left over at ends.
 ///
 /// # Safety
 ///
@@ -205,30 +204,52 @@ pub(super) unsafe fn scatter<S: Simd>(
     to: *mut u8,
     step: usize,
 ) {
-    // SAFETY: the caller's.
-    unsafe {
-        if piece == count && step == count && pieces * piece == 64 {
-            S::store(to, bytes);
-        } else if piece == count {
-            for p in 0..4 {
-                if p >= pieces {
-                    break;
+    let mut all = [0u8; 64];
+    // SAFETY: 64 bytes; else the caller's.
+    unsafe { S::store(all.as_mut_ptr(), bytes) };
+    for (p, piece) in all.chunks_exact(piece.max(1)).take(pieces).enumerate() {
+        let Some(piece) = piece.get(..count) else { break };
+        // SAFETY: the caller's.
+        unsafe { core::ptr::copy_nonoverlapping(piece.as_ptr(), to.add(p * step), count) };
+    }
+}
+
+/// How pieces of 64 bytes go to memory where they are whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pieces {
+    /// One, of 64 bytes.
+    One,
+    /// Two of 32 bytes.
+    Halves,
+    /// Four of 16 bytes.
+    Quarters,
+    /// Four of 8 bytes, written together; 8 more follow each.
+    Eights,
+}
+
+impl Pieces {
+    /// Writes all of them, `step` bytes apart.
+    ///
+    /// # Safety
+    ///
+    /// As [`scatter`]'s.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Simd>(self, bytes: S::Bytes, to: *mut u8, step: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Pieces::One => S::store(to, bytes),
+                Pieces::Halves => {
+                    S::store_half(to, bytes, 0);
+                    S::store_half(to.add(step), bytes, 1);
                 }
-                match piece {
-                    32 => S::store_half(to.add(p * step), bytes, p & 1),
-                    _ => S::store_quarter(to.add(p * step), bytes, p),
+                Pieces::Quarters => {
+                    S::store_quarter(to, bytes, 0);
+                    S::store_quarter(to.add(step), bytes, 1);
+                    S::store_quarter(to.add(2 * step), bytes, 2);
+                    S::store_quarter(to.add(3 * step), bytes, 3);
                 }
-            }
-        } else {
-            let mut all = [0u8; 64];
-            S::store(all.as_mut_ptr(), bytes);
-            for p in 0..pieces {
-                let (from, to) = (all.as_ptr().add(p * piece), to.add(p * step));
-                if count == 8 {
-                    to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned());
-                } else {
-                    core::ptr::copy_nonoverlapping(from, to, count);
-                }
+                Pieces::Eights => S::store_eights(to, bytes),
             }
         }
     }

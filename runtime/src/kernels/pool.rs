@@ -83,7 +83,7 @@ impl Reduction for Max {
 
 /// AveragePool2D with TFLite's or, with `HALF_UP`, single rounding.
 #[inline(always)]
-pub(super) fn average_pool_2d<const HALF_UP: bool>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+pub(crate) fn average_pool_2d<const HALF_UP: bool>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = AveragePool2d::parse(attributes)?;
     let zero = io.input_desc(0)?.zero_point;
     walk(io, &op.pool, &Mean::<HALF_UP> { op, zero })
@@ -91,7 +91,7 @@ pub(super) fn average_pool_2d<const HALF_UP: bool>(attributes: &[u8], io: &mut I
 
 /// MaxPool2D.
 #[inline(always)]
-pub(super) fn max_pool_2d(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
+pub(crate) fn max_pool_2d(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = MaxPool2d::parse(attributes)?;
     walk(io, &op.pool, &Max { op })
 }

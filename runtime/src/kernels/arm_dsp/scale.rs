@@ -1,0 +1,142 @@
+//! How sums become levels: in the loops' few instructions where a channel's constants are ordinary ones, else by the
+//! functions that define it.
+
+use super::{four, one, three};
+use crate::error::{Error, Result};
+use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
+use crate::kernels::reference::dot::of_channel;
+use crate::ops::io::Io;
+use crate::ops::layer::{BIAS, CONSTANTS};
+
+/// A rounding with loops of its own.
+pub trait Scale: Requant {
+    /// Whether the loops' instructions give this constant's levels, for any sum up to [`Scale::MOST`].
+    fn is_plain(scale: Self::Scale) -> bool;
+
+    /// The largest magnitude of a sum that the loops take.
+    const MOST: u32;
+
+    /// How the loops take the output's zero point.
+    fn zero(zero: i32) -> i32;
+
+    /// Four pixels' sums of pairs of channels.
+    const FOUR: unsafe fn(&mut four::Four);
+
+    /// One pixel's.
+    const ONE: unsafe fn(&mut one::One);
+
+    /// A row of depthwise convolution with a window of 3 by 3, and with every second output.
+    const THREE: [unsafe fn(&mut three::Three); 2];
+}
+
+impl Scale for Tflite {
+    /// With larger shifts what is added before the last one could overflow; without any there is nothing to add.
+    fn is_plain([multiplier, shift]: [i32; 2]) -> bool {
+        multiplier >= 0 && (-22..=-1).contains(&shift)
+    }
+
+    fn zero(zero: i32) -> i32 {
+        zero.wrapping_mul(2).wrapping_add(1)
+    }
+
+    // They double it.
+    const MOST: u32 = (1 << 30) - 1;
+    const FOUR: unsafe fn(&mut four::Four) = four::tflite;
+    const ONE: unsafe fn(&mut one::One) = one::tflite;
+    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_tflite, three::twos_tflite];
+}
+
+impl Scale for Single {
+    fn is_plain([multiplier, shift]: [i32; 2]) -> bool {
+        multiplier >= 0 && shift == 0
+    }
+
+    fn zero(zero: i32) -> i32 {
+        zero
+    }
+
+    const MOST: u32 = i32::MAX as u32;
+    const FOUR: unsafe fn(&mut four::Four) = four::single;
+    const ONE: unsafe fn(&mut one::One) = one::single;
+    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
+}
+
+/// In floats; only the products are the loops'.
+impl Scale for Onnx {
+    fn is_plain(_: f32) -> bool {
+        false
+    }
+
+    fn zero(zero: i32) -> i32 {
+        zero
+    }
+
+    const MOST: u32 = i32::MAX as u32;
+    const FOUR: unsafe fn(&mut four::Four) = four::single;
+    const ONE: unsafe fn(&mut one::One) = one::single;
+    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
+}
+
+/// Channels that the loops serve, as far as constants decide: their biases and scales.
+pub(super) struct Channels<'a, R: Scale> {
+    bias: Option<&'a [i32]>,
+    scales: &'a [R::Scale],
+    /// The largest magnitude of a bias that leaves room for the products.
+    most: u32,
+    /// Whether every channel is plain.
+    all: bool,
+}
+
+impl<'a, R: Scale> Channels<'a, R> {
+    /// Constants of `outputs` channels, of `depth` weights each, or one scale for all.
+    pub(super) fn new(io: &Io<'a>, outputs: usize, depth: usize) -> Result<Self> {
+        let (bias, scales): (Option<&[i32]>, &[R::Scale]) = (io.optional(BIAS)?, io.input(CONSTANTS)?);
+        let is_long = |length: usize| length == outputs;
+        if !bias.is_none_or(|b| is_long(b.len())) || !(is_long(scales.len()) || scales.len() == 1) {
+            return Err(Error::Internal);
+        }
+        let products = u32::try_from(depth).ok().and_then(|d| d.checked_mul(128 * 128));
+        let most = products.and_then(|p| R::MOST.checked_sub(p)).unwrap_or(0);
+        let mut channels = Channels { bias, scales, most, all: false };
+        channels.all = (0..outputs).all(|o| channels.is_plain(o));
+        Ok(channels)
+    }
+
+    /// Whether the loops give channel `o`'s levels.
+    fn is_plain(&self, o: usize) -> bool {
+        let small = self.bias.and_then(|b| b.get(o)).is_some_and(|b| b.unsigned_abs() <= self.most);
+        small && self.scale(o).is_ok_and(R::is_plain)
+    }
+
+    /// Up to where, from `first` on, groups of `each` channels are alike, and whether they are plain.
+    pub(super) fn run(&self, first: usize, count: usize, each: usize) -> (usize, bool) {
+        if self.all {
+            return (count, true);
+        }
+        let is_plain = |group: usize| (group * each..(group + 1) * each).all(|o| self.is_plain(o));
+        let kind = is_plain(first);
+        (first + (first..count).take_while(|&g| is_plain(g) == kind).count(), kind)
+    }
+
+    /// From channel `o` on: biases and constants.
+    pub(super) fn from(&self, o: usize) -> Result<(&'a [i32], &'a [R::Scale])> {
+        let bias = self.bias.and_then(|b| b.get(o..));
+        let scales = if self.scales.len() == 1 { Some(self.scales) } else { self.scales.get(o..) };
+        bias.zip(scales).ok_or(Error::Internal)
+    }
+
+    /// Bytes from one channel's constants to the next one's.
+    pub(super) fn step(&self) -> usize {
+        if self.scales.len() == 1 { 0 } else { size_of::<R::Scale>() }
+    }
+
+    /// Channel `o`'s bias; none is zero.
+    pub(super) fn bias(&self, o: usize) -> i32 {
+        self.bias.and_then(|b| b.get(o).copied()).unwrap_or(0)
+    }
+
+    /// Channel `o`'s constants.
+    pub(super) fn scale(&self, o: usize) -> Result<R::Scale> {
+        of_channel(self.scales, o)
+    }
+}

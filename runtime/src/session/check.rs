@@ -1,0 +1,110 @@
+//! What load holds a step against.
+
+use core::ops::Range;
+
+use super::step::{Operands, Step, intersect};
+use crate::error::{Error, Result};
+use crate::ops::io::MAX_INPUTS;
+use crate::ops::op::{Constants, Inputs, Rounding};
+use crate::tensor::Place;
+
+impl Step {
+    /// Everything that must hold before the step may ever run; returns its multiply-accumulates.
+    pub(super) fn check(
+        &self,
+        operands: &Operands,
+        attributes: &[u8],
+        weights: &[u8],
+        numeric: Rounding,
+    ) -> Result<u64> {
+        if self.record.rounding != Rounding::None && self.record.rounding != numeric {
+            return Err(Error::Attribute);
+        }
+        let (inputs, outputs) = (Inputs(operands.inputs()), operands.outputs());
+        self.check_inferred(operands, attributes)?;
+        self.check_constants(operands, attributes, weights)?;
+        let scratch = self.def.scratch(attributes, &inputs, outputs, self.record.kernel)?;
+        if scratch > operands.scratch.len() {
+            return Err(Error::Totals);
+        }
+        self.check_overlaps(operands, attributes)?;
+        self.def.macs(attributes, &inputs, outputs)
+    }
+
+    /// Types and shapes of the outputs against inference. In a frame of its own, as [`Step::check_constants`]:
+    /// what they need on the stack is never needed at once.
+    #[inline(never)]
+    fn check_inferred(&self, operands: &Operands, attributes: &[u8]) -> Result<()> {
+        let inferred = self.def.infer(attributes, &Inputs(operands.inputs()));
+        let inferred = inferred.as_ref().map_err(|&e| e)?.outputs();
+        if inferred.len() != operands.outputs().len() {
+            return Err(Error::Operand);
+        }
+        for (inferred, planned) in inferred.iter().zip(operands.outputs()) {
+            if inferred.shape != planned.shape {
+                return Err(Error::Shape);
+            }
+            if inferred.dtype != planned.dtype {
+                return Err(Error::Dtype);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn check_constants(&self, operands: &Operands, attributes: &[u8], weights: &[u8]) -> Result<()> {
+        let mut constants = [None; MAX_INPUTS];
+        for (slot, (desc, range)) in constants.iter_mut().zip(operands.ranged()) {
+            if desc.is_some_and(|d| d.place == Place::Weights) {
+                *slot = Some(weights.get(range.clone()).ok_or(Error::Tensor)?);
+            }
+        }
+        let constants = Constants::new(constants, self.record.rounding);
+        self.def.check(attributes, &Inputs(operands.inputs()), operands.outputs(), &constants)
+    }
+
+    /// Whoever is written shares no byte with anyone, but for one input with the output where the kernel and the
+    /// operator tolerate it.
+    fn check_overlaps(&self, operands: &Operands, attributes: &[u8]) -> Result<()> {
+        let Operands { output, span, scratch, .. } = operands;
+        if intersect(span, scratch) {
+            return Err(Error::Overlap);
+        }
+        let mut sharing = None;
+        for (i, input) in operands.in_arena() {
+            // The shared span is exclusive: one input may be in it, the one that overlaps the output.
+            let second = intersect(input, span) && sharing.replace((i, input)).is_some();
+            if second || intersect(input, scratch) {
+                return Err(Error::Overlap);
+            }
+        }
+        match sharing {
+            None => Ok(()),
+            Some((i, input))
+                if self.entry.overlap && self.tolerates(operands, attributes, i, input, output)? =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(Error::Overlap),
+        }
+    }
+
+    /// Whether input `i` keeps the operator's distance from the output, in the direction that
+    /// [`crate::ops::Pair::descending`] will choose.
+    fn tolerates(
+        &self,
+        operands: &Operands,
+        attributes: &[u8],
+        i: usize,
+        input: &Range<usize>,
+        output: &Range<usize>,
+    ) -> Result<bool> {
+        let (inputs, outputs) = (Inputs(operands.inputs()), operands.outputs());
+        let (low, high, distance) = if output.start > input.start {
+            (input, output, self.def.overlap_descending(attributes, &inputs, outputs, i, 0)?)
+        } else {
+            (output, input, self.def.overlap(attributes, &inputs, outputs, i, 0)?)
+        };
+        Ok(distance.and_then(|d| low.start.checked_add(d)).is_some_and(|least| high.start >= least))
+    }
+}
