@@ -45,11 +45,7 @@ enum Command {
     /// Exact instructions, memory and flash on emulated microcontrollers, per core and model.
     BenchMcu(bench::Args),
     /// Counts on microcontrollers against tests/budgets.toml.
-    Budgets {
-        /// Write what is counted into the file.
-        #[arg(long)]
-        update: bool,
-    },
+    Budgets(budgets::Args),
     /// Flash and stack of a firmware, and what takes the room.
     Size(size::Args),
     /// Link-time proof that load and run hold no panic path.
@@ -79,7 +75,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Devices => devices::run().map(|t| t.print()),
         Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu(args) => bench::run(&args),
-        Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
+        Command::Budgets(args) => budgets::run(&args).map(|t| t.print()),
         Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
         Command::Reference => reference::run(),
