@@ -49,11 +49,7 @@ enum Command {
     /// Exact instructions on emulated 64-bit Arm, per model and processor, beside LiteRT's where that can be run.
     BenchAarch64(bench_aarch64::Args),
     /// Counts on microcontrollers against tests/budgets.toml.
-    Budgets {
-        /// Write what is counted into the file.
-        #[arg(long)]
-        update: bool,
-    },
+    Budgets(budgets::Args),
     /// Flash and stack of a firmware, and what takes the room.
     Size(size::Args),
     /// Link-time proof that load and run hold no panic path.
@@ -85,6 +81,7 @@ fn run(command: Command) -> Result<bool> {
         Command::BenchMcu(args) => bench::run(&args),
         Command::BenchAarch64(args) => bench_aarch64::run(&args),
         Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
+        Command::Budgets(args) => budgets::run(&args).map(|t| t.print()),
         Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
         Command::Reference => reference::run(),

@@ -25,6 +25,30 @@ pub(crate) const MODELS: [(&str, Option<&str>); 5] = [
     ("ad", Some("ad_autoencoder_int8.tflite")),
 ];
 
+/// Some of [`CORES`] and [`MODELS`]; all where none is named.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Selection {
+    /// Only these models, such as `kws,ad`.
+    #[arg(long, value_delimiter = ',', value_parser = MODELS.map(|(name, _)| name))]
+    model: Vec<String>,
+    /// Only these cores, such as `cortex-m4`.
+    #[arg(long, value_delimiter = ',', value_parser = CORES.map(|m| m.core))]
+    core: Vec<String>,
+}
+
+impl Selection {
+    /// The chosen cores.
+    pub(crate) fn cores(&self) -> impl Iterator<Item = Machine> {
+        CORES.into_iter().filter(|m| self.core.is_empty() || self.core.iter().any(|c| c == m.core))
+    }
+
+    /// The chosen models' names.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &'static str> {
+        let all = MODELS.into_iter().map(|(name, _)| name);
+        all.filter(|name| self.model.is_empty() || self.model.iter().any(|m| m == name))
+    }
+}
+
 /// Executed instructions; a load of several registers is one load of as many words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
