@@ -80,7 +80,6 @@ fn run(command: Command) -> Result<bool> {
         Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu(args) => bench::run(&args),
         Command::BenchAarch64(args) => bench_aarch64::run(&args),
-        Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
         Command::Budgets(args) => budgets::run(&args).map(|t| t.print()),
         Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
