@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, fixed};
+use super::tile::{SUMS, Taps, fixed, vector};
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -344,6 +344,25 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Pair; 4],
+        blocks: usize,
+        sums: &mut [Pair; 4],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            if VNNI {
+                vector_avx_vnni(x, taps, w, bias, blocks, sums);
+            } else {
+                vector_avx2(x, taps, w, bias, blocks, sums);
+            }
+        }
+    }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -368,4 +387,30 @@ unsafe fn tile_avx2<const BLOCKS: usize, const PIXELS: usize>(
 ) {
     // SAFETY: the caller's.
     unsafe { fixed::<Avx2<false>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn vector_avx_vnni(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 4],
+    blocks: usize,
+    sums: &mut [Pair; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx2<true>>(x, taps, w, bias, blocks, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn vector_avx2(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 4],
+    blocks: usize,
+    sums: &mut [Pair; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
 }

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, fixed};
+use super::tile::{SUMS, Taps, fixed, vector};
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -252,6 +252,19 @@ impl Simd for Avx512 {
         // SAFETY: the caller's.
         unsafe { tile_avx512::<BLOCKS, PIXELS>(x, taps, w, bias, sums) }
     }
+
+    #[inline(always)]
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[__m512i; 4],
+        blocks: usize,
+        sums: &mut [__m512i; 4],
+    ) {
+        // SAFETY: the caller's.
+        unsafe { vector_avx512(x, taps, w, bias, blocks, sums) }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -264,4 +277,17 @@ unsafe fn tile_avx512<const BLOCKS: usize, const PIXELS: usize>(
 ) {
     // SAFETY: the caller's.
     unsafe { fixed::<Avx512, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn vector_avx512(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[__m512i; 4],
+    blocks: usize,
+    sums: &mut [__m512i; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx512>(x, taps, w, bias, blocks, sums) }
 }

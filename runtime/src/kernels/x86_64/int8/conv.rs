@@ -264,23 +264,27 @@ impl<R: Rescale> Layer<'_, R> {
     /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
     #[inline(always)]
     unsafe fn vector<S: Simd>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
-        // SAFETY: the caller's.
-        let mut all = unsafe { [S::splat(0); SUMS] };
         for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
+            let first = 4 * group * LANES;
             let blocks = slots.len().div_ceil(LANES);
             // SAFETY: the caller's.
             unsafe {
-                let mut of = [self.channels.block::<S>(4 * group * LANES); 4];
-                for (b, of) in of.iter_mut().enumerate().take(blocks).skip(1) {
-                    *of = self.channels.block::<S>((4 * group + b) * LANES);
-                }
-                let mut sums = [of[0].bias; 4];
-                for (b, (of, sum)) in of.iter().zip(&mut sums).enumerate().take(blocks) {
-                    let w = self.weights.as_ptr().add((4 * group + b) * taps.block());
-                    S::tile::<1, 1>(x, taps, w, &[of.bias; 2], &mut all);
-                    *sum = all[0];
-                }
-                let constants = [&of[0].constants, &of[1].constants, &of[2].constants, &of[3].constants];
+                let a = self.channels.block::<S>(first);
+                // Blocks beyond the last one are finished and not written.
+                let b = self.channels.block::<S>(first + LANES);
+                let c = self.channels.block::<S>(first + 2 * LANES);
+                let d = self.channels.block::<S>(first + 3 * LANES);
+                let bias = [a.bias, b.bias, c.bias, d.bias];
+                let mut sums = bias;
+                S::vector(
+                    x,
+                    taps,
+                    self.weights.as_ptr().add(4 * group * taps.block()),
+                    &bias,
+                    blocks,
+                    &mut sums,
+                );
+                let constants = [&a.constants, &b.constants, &c.constants, &d.constants];
                 let bytes = finish::<S, R>(sums, constants, &self.end);
                 if slots.len() == 4 * LANES {
                     S::store(slots.as_mut_ptr(), bytes);

@@ -109,4 +109,14 @@ pub(super) trait Simd: Copy + 'static {
         bias: &[Self::I32; 2],
         sums: &mut [Self::I32; SUMS],
     );
+
+    /// [`super::tile::vector`], compiled for the instruction set.
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Self::I32; 4],
+        blocks: usize,
+        sums: &mut [Self::I32; 4],
+    );
 }

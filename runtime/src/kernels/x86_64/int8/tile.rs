@@ -75,41 +75,50 @@ const APART: usize = 4;
 /// How far ahead weights are asked for that are read once.
 const AHEAD: usize = 512;
 
-/// One pixel with one block of channels, as [`fixed`].
+/// One pixel with `blocks` blocks of channels, at most four, one after the other: weights are read once and in order.
+///
+/// # Safety
+///
+/// As [`tile`]'s.
 #[inline(always)]
-unsafe fn single<S: Simd>(
+pub(super) unsafe fn vector<S: Simd>(
     x: *const u8,
     taps: &Taps,
     mut w: *const i8,
-    bias: &[S::I32; 2],
-    sums: &mut [S::I32; SUMS],
+    bias: &[S::I32; 4],
+    blocks: usize,
+    sums: &mut [S::I32; 4],
 ) {
     // SAFETY: the caller's; asking for memory ahead reads nothing.
     unsafe {
-        let mut acc = [bias[0], S::splat(0), S::splat(0), S::splat(0)];
-        let mut row = 0;
-        while row < taps.rows {
-            let mut x = x.add(row * taps.row_step);
-            let mut left = taps.quads;
-            while left >= APART {
-                let mut i = 0;
-                while i < APART {
-                    let w = w.add(i * 4 * LANES);
-                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
-                    acc[i] = S::dot(acc[i], S::quad(x.add(4 * i)), S::weights(w));
-                    i += 1;
+        let mut block = 0;
+        while block < blocks && block < 4 {
+            let mut acc = [bias[block], S::splat(0), S::splat(0), S::splat(0)];
+            let mut row = 0;
+            while row < taps.rows {
+                let mut x = x.add(row * taps.row_step);
+                let mut left = taps.quads;
+                while left >= APART {
+                    let mut i = 0;
+                    while i < APART {
+                        let w = w.add(i * 4 * LANES);
+                        _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
+                        acc[i] = S::dot(acc[i], S::quad(x.add(4 * i)), S::weights(w));
+                        i += 1;
+                    }
+                    (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
+                    left -= APART;
                 }
-                (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
-                left -= APART;
+                while left > 0 {
+                    acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
+                    (x, w) = (x.add(4), w.add(4 * LANES));
+                    left -= 1;
+                }
+                row += 1;
             }
-            while left > 0 {
-                acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
-                (x, w) = (x.add(4), w.add(4 * LANES));
-                left -= 1;
-            }
-            row += 1;
+            sums[block] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
+            block += 1;
         }
-        sums[0] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
     }
 }
 
@@ -123,10 +132,6 @@ pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
     bias: &[S::I32; 2],
     sums: &mut [S::I32; SUMS],
 ) {
-    if BLOCKS * PIXELS == 1 {
-        // SAFETY: the caller's.
-        return unsafe { single::<S>(x, taps, w, bias, sums) };
-    }
     let (step, block, quads) = (taps.step, taps.block(), taps.quads);
     let mut acc = [[bias[0]; BLOCKS]; PIXELS];
     if BLOCKS == 2 {
