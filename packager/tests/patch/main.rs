@@ -230,8 +230,8 @@ fn shared(stem: &str, kernels: Kernels) -> Option<Plan> {
 
 #[test]
 fn the_shared_models_fit_less_memory() {
-    // Arena without patches, what is asked for, most hundredths of multiply-accumulates more.
-    let models = [("vww_mobilenet", 36_000, 1.0), ("ic_resnet8", 22_000, 0.0), ("kws_dscnn", 8_640, 0.0)];
+    // The arena that is asked for, kernel scratch included, and most percent of multiply-accumulates more.
+    let models = [("vww_mobilenet", 36_000, 1.0), ("ic_resnet8", 24_000, 0.0), ("kws_dscnn", 10_000, 0.0)];
     for (stem, limit, extra) in models {
         for kernels in [Kernels::Reference, Kernels::CortexMDsp] {
             let Some(plan) = shared(stem, kernels) else { continue };

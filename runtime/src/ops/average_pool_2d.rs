@@ -59,22 +59,6 @@ pub const INT8_ONNX: Entry = Entry {
     run: reference::onnx::<i8>,
     ..INT8_TFLITE
 };
-/// TFLite rounding, int8, with the DSP extension.
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub const DSP_INT8_TFLITE: Entry = Entry {
-    name: "dsp_average_pool_2d_int8_tflite",
-    isa: Isa::CortexMDsp,
-    run: crate::kernels::arm_dsp::average_pool_2d::int8_tflite,
-    ..INT8_TFLITE
-};
-/// Single rounding, int8, with the DSP extension.
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub const DSP_INT8_SINGLE: Entry = Entry {
-    name: "dsp_average_pool_2d_int8_single",
-    isa: Isa::CortexMDsp,
-    run: crate::kernels::arm_dsp::average_pool_2d::int8_single,
-    ..INT8_SINGLE
-};
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
     name: "reference_average_pool_2d_int16_tflite",
@@ -196,10 +180,6 @@ impl Op for AveragePool2d {
         x86!(avx2only X86Avx2 "x86_avx2" INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         x86!(avx2only X86Avx2 "x86_avx2" INT8_SINGLE "single" true),
-        #[cfg(all(feature = "dsp", target_arch = "arm"))]
-        DSP_INT8_TFLITE,
-        #[cfg(all(feature = "dsp", target_arch = "arm"))]
-        DSP_INT8_SINGLE,
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "aarch64"))]

@@ -1,12 +1,14 @@
 //! Set-up, checks and measurements of the workspace: `cargo xtask COMMAND`.
 
 mod bench;
+mod bench_aarch64;
 mod budgets;
 mod cargo;
 mod command;
 mod demo;
 mod devices;
 mod elf;
+mod emulated;
 mod firmware;
 mod kernels;
 mod mcu;
@@ -44,6 +46,8 @@ enum Command {
     Kernels,
     /// Exact instructions, memory and flash on emulated microcontrollers, per core and model.
     BenchMcu(bench::Args),
+    /// Exact instructions on emulated 64-bit Arm, per model and processor, beside LiteRT's where that can be run.
+    BenchAarch64(bench_aarch64::Args),
     /// Counts on microcontrollers against tests/budgets.toml.
     Budgets(budgets::Args),
     /// Flash and stack of a firmware, and what takes the room.
@@ -75,6 +79,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Devices => devices::run().map(|t| t.print()),
         Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu(args) => bench::run(&args),
+        Command::BenchAarch64(args) => bench_aarch64::run(&args),
         Command::Budgets(args) => budgets::run(&args).map(|t| t.print()),
         Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),

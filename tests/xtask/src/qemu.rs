@@ -112,6 +112,22 @@ pub(crate) struct Linux {
     pub(crate) sysroot: &'static str,
 }
 
+impl Linux {
+    /// The variable that tells cargo its linker.
+    pub(crate) fn linker_variable(&self) -> String {
+        self.variable("LINKER")
+    }
+
+    /// The variable that tells cargo what runs its programs.
+    pub(crate) fn runner_variable(&self) -> String {
+        self.variable("RUNNER")
+    }
+
+    fn variable(&self, what: &str) -> String {
+        format!("CARGO_TARGET_{}_{what}", self.target.replace('-', "_").to_uppercase())
+    }
+}
+
 /// The ones tests run.
 pub(crate) const LINUX: [Linux; 2] = [
     Linux {

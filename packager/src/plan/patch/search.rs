@@ -72,11 +72,15 @@ impl Search<'_> {
         for &(_, first, last) in spans.iter().take(CLOSELY) {
             forms.extend(self.look(best, &self.forms(first, last, STRIPS))?);
         }
-        // Those that serve the goal best if they can be placed without gaps, and those with most room for gaps.
-        forms.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut chosen: Vec<Form> = forms.drain(..forms.len().min(SKETCHED / 2)).collect();
-        forms.sort_by_key(|form| (form.1, form.0));
-        chosen.extend(forms.into_iter().take(SKETCHED / 2));
+        // Those that serve the goal best if they can be placed without gaps, those that leave most room for gaps, and
+        // those that leave most of what computes least again.
+        let mut chosen: Vec<Form> = Vec::new();
+        let orders: [fn(&Form) -> (usize, u64, usize); 3] =
+            [|f| f.0, |f| (f.1, f.0.1, f.0.2), |f| (0, f.0.1, f.1)];
+        for order in orders {
+            forms.sort_by_key(order);
+            chosen.extend(forms.drain(..forms.len().min(SKETCHED / orders.len())));
+        }
         let mut found = Vec::new();
         for (_, _, chain) in chosen {
             found.extend(self.candidate(best, &chain, Some(Effort::Sketch))?);

@@ -286,28 +286,37 @@ impl<S: Rescale> Unit<S> {
         let (bias, scales) = (begin(&self.bias), constants::<S>(&self.scales));
         // SAFETY: as the caller promises.
         unsafe {
+            let mut put = |sums: &Sums| {
+                vst1q_s8(to, ends.levels(sums, &scales));
+                to = to.wrapping_add(step[1]);
+            };
             let z = next(&mut rows, step[0]);
             let mut now = plus(bias, &z, w0);
-            let mut later = bias;
-            if STRIDE == 1 {
+            if STRIDE == 2 {
+                for _ in 0..count {
+                    now = plus(now, &next(&mut rows, step[0]), w1);
+                    let z = next(&mut rows, step[0]);
+                    put(&plus(now, &z, w2));
+                    now = plus(bias, &z, w0);
+                }
+                return;
+            }
+            let z = next(&mut rows, step[0]);
+            now = plus(now, &z, w1);
+            let mut later = plus(bias, &z, w0);
+            // Two at a time, so that sums stay where they are while they change their parts.
+            for _ in 0..count / 2 {
                 let z = next(&mut rows, step[0]);
+                put(&plus(now, &z, w2));
+                later = plus(later, &z, w1);
+                now = plus(bias, &z, w0);
+                let z = next(&mut rows, step[0]);
+                put(&plus(later, &z, w2));
                 now = plus(now, &z, w1);
                 later = plus(bias, &z, w0);
             }
-            for _ in 0..count {
-                if STRIDE == 2 {
-                    now = plus(now, &next(&mut rows, step[0]), w1);
-                }
-                let z = next(&mut rows, step[0]);
-                let sums = plus(now, &z, w2);
-                if STRIDE == 1 {
-                    now = plus(later, &z, w1);
-                    later = plus(bias, &z, w0);
-                } else {
-                    now = plus(bias, &z, w0);
-                }
-                vst1q_s8(to, ends.levels(&sums, &scales));
-                to = to.wrapping_add(step[1]);
+            if count % 2 == 1 {
+                put(&plus(now, &next(&mut rows, step[0]), w2));
             }
         }
     }

@@ -84,7 +84,9 @@ macro_rules! kernels {
             available()?;
             let op = FullyConnected::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let (kinds, mut room) = (kinds(&layer), Room::default());
+            let mut room = Room::default();
+            // Few rows do not repay a look at all weights.
+            let kinds = (layer.all(R::is_usual), false);
             walk::fully_connected(io, $most, |tile, count, slots| {
                 // SAFETY: the processor has the features, as asked above.
                 unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }

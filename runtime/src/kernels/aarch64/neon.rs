@@ -61,9 +61,12 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK], is
                 x = x.map(|x| x.add(QUAD));
             }
         }
-        halves.map(|h| {
-            let pairs = [0, 1, 2, 3].map(|i| vpaddq_s32(h[2 * i], h[2 * i + 1]));
-            core::array::from_fn(|i| vaddq_s32(pairs[i], first[i]))
-        })
+        let mut sums = [first; N];
+        for (sums, halves) in sums.iter_mut().zip(&halves) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = vaddq_s32(*sum, vpaddq_s32(halves[2 * i], halves[2 * i + 1]));
+            }
+        }
+        sums
     }
 }

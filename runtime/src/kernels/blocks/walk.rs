@@ -99,17 +99,29 @@ impl Starts {
         Starts { at: 0, row: 0, x: 0, width: usize::MAX, step, down: 0 }
     }
 
+    /// Of the next `count` pixels; those beyond repeat the first.
     #[inline(always)]
-    fn next(&mut self) -> usize {
-        let at = self.at;
-        self.x += 1;
-        if self.x == self.width {
-            self.row = self.row.wrapping_add(self.down);
-            (self.x, self.at) = (0, self.row);
-        } else {
-            self.at = at.wrapping_add(self.step);
+    fn take(&mut self, count: usize) -> [usize; PIXELS] {
+        let first = self.at;
+        let mut begins = [first; PIXELS];
+        if count < self.width - self.x {
+            // All in one row, and more to come.
+            for (k, slot) in begins.iter_mut().enumerate() {
+                *slot = first.wrapping_add(if k < count { k * self.step } else { 0 });
+            }
+            (self.x, self.at) = (self.x + count, first.wrapping_add(count * self.step));
+            return begins;
         }
-        at
+        for slot in begins.iter_mut().take(count) {
+            *slot = self.at;
+            self.x += 1;
+            self.at = self.at.wrapping_add(self.step);
+            if self.x == self.width {
+                self.row = self.row.wrapping_add(self.down);
+                (self.x, self.at) = (0, self.row);
+            }
+        }
+        begins
     }
 }
 
@@ -126,10 +138,7 @@ fn tiles(
     let mut rest = slots.len().checked_div(outputs).unwrap_or(0);
     while rest > 0 {
         let count = next(rest, most);
-        let mut begins = [starts.at; PIXELS];
-        for slot in begins.iter_mut().take(count) {
-            *slot = starts.next();
-        }
+        let begins = starts.take(count);
         let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
         each(&Tile::new(bytes, begins, runs)?, count, now)?;
         (slots, rest) = (later, rest - count);
@@ -150,16 +159,14 @@ fn copied_tiles(
 ) -> Result<()> {
     let mut rest = slots.len().checked_div(outputs).unwrap_or(0);
     let runs = Runs { count: 1, stride: 0, length: copied.depth };
+    // All of a tile's, whether or not there are as many pixels: they are there to be read.
+    let copies: [usize; PIXELS] = [0, 1, 2, 3, 4, 5].map(|k| k * copied.pixel);
     while rest > 0 {
         let count = next(rest, most);
-        let mut begins = [0; PIXELS];
-        begins.iter_mut().take(count).for_each(|slot| *slot = starts.next());
+        let begins = starts.take(count);
         gather(strip, begins.get(..count).ok_or(Error::Internal)?, copied, patch)?;
-        for (k, slot) in begins.iter_mut().enumerate() {
-            *slot = if k < count { k * copied.pixel } else { 0 };
-        }
         let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
-        each(&Tile::new(patch, begins, runs)?, count, now)?;
+        each(&Tile::new(patch, copies, runs)?, count, now)?;
         (slots, rest) = (later, rest - count);
     }
     Ok(())

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::images::{Images, Position, Rectangle};
-use super::tile::Taps;
 use super::slide;
+use super::tile::Taps;
 use super::{LANES, Lanes, load, store};
 use crate::error::{Error, Result};
 use crate::kernels::reference::rows::{Row, Rows};
@@ -43,10 +43,11 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
     let layer = Layer { weights, bias, clamp: op.clamp.as_f32(), channels };
     let mut rows = Rows::new::<f32>(io, &op.window, kh)?;
     let columns = [width, output[2]];
-    if slide::serves::<L>(&op.window, kw, columns, channels) {
+    if slide::serves(&op.window, kw, columns, channels) {
         while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
             let inside = images.taps_down(y);
-            let top = inside.start * usize::from(op.window.dilation[0]) + y * usize::from(op.window.stride[0]);
+            let top =
+                inside.start * usize::from(op.window.dilation[0]) + y * usize::from(op.window.stride[0]);
             let top = top.saturating_sub(usize::from(op.window.pad[0])).saturating_sub(first);
             let row = slide::Row {
                 input: input.get(top * width * channels..).unwrap_or(&[]),

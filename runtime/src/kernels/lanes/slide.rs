@@ -2,7 +2,7 @@
 //! have it under their windows.
 #![allow(unsafe_code)]
 
-use super::{LANES, Lanes, load, store};
+use super::{LANES, Lanes};
 use crate::ops::window::Window;
 
 /// One output row and the input rows under its window, with at most one column of padding on each side.
@@ -26,19 +26,13 @@ pub(super) struct Row<'a> {
     pub(super) pad: usize,
 }
 
-/// Whether [`Row`] can: a window of `taps` columns over `columns` input and output columns.
-pub(super) fn serves<L: Lanes>(window: &Window, taps: usize, columns: [usize; 2], channels: usize) -> bool {
+/// Whether [`Row`] can: whole blocks of channels, a window of `taps` columns over `columns` input and output columns.
+pub(super) fn serves(window: &Window, taps: usize, columns: [usize; 2], channels: usize) -> bool {
     let (stride, pad) = (usize::from(window.stride[1]), usize::from(window.pad[1]));
     // The last tap of the last pixel is at most one column past the image.
     let reach = columns[1].saturating_sub(1) * stride + 3;
     let fits = taps == 3 && window.dilation[1] == 1 && stride <= 2 && pad <= 1;
-    let filled = channels.is_multiple_of(LANES) || columns[1] >= widest::<L>();
-    fits && filled && columns[1] > 0 && reach <= columns[0] + 1 + pad
-}
-
-/// Pixels of the widest tile.
-const fn widest<L: Lanes>() -> usize {
-    if L::WIDE { 8 } else { 4 }
+    fits && channels.is_multiple_of(LANES) && columns[1] > 0 && reach <= columns[0] + 1 + pad
 }
 
 impl Row<'_> {
@@ -51,16 +45,22 @@ impl Row<'_> {
     pub(super) unsafe fn compute<L: Lanes>(&self, output: &mut [f32]) -> Option<()> {
         let [width, columns] = self.columns;
         let rows = self.taps.checked_sub(1);
-        let read = rows.map_or(Some(0), |r| r.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?))?;
+        let read = rows
+            .map_or(Some(0), |r| r.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?))?;
         let used = self.taps.checked_mul(3)?.checked_mul(self.channels)?;
         let written = columns.checked_mul(self.channels)?;
         let bias = self.bias.is_none_or(|b| b.len() >= self.channels);
-        if read > self.input.len() || used > self.weights.len() || written > output.len() || !bias {
+        if !self.channels.is_multiple_of(LANES)
+            || read > self.input.len()
+            || used > self.weights.len()
+            || written > output.len()
+            || !bias
+        {
             return None;
         }
         let mut channel = 0;
         while channel < self.channels {
-            let block = Block { row: self, channel, output: output.as_mut_ptr(), lanes: self.channels - channel };
+            let block = Block { row: self, channel, output: output.as_mut_ptr() };
             // SAFETY: all extents were compared; `serves` has seen to the columns.
             unsafe {
                 match self.stride {
@@ -74,14 +74,12 @@ impl Row<'_> {
     }
 }
 
-/// Up to sixteen channels of a row.
+/// Sixteen channels of a row.
 #[derive(Clone, Copy, Debug)]
 struct Block<'a> {
     row: &'a Row<'a>,
     channel: usize,
     output: *mut f32,
-    /// This channel and those after it.
-    lanes: usize,
 }
 
 impl Block<'_> {
@@ -90,30 +88,27 @@ impl Block<'_> {
     unsafe fn compute<L: Lanes, const S: usize>(&self) {
         // SAFETY: as for this function.
         unsafe {
-            match (self.lanes >= LANES, self.row.columns[1], L::WIDE) {
-                (true, 1, _) => self.tiles::<L, 1, S, LANES>(),
-                (true, 2, _) => self.tiles::<L, 2, S, LANES>(),
-                (true, 3, _) => self.tiles::<L, 3, S, LANES>(),
-                (true, 5, true) => self.tiles::<L, 5, S, LANES>(),
-                (true, 6, true) => self.tiles::<L, 6, S, LANES>(),
-                (true, 7, true) => self.tiles::<L, 7, S, LANES>(),
-                (true, 8.., true) => self.tiles::<L, 8, S, LANES>(),
-                (true, ..) => self.tiles::<L, 4, S, LANES>(),
-                (false, _, true) if self.lanes == 8 => self.tiles::<L, 8, S, 8>(),
-                (false, _, true) => self.tiles::<L, 8, S, 0>(),
-                (false, _, false) => self.tiles::<L, 4, S, 0>(),
+            match (self.row.columns[1], L::WIDE) {
+                (1, _) => self.tiles::<L, 1, S>(),
+                (2, _) => self.tiles::<L, 2, S>(),
+                (3, _) => self.tiles::<L, 3, S>(),
+                (5, true) => self.tiles::<L, 5, S>(),
+                (6, true) => self.tiles::<L, 6, S>(),
+                (7, true) => self.tiles::<L, 7, S>(),
+                (8.., true) => self.tiles::<L, 8, S>(),
+                _ => self.tiles::<L, 4, S>(),
             }
         }
     }
 
     /// `P` neighbours at a time; the last ones of a row may be computed twice.
     #[inline(always)]
-    unsafe fn tiles<L: Lanes, const P: usize, const S: usize, const N: usize>(&self) {
+    unsafe fn tiles<L: Lanes, const P: usize, const S: usize>(&self) {
         let last = self.row.columns[1].saturating_sub(P);
         let mut column = 0;
         loop {
             // SAFETY: there are at least `P` columns, so that all of these are inside.
-            unsafe { self.tile::<L, P, S, N>(column) };
+            unsafe { self.tile::<L, P, S>(column) };
             if column >= last {
                 break;
             }
@@ -122,7 +117,7 @@ impl Block<'_> {
     }
 
     #[inline(always)]
-    unsafe fn tile<L: Lanes, const P: usize, const S: usize, const N: usize>(&self, column: usize) {
+    unsafe fn tile<L: Lanes, const P: usize, const S: usize>(&self, column: usize) {
         let Row { taps, next, channels, columns, pad, bias, clamp, .. } = *self.row;
         let reads = S * (P - 1) + 3;
         // Only the first and the last column that a tile reads can lie in the padding.
@@ -136,11 +131,7 @@ impl Block<'_> {
             let mut sums = [L::splat(0.0); P];
             for ky in 0..taps {
                 let w = weights.add(ky * 3 * channels);
-                let ws = [
-                    load::<L, N>(w, self.lanes),
-                    load::<L, N>(w.add(channels), self.lanes),
-                    load::<L, N>(w.add(2 * channels), self.lanes),
-                ];
+                let ws = [L::load(w), L::load(w.add(channels)), L::load(w.add(2 * channels))];
                 let x = |column: usize| input.wrapping_add(ky * next + column * channels);
                 let skipped = |column: usize| (column == 0 && left) || (column + 1 == reads && right);
                 // A sum meets its taps from left to right.
@@ -149,7 +140,7 @@ impl Block<'_> {
                         if skipped(i) {
                             continue;
                         }
-                        let x = load::<L, N>(x(i), self.lanes);
+                        let x = L::load(x(i));
                         for kx in 0..3 {
                             if i >= kx && i - kx < P {
                                 sums[i - kx] = sums[i - kx].fma_lanes(x, ws[kx]);
@@ -160,7 +151,7 @@ impl Block<'_> {
                     for p in 0..P {
                         for kx in 0..3 {
                             if !skipped(p * S + kx) {
-                                let x = load::<L, N>(x(p * S + kx), self.lanes);
+                                let x = L::load(x(p * S + kx));
                                 sums[p] = sums[p].fma_lanes(x, ws[kx]);
                             }
                         }
@@ -168,14 +159,14 @@ impl Block<'_> {
                 }
             }
             if let Some(bias) = bias {
-                let bias = load::<L, N>(bias.as_ptr().add(self.channel), self.lanes);
+                let bias = L::load(bias.as_ptr().add(self.channel));
                 for sum in &mut sums {
                     *sum = sum.add(bias);
                 }
             }
             let output = self.output.add(column * channels + self.channel);
             for p in 0..P {
-                store::<L, N>(sums[p].limit(clamp.0, clamp.1), output.add(p * channels), self.lanes);
+                sums[p].limit(clamp.0, clamp.1).store(output.add(p * channels));
             }
         }
     }

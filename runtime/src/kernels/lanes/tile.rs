@@ -6,9 +6,6 @@
 
 use super::{LANES, Lanes};
 
-/// Products of each sum between two looks at a run's end, where a tile has few sums.
-const UNROLLED: usize = 4;
-
 /// What the products of a pixel are taken over: `rows * columns` runs of `length` consecutive inputs and weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Taps {
@@ -185,7 +182,7 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
     from: &[*const f32; P],
     sums: &mut [[L; V]; P],
 ) {
-    let taps = &panel.taps;
+    let (taps, block) = (panel.taps, panel.block);
     for row in 0..taps.runs[0] {
         for column in 0..taps.runs[1] {
             // SAFETY: the caller vouches for all that the counts lead to.
@@ -197,17 +194,8 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
                 for x in &mut xs {
                     *x = x.add(ahead);
                 }
-                let mut k = 0;
-                // Short loops leave early where they are guessed to go on; these leave less often.
-                while P * V <= 12 && k + UNROLLED <= taps.length {
-                    for ahead in 0..UNROLLED {
-                        products::<L, P, V>(&xs, weights, panel.block, k + ahead, sums);
-                    }
-                    k += UNROLLED;
-                }
-                while k < taps.length {
-                    products::<L, P, V>(&xs, weights, panel.block, k, sums);
-                    k += 1;
+                for k in 0..taps.length {
+                    products::<L, P, V>(&xs, weights, block, k, sums);
                 }
             }
         }

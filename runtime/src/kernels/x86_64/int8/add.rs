@@ -79,10 +79,12 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [self.left.zero; 4];
-            for (i, sum) in sums.iter_mut().enumerate() {
+            let mut i = 0;
+            while i < 4 {
                 let a = self.left.scaled(a.add(i * LANES));
                 let b = self.right.scaled(b.add(i * LANES));
-                *sum = if SUB { S::sub(a, b) } else { S::add(a, b) };
+                sums[i] = if SUB { S::sub(a, b) } else { S::add(a, b) };
+                i += 1;
             }
             finish::<S, Tflite>(sums, [&self.output; 4], &self.end)
         }
@@ -136,10 +138,12 @@ impl<S: Simd> Binary<S> for OneRounding {
             let (shift, zero) = (S::splat(self.shift), S::splat(self.zero_point));
             let (low, high) = self.clamp.as_i32();
             let mut sums = [S::splat(self.rest); 4];
-            for (i, sum) in sums.iter_mut().enumerate() {
+            let mut i = 0;
+            while i < 4 {
                 let a = S::mul(S::widen(a.add(i * LANES)), left);
                 let b = S::mul(S::widen(b.add(i * LANES)), right);
-                *sum = S::add(S::sra(S::add(S::add(a, b), *sum), shift), zero);
+                sums[i] = S::add(S::sra(S::add(S::add(a, b), sums[i]), shift), zero);
+                i += 1;
             }
             S::narrow(sums, 0, low as i8, high as i8)
         }

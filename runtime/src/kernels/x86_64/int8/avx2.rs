@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, tile};
+use super::tile::{SUMS, Taps, fixed};
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -328,47 +328,44 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn tile(
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[Pair; 2],
-        shape: [usize; 2],
         sums: &mut [Pair; SUMS],
     ) {
         // SAFETY: the caller's.
         unsafe {
             if VNNI {
-                tile_avx_vnni(x, taps, w, bias, shape, sums);
+                tile_avx_vnni::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
             } else {
-                tile_avx2(x, taps, w, bias, shape, sums);
+                tile_avx2::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
             }
         }
     }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn tile_avx_vnni(
+unsafe fn tile_avx_vnni<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[Pair; 2],
-    shape: [usize; 2],
     sums: &mut [Pair; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx2<true>>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx2<true>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn tile_avx2(
+unsafe fn tile_avx2<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[Pair; 2],
-    shape: [usize; 2],
     sums: &mut [Pair; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx2<false>>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx2<false>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
 }

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, tile};
+use super::tile::{SUMS, Taps, fixed};
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -242,28 +242,26 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile(
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[__m512i; 2],
-        shape: [usize; 2],
         sums: &mut [__m512i; SUMS],
     ) {
         // SAFETY: the caller's.
-        unsafe { tile_avx512(x, taps, w, bias, shape, sums) }
+        unsafe { tile_avx512::<BLOCKS, PIXELS>(x, taps, w, bias, sums) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_avx512(
+unsafe fn tile_avx512<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[__m512i; 2],
-    shape: [usize; 2],
     sums: &mut [__m512i; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx512>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx512, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
 }

@@ -5,7 +5,7 @@ use super::channels::{Block, Channels};
 use super::rescale::Rescale;
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, Pieces, SUMS, Taps, finish, scatter};
+use super::tile::{Finish, Pieces, SUMS, Taps, finish, scatter, tile};
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
@@ -277,7 +277,7 @@ impl<R: Rescale> Layer<'_, R> {
                 let mut sums = [of[0].bias; 4];
                 for (b, (of, sum)) in of.iter().zip(&mut sums).enumerate().take(blocks) {
                     let w = self.weights.as_ptr().add((4 * group + b) * taps.block());
-                    S::tile(x, taps, w, &[of.bias; 2], [1, 1], &mut all);
+                    S::tile::<1, 1>(x, taps, w, &[of.bias; 2], &mut all);
                     *sum = all[0];
                 }
                 let constants = [&of[0].constants, &of[1].constants, &of[2].constants, &of[3].constants];
@@ -305,7 +305,7 @@ impl<R: Rescale> Layer<'_, R> {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            S::tile(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
+            tile::<S>(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
             let (a, b) = (&of[0].constants, &of[1].constants);
             let constants = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
             let piece = blocks * LANES;
@@ -322,8 +322,9 @@ impl<R: Rescale> Layer<'_, R> {
             let fours = sums.as_chunks::<4>().0;
             // Whole pieces first: nothing is called in between, so that constants stay in registers.
             let whole = if kind.is_some() { pixels / per_store } else { 0 };
-            for (i, four) in fours.iter().take(whole).enumerate() {
-                let bytes = finish::<S, R>(*four, constants, &self.end);
+            let mut i = 0;
+            while i < whole.min(fours.len()) {
+                let bytes = finish::<S, R>(fours[i], constants, &self.end);
                 let to = to.add(i * per_store * step);
                 match kind {
                     Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
@@ -331,6 +332,7 @@ impl<R: Rescale> Layer<'_, R> {
                     Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
                     _ => Pieces::Eights.store::<S>(bytes, to, step),
                 }
+                i += 1;
             }
             for (i, four) in fours.iter().enumerate().skip(whole) {
                 let Some(left) = pixels.checked_sub(i * per_store).filter(|&left| left > 0) else { break };

@@ -47,6 +47,7 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     let (taps, rest) = rest.split_at_mut_checked(p.groups * p.taps[1] * VECTOR).ok_or(Error::Internal)?;
     let (starts, kept) = rest.split_at_mut_checked(p.starts).ok_or(Error::Internal)?;
     let starts: &mut [u32] = bytemuck::try_cast_slice_mut(starts).map_err(|_| Error::Alignment)?;
+    Positions::new(&p).starts(p.kept, starts);
     let images = input.chunks_exact((height * width * depth).max(1)).take(p.batch);
     for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
         for (strip, slots) in output.chunks_mut((p.rows * ow * outputs).max(1)).enumerate() {
@@ -71,6 +72,45 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
         }
     }
     Ok(())
+}
+
+/// Sixteen lanes at a time: where, in the interleaved rows, those of each position start.
+struct Positions {
+    /// Whether channels are so few that sixteen lanes are several pixels.
+    is_flat: bool,
+    /// Bytes of an output row.
+    row: usize,
+    /// Positions of a row.
+    per_row: usize,
+    /// Lanes from one position to the next.
+    step: usize,
+    /// Bytes of a row's interleaved taps.
+    stored: usize,
+}
+
+impl Positions {
+    fn new(p: &Planes) -> Self {
+        let outputs = p.output[2];
+        let row = p.output[1] * outputs;
+        let is_flat = outputs < LANES && LANES.checked_rem(outputs) == Some(0);
+        let step = if is_flat { LANES } else { outputs };
+        let per_row = row.div_ceil(step.max(1));
+        Positions { is_flat, row, per_row, step, stored: 4 * p.row * p.groups }
+    }
+
+    /// For as many rows as are kept, the last one again up to the end.
+    #[inline(always)]
+    fn starts(&self, kept: usize, slots: &mut [u32]) {
+        let mut slots = slots.iter_mut();
+        let mut last = 0;
+        for y in 0..kept {
+            for (x, slot) in (0..self.per_row).zip(&mut slots) {
+                last = (y * self.stored + 4 * x * self.step) as u32;
+                *slot = last;
+            }
+        }
+        slots.for_each(|slot| *slot = last);
+    }
 }
 
 struct Layer<'a, R: Rescale> {
@@ -124,30 +164,27 @@ impl<R: Rescale> Layer<'_, R> {
         Ok(())
     }
 
-    /// `count` output rows from their interleaved taps.
+    /// `count` output rows from their interleaved taps, at places that [`Positions::starts`] gave.
     #[inline(always)]
     unsafe fn rows<S: Simd>(
         &self,
         kept: &[u8],
         taps: &mut [u8],
-        starts: &mut [u32],
+        starts: &[u32],
         count: usize,
         output: &mut [u8],
     ) -> Result<()> {
         let p = self.planes;
         let outputs = p.output[2];
-        let row = p.output[1] * outputs;
-        // Few channels: sixteen lanes are several pixels.
-        let is_flat = outputs < LANES && LANES % outputs == 0;
-        let (patterns, step) = if is_flat { (1, LANES) } else { (outputs.div_ceil(LANES), outputs) };
-        let (per_row, stored) = (row.div_ceil(step), 4 * p.row * p.groups);
+        let Positions { is_flat, row, per_row, step, stored } = Positions::new(p);
+        let patterns = if is_flat { 1 } else { outputs.div_ceil(LANES) };
         // Rows of whole vectors follow each other in the output; others are done one by one.
         let together = if row % step == 0 { count } else { 1 };
         let positions = together * per_row;
         // What the pointers below rely on: sixteen lanes at the last position of the last column of taps.
         let reach = 4 * (self.column(p.taps[1] - 1) + (per_row - 1) * step + (patterns - 1) * LANES) + VECTOR;
         let quads = (p.taps[0] * p.taps[1]).div_ceil(4);
-        let fits = kept.len() >= (count * p.groups - 1) * 4 * p.row + reach
+        let fits = kept.len() >= (p.kept * p.groups - 1) * 4 * p.row + reach
             && self.weights.len() >= outputs.div_ceil(LANES) * quads * VECTOR
             && taps.len() >= p.groups * p.taps[1] * VECTOR
             && starts.len() >= positions.next_multiple_of(4)
@@ -155,13 +192,7 @@ impl<R: Rescale> Layer<'_, R> {
         if !fits {
             return Err(Error::Internal);
         }
-        let starts = starts.get_mut(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
-        for (i, slot) in starts.iter_mut().enumerate() {
-            // The last one again where four would reach beyond it.
-            let i = i.min(positions - 1);
-            let (y, x) = (i.checked_div(per_row).unwrap_or(0), i.checked_rem(per_row).unwrap_or(0));
-            *slot = (y * stored + 4 * x * step) as u32;
-        }
+        let starts = starts.get(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
         for pattern in 0..patterns {
             let first = pattern * LANES;
             let valid = if is_flat { LANES } else { LANES.min(outputs - first) };
@@ -249,9 +280,12 @@ impl<R: Rescale> Layer<'_, R> {
         // SAFETY: the caller's.
         unsafe {
             let mut weights = [S::lane_weights(S::load(run.taps.cast())); TAPS];
-            for (t, (weights, x)) in weights.iter_mut().zip(&mut columns).enumerate() {
-                *weights = S::lane_weights(S::load(run.taps.add(t * VECTOR).cast()));
-                *x = x.add(column(t));
+            // Counted by hand, as in `tile`.
+            let mut t = 0;
+            while t < TAPS {
+                weights[t] = S::lane_weights(S::load(run.taps.add(t * VECTOR).cast()));
+                columns[t] = x.add(column(t));
+                t += 1;
             }
             let (starts, step) = (run.starts.as_chunks::<4>().0, run.step);
             let kind = if step == LANES { Pieces::One } else { Pieces::Quarters };
@@ -259,14 +293,16 @@ impl<R: Rescale> Layer<'_, R> {
             let is_whole = run.valid == LANES;
             let whole = if is_whole { run.positions.min(run.end / step) / 4 } else { 0 };
             let mut to = run.to;
-            for starts in starts.iter().take(whole) {
-                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
+            let mut i = 0;
+            while i < whole.min(starts.len()) {
+                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, &starts[i]);
                 let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
                 match kind {
                     Pieces::One => Pieces::One.store::<S>(bytes, to, step),
                     _ => Pieces::Quarters.store::<S>(bytes, to, step),
                 }
                 to = to.add(4 * step);
+                i += 1;
             }
             for (i, starts) in starts.iter().enumerate().skip(whole) {
                 let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
@@ -298,10 +334,15 @@ impl<R: Rescale> Layer<'_, R> {
         // SAFETY: the caller's.
         unsafe {
             if TAPS > 0 {
-                for (x, &w) in columns.iter().zip(weights) {
-                    for (sum, &start) in sums.iter_mut().zip(starts) {
-                        *sum = S::dot_lanes(*sum, S::load(x.add(start as usize).cast()), w);
+                let mut t = 0;
+                while t < TAPS {
+                    let (x, w) = (columns[t], weights[t]);
+                    let mut i = 0;
+                    while i < 4 {
+                        sums[i] = S::dot_lanes(sums[i], S::load(x.add(starts[i] as usize).cast()), w);
+                        i += 1;
                     }
+                    t += 1;
                 }
                 return sums;
             }
@@ -310,8 +351,10 @@ impl<R: Rescale> Layer<'_, R> {
                 for kx in 0..p.taps[1] {
                     let w = S::lane_weights(S::load(taps.add((group * p.taps[1] + kx) * VECTOR).cast()));
                     let x = x.add(4 * (group * p.row + self.column(kx)));
-                    for (sum, &start) in sums.iter_mut().zip(starts) {
-                        *sum = S::dot_lanes(*sum, S::load(x.add(start as usize).cast()), w);
+                    let mut i = 0;
+                    while i < 4 {
+                        sums[i] = S::dot_lanes(sums[i], S::load(x.add(starts[i] as usize).cast()), w);
+                        i += 1;
                     }
                 }
             }

@@ -1,4 +1,5 @@
 //! Copies of input rows as the inner loops read them: padded, every level plus 128.
+#![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 
@@ -81,33 +82,48 @@ pub(super) fn sorted(
 /// Every `stride`th pixel of `depth` bytes, each byte with the offset and repeated.
 #[inline(always)]
 fn pixels(from: &[u8], to: &mut [u8], [stride, depth, multiplier]: [usize; 3]) {
-    let step = stride * depth;
-    match (depth, multiplier) {
-        (8, 1) => wide::<8>(from, to, step),
-        (16, 1) => wide::<16>(from, to, step),
-        (32, 1) => wide::<32>(from, to, step),
-        (64, 1) => wide::<64>(from, to, step),
-        (128, 1) => wide::<128>(from, to, step),
-        _ => {
-            let pixels = from.chunks(step.max(1)).zip(to.chunks_exact_mut((depth * multiplier).max(1)));
-            for (levels, slots) in pixels {
-                for (slots, &level) in slots.chunks_exact_mut(multiplier.max(1)).zip(levels) {
-                    slots.fill(level ^ OFFSET);
-                }
+    let (step, pixel) = (stride * depth, depth * multiplier);
+    let whole = to.len().checked_div(pixel).unwrap_or(0);
+    let fits = whole > 0 && from.len() >= (whole - 1) * step + depth;
+    if !fits || multiplier != 1 || depth < 8 {
+        for (levels, slots) in from.chunks(step.max(1)).zip(to.chunks_exact_mut(pixel.max(1))) {
+            for (slots, &level) in slots.chunks_exact_mut(multiplier.max(1)).zip(levels) {
+                slots.fill(level ^ OFFSET);
             }
+        }
+        return;
+    }
+    // SAFETY: pixels that start every `step` bytes are within `from`, those that start every `depth` bytes within `to`,
+    // as just seen; pieces are within pixels, of at least eight bytes.
+    unsafe {
+        let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
+        for _ in 0..whole {
+            if depth >= 16 {
+                copy::<16>(from, to, depth);
+            } else {
+                copy::<8>(from, to, depth);
+            }
+            (from, to) = (from.wrapping_add(step), to.wrapping_add(depth));
         }
     }
 }
 
-/// Pixels of `DEPTH` bytes: the count is known here, so that a pixel is a few vectors.
+/// `depth` bytes, at least `PIECE`, with the offset; the last piece may go over bytes that are done.
 #[inline(always)]
-fn wide<const DEPTH: usize>(from: &[u8], to: &mut [u8], step: usize) {
-    let (slots, _) = to.as_chunks_mut::<DEPTH>();
-    for (slot, levels) in slots.iter_mut().zip(from.chunks(step.max(1))) {
-        if let Some(levels) = levels.first_chunk::<DEPTH>() {
-            for (slot, &level) in slot.iter_mut().zip(levels) {
-                *slot = level ^ OFFSET;
+unsafe fn copy<const PIECE: usize>(from: *const u8, to: *mut u8, depth: usize) {
+    let mut at = 0;
+    while at < depth {
+        let start = if at + PIECE <= depth { at } else { depth - PIECE };
+        // SAFETY: the caller's.
+        unsafe {
+            let mut levels = from.add(start).cast::<[u8; PIECE]>().read();
+            let mut i = 0;
+            while i < PIECE {
+                levels[i] ^= OFFSET;
+                i += 1;
             }
+            to.add(start).cast::<[u8; PIECE]>().write(levels);
         }
+        at += PIECE;
     }
 }

@@ -101,13 +101,12 @@ pub(super) trait Simd: Copy + 'static {
     /// Writes bytes `16 quarter..16 quarter + 16`.
     unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
 
-    /// [`super::tile::tile`], compiled once for the instruction set.
-    unsafe fn tile(
+    /// [`super::tile::fixed`], compiled for the instruction set.
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[Self::I32; 2],
-        shape: [usize; 2],
         sums: &mut [Self::I32; SUMS],
     );
 }

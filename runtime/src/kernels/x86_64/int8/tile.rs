@@ -56,16 +56,14 @@ pub(super) unsafe fn tile<S: Simd>(
             match pixels {
                 // SAFETY: the caller's.
                 $($pixels if const { $pixels <= S::PIXELS[$blocks - 1] } => unsafe {
-                    fixed::<S, $blocks, $pixels>(x, taps, w, bias, sums)
+                    S::tile::<$blocks, $pixels>(x, taps, w, bias, sums)
                 },)*
                 _ => {}
             }
         };
     }
     match blocks {
-        // SAFETY: the caller's.
-        1 if pixels == 1 => unsafe { single::<S>(x, taps, w, bias, sums) },
-        1 => pixels!(1: 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        1 => pixels!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         2 if const { S::BLOCKS >= 2 } => pixels!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
         _ => {}
     }
@@ -77,7 +75,7 @@ const APART: usize = 4;
 /// How far ahead weights are asked for that are read once.
 const AHEAD: usize = 512;
 
-/// One pixel with one block of channels.
+/// One pixel with one block of channels, as [`fixed`].
 #[inline(always)]
 unsafe fn single<S: Simd>(
     x: *const u8,
@@ -89,64 +87,90 @@ unsafe fn single<S: Simd>(
     // SAFETY: the caller's; asking for memory ahead reads nothing.
     unsafe {
         let mut acc = [bias[0], S::splat(0), S::splat(0), S::splat(0)];
-        for row in 0..taps.rows {
+        let mut row = 0;
+        while row < taps.rows {
             let mut x = x.add(row * taps.row_step);
             let mut left = taps.quads;
             while left >= APART {
-                for (i, sum) in acc.iter_mut().enumerate() {
+                let mut i = 0;
+                while i < APART {
                     let w = w.add(i * 4 * LANES);
                     _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
-                    *sum = S::dot(*sum, S::quad(x.add(4 * i)), S::weights(w));
+                    acc[i] = S::dot(acc[i], S::quad(x.add(4 * i)), S::weights(w));
+                    i += 1;
                 }
                 (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
                 left -= APART;
             }
-            for _ in 0..left {
+            while left > 0 {
                 acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
                 (x, w) = (x.add(4), w.add(4 * LANES));
+                left -= 1;
             }
+            row += 1;
         }
         sums[0] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
     }
 }
 
+/// As [`tile`], for numbers that are known here, so that the sums stay in registers. Loops count by hand: iterators of
+/// vectors are not inlined for sure.
 #[inline(always)]
-unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
+pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     mut w: *const i8,
     bias: &[S::I32; 2],
     sums: &mut [S::I32; SUMS],
 ) {
-    let (step, block) = (taps.step, taps.block());
+    if BLOCKS * PIXELS == 1 {
+        // SAFETY: the caller's.
+        return unsafe { single::<S>(x, taps, w, bias, sums) };
+    }
+    let (step, block, quads) = (taps.step, taps.block(), taps.quads);
     let mut acc = [[bias[0]; BLOCKS]; PIXELS];
-    for pixel in &mut acc {
-        for (sum, &bias) in pixel.iter_mut().zip(bias) {
-            *sum = bias;
+    if BLOCKS == 2 {
+        let mut j = 0;
+        while j < PIXELS {
+            acc[j][BLOCKS - 1] = bias[1];
+            j += 1;
         }
     }
     // SAFETY: the caller's; every offset is within what it promises.
     unsafe {
-        for row in 0..taps.rows {
+        let mut row = 0;
+        while row < taps.rows {
             let mut x = x.add(row * taps.row_step);
-            for _ in 0..taps.quads {
+            let mut quad = 0;
+            while quad < quads {
                 let mut weights = [S::weights(w); BLOCKS];
-                for (b, weights) in weights.iter_mut().enumerate().skip(1) {
-                    *weights = S::weights(w.add(b * block));
+                if BLOCKS == 2 {
+                    weights[BLOCKS - 1] = S::weights(w.add(block));
                 }
-                for (j, pixel) in acc.iter_mut().enumerate() {
+                let mut j = 0;
+                while j < PIXELS {
                     let quad = S::quad(x.add(j * step));
-                    for (sum, &weights) in pixel.iter_mut().zip(&weights) {
-                        *sum = S::dot(*sum, quad, weights);
+                    let mut b = 0;
+                    while b < BLOCKS {
+                        acc[j][b] = S::dot(acc[j][b], quad, weights[b]);
+                        b += 1;
                     }
+                    j += 1;
                 }
-                x = x.add(4);
-                w = w.add(4 * LANES);
+                (x, w) = (x.add(4), w.add(4 * LANES));
+                quad += 1;
             }
+            row += 1;
         }
     }
-    for (slots, pixel) in sums.chunks_exact_mut(BLOCKS).zip(&acc) {
-        slots.copy_from_slice(pixel);
+    let mut j = 0;
+    while j < PIXELS {
+        let mut b = 0;
+        while b < BLOCKS {
+            sums[j * BLOCKS + b] = acc[j][b];
+            b += 1;
+        }
+        j += 1;
     }
 }
 
