@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use samara_packager::files::{self, AlignedBytes};
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{Bundle, Run, Session, ops};
 
 /// A loaded model. The process ends with its last question, so models live as long as it.
@@ -36,7 +37,9 @@ impl Samara {
         let session = Session::load(&bundle, ops::ALL).map_err(|e| e.to_string())?;
         let session: &'static Session<'static> = Box::leak(Box::new(session));
         let arena = Box::leak(Box::new(AlignedBytes::zeros(session.arena_bytes())));
-        let mut run = session.bind(arena).map_err(|e| e.to_string())?;
+        let room: &'static mut [ResolvedStep] = vec![ResolvedStep::EMPTY; session.steps()].leak();
+        let resolved: &'static _ = Box::leak(Box::new(session.resolve(room).map_err(|e| e.to_string())?));
+        let mut run = resolved.bind(arena).map_err(|e| e.to_string())?;
         samara_benches::time::fill_inputs(&mut run, session).map_err(|e| e.to_string())?;
         let mut inputs = Vec::new();
         for i in 0..usize::from(session.plan().header.inputs) {
