@@ -112,6 +112,15 @@ pub(crate) struct Linux {
     pub(crate) sysroot: &'static str,
 }
 
+/// 32-bit Arm, whose cores have the instructions of the DSP extension.
+pub(crate) const ARMV7: Linux = Linux {
+    name: "armv7",
+    target: "armv7-unknown-linux-gnueabihf",
+    emulator: "qemu-arm",
+    linker: "arm-linux-gnueabihf-gcc",
+    sysroot: "/usr/arm-linux-gnueabihf",
+};
+
 /// The ones tests run.
 pub(crate) const LINUX: [Linux; 2] = [
     Linux {
@@ -121,11 +130,5 @@ pub(crate) const LINUX: [Linux; 2] = [
         linker: "aarch64-linux-gnu-gcc",
         sysroot: "/usr/aarch64-linux-gnu",
     },
-    Linux {
-        name: "armv7",
-        target: "armv7-unknown-linux-gnueabihf",
-        emulator: "qemu-arm",
-        linker: "arm-linux-gnueabihf-gcc",
-        sysroot: "/usr/arm-linux-gnueabihf",
-    },
+    ARMV7,
 ];

@@ -5,7 +5,6 @@ use super::layer::Layer;
 use super::scale::Scale;
 use crate::error::{Error, Result};
 use crate::layout::QUAD;
-use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
