@@ -127,6 +127,14 @@ impl Linux {
         format!("CARGO_TARGET_{}_{what}", self.target.replace('-', "_").to_uppercase())
     }
 }
+/// 32-bit Arm, whose cores have the instructions of the DSP extension.
+pub(crate) const ARMV7: Linux = Linux {
+    name: "armv7",
+    target: "armv7-unknown-linux-gnueabihf",
+    emulator: "qemu-arm",
+    linker: "arm-linux-gnueabihf-gcc",
+    sysroot: "/usr/arm-linux-gnueabihf",
+};
 
 /// The ones tests run.
 pub(crate) const LINUX: [Linux; 2] = [
@@ -137,11 +145,5 @@ pub(crate) const LINUX: [Linux; 2] = [
         linker: "aarch64-linux-gnu-gcc",
         sysroot: "/usr/aarch64-linux-gnu",
     },
-    Linux {
-        name: "armv7",
-        target: "armv7-unknown-linux-gnueabihf",
-        emulator: "qemu-arm",
-        linker: "arm-linux-gnueabihf-gcc",
-        sysroot: "/usr/arm-linux-gnueabihf",
-    },
+    ARMV7,
 ];

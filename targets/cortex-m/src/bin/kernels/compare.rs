@@ -2,7 +2,7 @@
 
 use core::panic::PanicInfo;
 
-use samara_runtime::ops::layer::kernel::{DENSE, FOLDED};
+use samara_runtime::ops::layer::kernel::{DENSE, FOLDED, PAIRS};
 use samara_runtime::ops::{
     Add, AveragePool2d, Context, Conv2d, DepthwiseConv2d, Entry, FullyConnected, Inputs, Io, Isa, Op, OpDef,
     Rounding,
@@ -23,6 +23,8 @@ struct Aligned<T>(T);
 struct Buffers {
     x: Aligned<[u8; ROOM]>,
     weights: Aligned<[u8; ROOM]>,
+    /// The same in the layout of the kernel at hand.
+    laid: Aligned<[u8; ROOM]>,
     bias: [i32; CHANNELS],
     folded: [i32; CHANNELS],
     pairs: [[i32; 2]; CHANNELS],
@@ -57,6 +59,24 @@ impl Buffers {
         }
     }
 
+    /// Lays the weights out.
+    fn lay(&mut self, case: &Case, layout: Layout) {
+        self.laid.0.fill(0);
+        let Some(weights) = case.inputs[1] else { return };
+        let [n, each] = layout.channels(&weights.shape);
+        for o in 0..n {
+            for k in 0..each {
+                let dense = if case.is_depthwise { k * n + o } else { o * each + k };
+                let at = layout.index(each, o, k);
+                self.laid.0[at] = self.laid.0[at].wrapping_add(self.weights.0[dense]);
+                if layout == Layout::Pairs && o % 2 == 0 && (self.weights.0[dense] as i8) < 0 {
+                    // What the sum of both weights of a pair borrows.
+                    self.laid.0[at + 1] = self.laid.0[at + 1].wrapping_sub(1);
+                }
+            }
+        }
+    }
+
     /// Whether both kernels write the same bytes, and none behind the output.
     fn agree(
         &mut self,
@@ -71,12 +91,17 @@ impl Buffers {
                 Rounding::Onnx => bytemuck::cast_slice(&self.reals),
                 _ => bytemuck::cast_slice(&self.pairs),
             };
-            let all: [&[u8]; 4] = [&self.x.0, &self.weights.0, bytemuck::cast_slice(bias), constants];
+            let weights = if entry.layout == Layout::Dense { &self.weights } else { &self.laid };
+            let all: [&[u8]; 4] = [&self.x.0, &weights.0, bytemuck::cast_slice(bias), constants];
+            let mut descs = case.inputs;
+            if let Some(weights) = &mut descs[1] {
+                weights.layout = entry.layout;
+            }
             let mut sources = [None; 4];
-            for ((source, bytes), desc) in sources.iter_mut().zip(all).zip(&case.inputs) {
+            for ((source, bytes), desc) in sources.iter_mut().zip(all).zip(&descs) {
                 *source = desc.map(|d| &bytes[..d.bytes()]);
             }
-            let (inputs, outputs) = (present(&case.inputs), [case.output]);
+            let (inputs, outputs) = (present(&descs), [case.output]);
             out.0.fill(0x55);
             let sink = &mut out.0[..case.output.bytes()];
             let sources = &sources[..inputs.len()];
@@ -101,7 +126,7 @@ fn operator<O: Op>(buffers: &mut Buffers) -> Result<bool, Error> {
         if fast.isa == Isa::Reference || !serves || !fast.isa.available() {
             continue;
         }
-        if fast.layout != Layout::Dense || (fast.id != DENSE && fast.id != FOLDED) {
+        if !matches!(fast.id, DENSE | FOLDED | PAIRS) {
             println!("SKIPPED {}: its weights are laid out elsewhere", fast.name);
             continue;
         }
@@ -118,10 +143,14 @@ fn operator<O: Op>(buffers: &mut Buffers) -> Result<bool, Error> {
             let def = const { OpDef::of::<O>() };
             let inputs = Inputs(present(&case.inputs));
             let scratch = def.scratch(case.attributes.bytes(), &inputs, &[case.output], fast.id)?;
-            if scratch > ROOM {
+            let stored = case.inputs[1].and_then(|w| fast.layout.elements(&w.shape)).unwrap_or(0);
+            if scratch > ROOM || stored > ROOM {
                 continue;
             }
             buffers.fill(&mut noise, &case, rounding);
+            if fast.layout != Layout::Dense {
+                buffers.lay(&case, fast.layout);
+            }
             done += 1;
             differing += u32::from(!buffers.agree(&case, [fast, plain], rounding, scratch)?);
         }
@@ -150,6 +179,7 @@ fn main() -> ! {
     static mut BUFFERS: Buffers = Buffers {
         x: Aligned([0; ROOM]),
         weights: Aligned([0; ROOM]),
+        laid: Aligned([0; ROOM]),
         bias: [0; CHANNELS],
         folded: [0; CHANNELS],
         pairs: [[0; 2]; CHANNELS],
