@@ -92,13 +92,11 @@ macro_rules! x86 {
 }
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 macro_rules! aarch64 {
-    ($feature:tt) => {
-        std::arch::is_aarch64_feature_detected!($feature)
-    };
+    ($($feature:tt)*) => { true $(&& std::arch::is_aarch64_feature_detected!($feature))* };
 }
 #[cfg(not(all(feature = "std", target_arch = "aarch64")))]
 macro_rules! aarch64 {
-    ($feature:tt) => {
+    ($($feature:tt)*) => {
         false
     };
 }
@@ -152,7 +150,7 @@ impl Isa {
             Isa::X86Avx512Vnni => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"),
             Isa::Neon => cfg!(target_arch = "aarch64"),
             Isa::NeonDot => aarch64!("dotprod"),
-            Isa::NeonI8mm => aarch64!("i8mm") && aarch64!("dotprod"),
+            Isa::NeonI8mm => aarch64!("i8mm" "dotprod"),
             Isa::CortexMDsp => cfg!(all(feature = "dsp", target_arch = "arm")),
             Isa::CortexMMve => cfg!(all(feature = "mve", target_arch = "arm")),
             Isa::WasmSimd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),

@@ -111,7 +111,7 @@ pub const fn pixels_at_once(pixels: usize) -> usize {
 /// Whether [`kernel::PAIRS`] gathers a pixel's inputs as bytes before it widens them: taps of so many channels do not
 /// start at every fourth one.
 pub const fn is_staged(channels: usize) -> bool {
-    channels % QUAD != 0
+    !channels.is_multiple_of(QUAD)
 }
 
 /// The inputs of four pixels, or of the only one, in 16 bits; and one pixel's as bytes.

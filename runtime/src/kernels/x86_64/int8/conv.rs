@@ -296,6 +296,7 @@ impl<R: Rescale> Layer<'_, R> {
     }
 
     /// `count` channels, in `blocks` blocks, of `pixels` pixels.
+    #[allow(clippy::too_many_arguments, reason = "each is a register of the loop that this is inlined into")]
     #[inline(always)]
     unsafe fn tile<S: Simd>(
         &self,
