@@ -11,6 +11,7 @@ use samara_packager::files::AlignedBytes;
 use samara_packager::pipeline::{self, Options};
 use samara_packager::{import, sign, target};
 use samara_runtime::bundle::verify::Trust;
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{Bundle, Session, ops};
 
 fn model() -> (&'static str, PathBuf) {
@@ -42,10 +43,19 @@ fn session(c: &mut Criterion) {
     group.bench_function("parse", |b| b.iter(|| Bundle::parse(black_box(&bytes)).is_ok()));
     let bundle = Bundle::check(&bytes).expect("a bundle");
     group.bench_function("load", |b| b.iter(|| black_box(Session::load(&bundle, ops::ALL)).is_ok()));
-    for (what, ops) in [("run", ops::ALL), ("run without kernels", walk::empty_operators())] {
+    let empty = walk::empty_operators();
+    for (what, ops, is_resolved) in [
+        ("run", ops::ALL, false),
+        ("run, resolved", ops::ALL, true),
+        ("run without kernels", empty, false),
+        ("run without kernels, resolved", empty, true),
+    ] {
         let session = Session::load(&bundle, ops).expect("loads");
+        let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+        let resolved = session.resolve(&mut room).expect("room for every step");
         let mut arena = AlignedBytes::zeros(session.arena_bytes());
-        let mut run = session.bind(&mut arena).expect("an arena of its size");
+        let run = if is_resolved { resolved.bind(&mut arena) } else { session.bind(&mut arena) };
+        let mut run = run.expect("an arena of its size");
         time::fill_inputs(&mut run, &session).expect("inputs");
         group.bench_function(what, |b| b.iter(|| black_box(run.run()).is_ok()));
     }

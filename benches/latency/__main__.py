@@ -27,7 +27,6 @@ import graphs  # noqa: E402
 import networks  # noqa: E402
 import synthetic  # noqa: E402
 
-os.environ.setdefault("TQDM_DISABLE", "1")
 SHARED = ROOT.parent / "shared/models/mlperf-tiny"
 MLPERF = {"ad": "ad_autoencoder", "ic": "ic_resnet8", "kws": "kws_dscnn", "vww": "vww_mobilenet"}
 OWN = ("vibration", "anomaly", "glyphs")

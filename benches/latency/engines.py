@@ -48,10 +48,10 @@ class Samara:
             raise RuntimeError(done.stderr.strip().splitlines()[-1])
         return json.loads(done.stdout)
 
-    def load(self, kind, path):
+    def load(self, *what):
         self.count += 1
         name = f"m{self.count}"
-        self.ask("load", name, kind, path)
+        self.ask("load", name, *what)
         return lambda calls: [int(t) for t in self.ask("time", name, calls)]
 
     def prepare(self, model, form, folder):
@@ -81,7 +81,7 @@ class Tract:
     """tract, through the same process: only where `samara-rounds` was built with it. Its int8 is no comparison: its
     QDQ convolutions compute in f32."""
 
-    name, forms = "tract", ("f32",)
+    name = "tract"
 
     def __init__(self, samara):
         self.samara = samara
@@ -89,7 +89,7 @@ class Tract:
     def prepare(self, model, form, folder):
         if form == "int8":
             return []
-        return [("", self.samara.load("tract", model.onnx), None)]
+        return [("", self.samara.load("tract", model.onnx, "x".join(map(str, model.shape))), None)]
 
 
 class OnnxRuntime:
@@ -185,8 +185,8 @@ class LiteRt:
         warnings.simplefilter("ignore")
         samples = model.to_nhwc(model.calibration)
         shape = interpreter.get_input_details()[0]["shape"]
-        result = tool.calibrate({key: [{name: sample.reshape(shape)} for sample in samples]}, num_threads=1)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            result = tool.calibrate({key: [{name: sample.reshape(shape)} for sample in samples]}, num_threads=1)
             content = bytes(tool.quantize(result).quantized_model)
         ends.strip_tflite(content, out)
         return out

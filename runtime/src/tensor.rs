@@ -124,21 +124,41 @@ impl Dtype {
 }
 
 /// Dimensions, row-major, outermost first. Unused places are 1 so that equality is plain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Eq, Debug)]
 pub struct Shape {
+    #[allow(dead_code, reason = "there for the value that it never has")]
+    here: Here,
     rank: u8,
     dims: [u32; MAX_RANK],
 }
 
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank && self.dims == other.dims
+    }
+}
+
+/// Never 0, so that tables of absent descriptions are zeros: firmware clears them instead of keeping a copy in flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Here {
+    Here = 1,
+}
+
 impl Shape {
     /// One element.
-    pub const SCALAR: Shape = Shape { rank: 0, dims: [1; MAX_RANK] };
+    pub const SCALAR: Shape = Shape { here: Here::Here, rank: 0, dims: [1; MAX_RANK] };
 
     /// At most [`MAX_RANK`] dimensions, each at least 1, with at most 2^28 elements in all.
     pub fn new(dims: &[u32]) -> Result<Self> {
-        let mut all = [1u32; MAX_RANK];
-        all.get_mut(..dims.len()).ok_or(Error::Tensor)?.copy_from_slice(dims);
-        Shape::padded(dims.len() as u8, all)
+        Shape::of(dims.len(), |axis| dims.get(axis).copied().unwrap_or(1))
+    }
+
+    /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn of(rank: usize, dim: impl Fn(usize) -> u32) -> Result<Self> {
+        let rank = if rank > MAX_RANK { return Err(Error::Tensor) } else { rank as u8 };
+        Shape::padded(rank, core::array::from_fn(dim))
     }
 
     /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
@@ -155,7 +175,7 @@ impl Shape {
         if rank as usize > MAX_RANK || unused != 0 || count == 0 {
             return Err(Error::Tensor);
         }
-        if count > MOST { Err(Error::Limit) } else { Ok(Shape { rank, dims }) }
+        if count > MOST { Err(Error::Limit) } else { Ok(Shape { here: Here::Here, rank, dims }) }
     }
 
     /// Number of dimensions.
@@ -264,6 +284,12 @@ mod tests {
         let s = Shape::new(&[2, 3, 4]).unwrap();
         assert_eq!((s.elements(), s.outer(1), s.inner(1), s.inner(2)), (24, 2, 4, 1));
         assert_eq!(s.aligned(), [1, 1, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn absent_descriptions_are_zeros() {
+        assert_eq!(size_of::<Option<Shape>>(), size_of::<Shape>());
+        assert_eq!(size_of::<Option<Desc>>(), size_of::<Desc>());
     }
 
     #[test]

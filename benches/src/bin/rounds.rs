@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! load NAME samara FILE.samara     ok
-//! load NAME tract FILE.onnx        ok, where built with `--features tract`
+//! load NAME tract FILE.onnx 1x3    ok, where built with `--features tract`; one float input of this shape
 //! time NAME CALLS                  ok NANOSECONDS…, one per call; inputs are written again before each, untimed
 //! ```
 
@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use samara_packager::files::{self, AlignedBytes};
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{Bundle, Run, Session, ops};
 
 /// A loaded model. The process ends with its last question, so models live as long as it.
@@ -36,7 +37,9 @@ impl Samara {
         let session = Session::load(&bundle, ops::ALL).map_err(|e| e.to_string())?;
         let session: &'static Session<'static> = Box::leak(Box::new(session));
         let arena = Box::leak(Box::new(AlignedBytes::zeros(session.arena_bytes())));
-        let mut run = session.bind(arena).map_err(|e| e.to_string())?;
+        let room: &'static mut [ResolvedStep] = vec![ResolvedStep::EMPTY; session.steps()].leak();
+        let resolved: &'static _ = Box::leak(Box::new(session.resolve(room).map_err(|e| e.to_string())?));
+        let mut run = resolved.bind(arena).map_err(|e| e.to_string())?;
         samara_benches::time::fill_inputs(&mut run, session).map_err(|e| e.to_string())?;
         let mut inputs = Vec::new();
         for i in 0..usize::from(session.plan().header.inputs) {
@@ -74,21 +77,14 @@ mod tract {
     }
 
     impl Tract {
-        pub(crate) fn load(path: &Path) -> TractResult<Self> {
-            let model = onnx()
-                .with_ignore_output_shapes(true)
-                .with_ignore_value_info(true)
-                .model_for_path(path)?
-                .into_optimized()?;
-            let mut inputs = tvec!();
-            for i in 0..model.inputs.len() {
-                let fact = model.input_fact(i)?;
-                let shape = fact.shape.as_concrete().ok_or_else(|| TractError::msg("an open shape"))?;
-                let count: usize = shape.iter().product();
-                let values: Vec<f32> = (0..count).map(|k| (k % 17) as f32 * 0.1 - 0.8).collect();
-                inputs.push(Tensor::from_shape(shape, &values)?.into_tvalue());
-            }
-            Ok(Tract { model: model.into_runnable()?, inputs })
+        pub(crate) fn load(path: &Path, shape: &[usize]) -> TractResult<Self> {
+            let onnx = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+            let mut model = onnx.model_for_path(path)?;
+            model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?;
+            let count: usize = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|k| (k % 17) as f32 * 0.1 - 0.8).collect();
+            let inputs = tvec!(Tensor::from_shape(shape, &values)?.into_tvalue());
+            Ok(Tract { model: model.into_optimized()?.into_runnable()?, inputs })
         }
     }
 
@@ -103,14 +99,18 @@ mod tract {
     }
 }
 
-fn load(kind: &str, path: &Path) -> Result<Box<dyn Model>, String> {
-    match kind {
-        "samara" => Ok(Box::new(Samara::load(path)?)),
+fn load(kind: &str, path: &Path, shape: Option<&str>) -> Result<Box<dyn Model>, String> {
+    match (kind, shape) {
+        ("samara", None) => Ok(Box::new(Samara::load(path)?)),
         #[cfg(feature = "tract")]
-        "tract" => Ok(Box::new(tract::Tract::load(path).map_err(|e| format!("{e:#}"))?)),
+        ("tract", Some(shape)) => {
+            let shape: Result<Vec<usize>, _> = shape.split('x').map(str::parse).collect();
+            let shape = shape.map_err(|e| format!("shape: {e}"))?;
+            Ok(Box::new(tract::Tract::load(path, &shape).map_err(|e| format!("{e:#}"))?))
+        }
         #[cfg(not(feature = "tract"))]
-        "tract" => Err("built without --features tract".to_owned()),
-        other => Err(format!("no runtime is called '{other}'")),
+        ("tract", Some(_)) => Err("built without --features tract".to_owned()),
+        (other, _) => Err(format!("'{other}' with these arguments is no runtime")),
     }
 }
 
@@ -128,8 +128,8 @@ fn time(model: &mut dyn Model, calls: usize) -> Result<String, String> {
 fn answer(line: &str, models: &mut BTreeMap<String, Box<dyn Model>>) -> Result<String, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
-        ["load", name, kind, path] => {
-            models.insert(name.to_owned(), load(kind, Path::new(path))?);
+        ["load", name, kind, path, ref shape @ ..] if shape.len() < 2 => {
+            models.insert(name.to_owned(), load(kind, Path::new(path), shape.first().copied())?);
             Ok(String::new())
         }
         ["time", name, calls] => {

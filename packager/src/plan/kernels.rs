@@ -2,9 +2,10 @@
 
 use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
-use samara_runtime::ops::layer::{self, BIAS, WEIGHTS, kernel};
+use samara_runtime::ops::layer::{self, BIAS, CONSTANTS, WEIGHTS, kernel};
 use samara_runtime::ops::{Conv2d, DepthwiseConv2d, FullyConnected, Op as _};
 
+use super::settle::{Constants, settle};
 use crate::error::Result;
 use crate::ir::Op;
 use crate::lower::{Lowered, Operand, View, parameters};
@@ -86,10 +87,24 @@ pub(super) fn choose(kernels: Kernels, view: &View<'_>, step: &mut Lowered) -> R
     let dense = weights.value()?;
     let bias = view.optional(BIAS).map(|b| b.value()).transpose()?;
     let zero_point = if x.dtype == Dtype::F32 { 0 } else { parameters(x)?.1 };
+    let (dense, bias) = if id == kernel::PAIRS {
+        if !is_depthwise && !is_small(&dense) {
+            return Ok(());
+        }
+        let scales = match step.operands.get(CONSTANTS) {
+            Some(Operand::Constant(value)) => value.clone(),
+            Some(&Operand::Input(i)) => view.input(i)?.value()?,
+            Some(Operand::Absent) | None => return Ok(()),
+        };
+        let zeros = [zero_point, parameters(view.output)?.1];
+        let constants = Constants { weights: dense, bias, scales };
+        let settled = settle(constants, is_depthwise, step.rounding, zeros)?;
+        step.operands[CONSTANTS] = Operand::Constant(settled.scales);
+        (settled.weights, settled.bias)
+    } else {
+        (dense, bias)
+    };
     let prepared = layer::prepare(id, is_depthwise, &dense, bias.as_ref(), zero_point)?;
-    if id == kernel::PAIRS && !is_depthwise && !is_small(&dense) {
-        return Ok(());
-    }
     step.kernel = id;
     step.operands[WEIGHTS] = Operand::Constant(prepared.weights);
     if let Some(bias) = prepared.bias {

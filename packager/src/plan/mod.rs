@@ -3,6 +3,7 @@
 mod kernels;
 pub mod memory;
 pub mod patch;
+mod settle;
 mod steps;
 
 use std::collections::BTreeMap;

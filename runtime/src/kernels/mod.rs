@@ -16,7 +16,7 @@ pub mod lanes;
 pub mod level;
 #[cfg(all(feature = "mve", target_arch = "arm"))]
 pub mod mve;
-#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")))]
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod pool;
 pub mod portable;
 pub mod reference;

@@ -1,6 +1,8 @@
 //! AveragePool2D: the mean under a window of NHWC images.
 
 use crate::error::{Error, Result};
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use crate::kernels::mve::pool;
 use crate::kernels::portable::average_pool_2d as portable;
 use crate::kernels::reference::average_pool_2d as reference;
 use crate::layout::Layout;
@@ -56,22 +58,6 @@ pub const INT8_ONNX: Entry = Entry {
     roundings: &[Rounding::Onnx],
     run: reference::onnx::<i8>,
     ..INT8_TFLITE
-};
-/// TFLite rounding, int8, with the DSP extension.
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub const DSP_INT8_TFLITE: Entry = Entry {
-    name: "dsp_average_pool_2d_int8_tflite",
-    isa: Isa::CortexMDsp,
-    run: crate::kernels::arm_dsp::average_pool_2d::int8_tflite,
-    ..INT8_TFLITE
-};
-/// Single rounding, int8, with the DSP extension.
-#[cfg(all(feature = "dsp", target_arch = "arm"))]
-pub const DSP_INT8_SINGLE: Entry = Entry {
-    name: "dsp_average_pool_2d_int8_single",
-    isa: Isa::CortexMDsp,
-    run: crate::kernels::arm_dsp::average_pool_2d::int8_single,
-    ..INT8_SINGLE
 };
 /// TFLite rounding, int16.
 pub const INT16_TFLITE: Entry = Entry {
@@ -139,14 +125,31 @@ macro_rules! neon {
 pub const PORTABLE_INT8_TFLITE: Entry = Entry {
     name: "portable_average_pool_2d_int8_tflite",
     isa: Isa::Portable,
-    run: portable::int8_tflite,
+    run: portable::int8_tflite::<portable::Plain>,
     ..INT8_TFLITE
 };
 /// Single rounding, int8, many channels at a time.
 pub const PORTABLE_INT8_SINGLE: Entry = Entry {
     name: "portable_average_pool_2d_int8_single",
     isa: Isa::Portable,
-    run: portable::int8_single,
+    run: portable::int8_single::<portable::Plain>,
+    ..INT8_SINGLE
+};
+
+/// TFLite rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_TFLITE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_tflite",
+    isa: Isa::CortexMMve,
+    run: portable::int8_tflite::<pool::Vectors>,
+    ..INT8_TFLITE
+};
+/// Single rounding, int8, with Helium.
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+pub const MVE_INT8_SINGLE: Entry = Entry {
+    name: "mve_average_pool_2d_int8_single",
+    isa: Isa::CortexMMve,
+    run: portable::int8_single::<pool::Vectors>,
     ..INT8_SINGLE
 };
 
@@ -177,14 +180,14 @@ impl Op for AveragePool2d {
         x86!(avx2only X86Avx2 "x86_avx2" INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         x86!(avx2only X86Avx2 "x86_avx2" INT8_SINGLE "single" true),
-        #[cfg(all(feature = "dsp", target_arch = "arm"))]
-        DSP_INT8_TFLITE,
-        #[cfg(all(feature = "dsp", target_arch = "arm"))]
-        DSP_INT8_SINGLE,
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_TFLITE "tflite" false),
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         neon!(INT8_SINGLE "single" true),
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_TFLITE,
+        #[cfg(all(feature = "mve", target_arch = "arm"))]
+        MVE_INT8_SINGLE,
         PORTABLE_INT8_TFLITE,
         PORTABLE_INT8_SINGLE,
         INT8_TFLITE,

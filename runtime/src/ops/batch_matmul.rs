@@ -91,6 +91,14 @@ pub const F32_X86_AVX512: Entry = Entry {
     run: crate::kernels::x86_64::fma::batch_matmul_avx512,
     ..F32
 };
+/// Float, with NEON.
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub const F32_NEON: Entry = Entry {
+    name: "neon_batch_matmul_f32",
+    isa: Isa::Neon,
+    run: crate::kernels::aarch64::f32::batch_matmul,
+    ..F32
+};
 /// Float, with FMA3 and AVX2.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub const F32_X86_FMA: Entry = Entry {
@@ -133,6 +141,8 @@ impl Op for BatchMatmul {
         F32_X86_AVX512,
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         F32_X86_FMA,
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        F32_NEON,
         INT8_TFLITE,
         INT8_SINGLE,
         INT8_ONNX,

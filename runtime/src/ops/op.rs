@@ -92,13 +92,11 @@ macro_rules! x86 {
 }
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
 macro_rules! aarch64 {
-    ($feature:tt) => {
-        std::arch::is_aarch64_feature_detected!($feature)
-    };
+    ($($feature:tt)*) => { true $(&& std::arch::is_aarch64_feature_detected!($feature))* };
 }
 #[cfg(not(all(feature = "std", target_arch = "aarch64")))]
 macro_rules! aarch64 {
-    ($feature:tt) => {
+    ($($feature:tt)*) => {
         false
     };
 }
@@ -152,7 +150,7 @@ impl Isa {
             Isa::X86Avx512Vnni => x86!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"),
             Isa::Neon => cfg!(target_arch = "aarch64"),
             Isa::NeonDot => aarch64!("dotprod"),
-            Isa::NeonI8mm => aarch64!("i8mm") && aarch64!("dotprod"),
+            Isa::NeonI8mm => aarch64!("i8mm" "dotprod"),
             Isa::CortexMDsp => cfg!(all(feature = "dsp", target_arch = "arm")),
             Isa::CortexMMve => cfg!(all(feature = "mve", target_arch = "arm")),
             Isa::WasmSimd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
@@ -419,10 +417,12 @@ pub struct OpDef {
 enum Ask<'a> {
     Check(&'a Constants<'a>),
     Scratch(u8),
-    Overlap(usize, usize),
-    OverlapDescending(usize, usize),
+    Overlap { i: usize, o: usize, descending: bool },
     Macs,
 }
+
+/// No distance.
+const NEVER: u64 = u64::MAX;
 
 /// A step's attributes and operands.
 #[derive(Clone, Copy, Debug)]
@@ -435,25 +435,32 @@ struct About<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Shims {
     infer: fn(&[u8], &Inputs<'_>) -> Result<Inferred>,
-    answer: fn(&About<'_>, Ask<'_>) -> Result<Option<u64>>,
+    answer: fn(&About<'_>, Ask<'_>) -> Result<u64>,
 }
 
 fn infer<O: Op>(attributes: &[u8], inputs: &Inputs<'_>) -> Result<Inferred> {
     O::parse(attributes)?.infer(inputs)
 }
 
-fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>) -> Result<Option<u64>> {
+/// Nothing, bytes, [`NEVER`] or multiply-accumulates, as asked.
+fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>) -> Result<u64> {
     let op = O::parse(about.attributes)?;
     let (inputs, outputs) = (about.inputs, about.outputs);
     Ok(match ask {
         Ask::Check(constants) => {
             op.check(inputs, outputs, constants)?;
-            None
+            0
         }
-        Ask::Scratch(id) => Some(op.scratch(inputs, outputs, id)? as u64),
-        Ask::Overlap(i, o) => op.overlap(inputs, outputs, i, o).map(|d| d as u64),
-        Ask::OverlapDescending(i, o) => op.overlap_descending(inputs, outputs, i, o).map(|d| d as u64),
-        Ask::Macs => Some(op.macs(inputs, outputs)),
+        Ask::Scratch(id) => op.scratch(inputs, outputs, id)? as u64,
+        Ask::Overlap { i, o, descending } => {
+            let distance = if descending {
+                op.overlap_descending(inputs, outputs, i, o)
+            } else {
+                op.overlap(inputs, outputs, i, o)
+            };
+            distance.map_or(NEVER, |d| d as u64)
+        }
+        Ask::Macs => op.macs(inputs, outputs),
     })
 }
 
@@ -488,7 +495,7 @@ impl OpDef {
     /// [`Op::scratch`] after [`Op::parse`].
     pub fn scratch(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
         let bytes = (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Scratch(id))?;
-        bytes.map_or(Err(Error::Internal), to_usize)
+        Ok(bytes as usize)
     }
 
     /// [`Op::overlap`] after [`Op::parse`].
@@ -500,8 +507,7 @@ impl OpDef {
         i: usize,
         o: usize,
     ) -> Result<Option<usize>> {
-        let distance = (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Overlap(i, o))?;
-        distance.map(to_usize).transpose()
+        self.distance(attributes, inputs, outputs, Ask::Overlap { i, o, descending: false })
     }
 
     /// [`Op::overlap_descending`] after [`Op::parse`].
@@ -513,14 +519,35 @@ impl OpDef {
         i: usize,
         o: usize,
     ) -> Result<Option<usize>> {
-        let ask = Ask::OverlapDescending(i, o);
+        self.distance(attributes, inputs, outputs, Ask::Overlap { i, o, descending: true })
+    }
+
+    /// [`OpDef::overlap`] or [`OpDef::overlap_descending`] of input `i` and output 0.
+    pub(crate) fn apart(
+        &self,
+        attributes: &[u8],
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        i: usize,
+        descending: bool,
+    ) -> Result<Option<usize>> {
+        self.distance(attributes, inputs, outputs, Ask::Overlap { i, o: 0, descending })
+    }
+
+    fn distance(
+        &self,
+        attributes: &[u8],
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        ask: Ask<'_>,
+    ) -> Result<Option<usize>> {
         let distance = (self.shims.answer)(&About { attributes, inputs, outputs }, ask)?;
-        distance.map(to_usize).transpose()
+        Ok(if distance == NEVER { None } else { Some(distance as usize) })
     }
 
     /// [`Op::macs`] after [`Op::parse`].
     pub fn macs(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc]) -> Result<u64> {
-        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Macs)?.ok_or(Error::Internal)
+        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Macs)
     }
 
     /// The first entry that serves kernel `id` (see [`Entry::serves`]) on this processor and that `choice` admits.
@@ -537,10 +564,6 @@ impl OpDef {
             .find(|e| e.serves(id, x, weights, rounding) && choice.admits(e.isa) && e.isa.available())
             .ok_or(Error::NoKernel)
     }
-}
-
-fn to_usize(bytes: u64) -> Result<usize> {
-    usize::try_from(bytes).map_err(|_| Error::Internal)
 }
 
 /// The operator's constant operand `i`: a shape check used by several operators.

@@ -5,8 +5,8 @@ use crate::kernels::reference::reshape as reference;
 use crate::layout::Layout;
 use crate::ops::attr::Attr;
 use crate::ops::moves::same_parameters;
-use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding, reader};
-use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
+use crate::ops::op::{Constants, Entry, Inferred, Inputs, Isa, Op, Rounding};
+use crate::tensor::{Desc, Dtype, Shape};
 
 /// Operands: any tensor. Attributes: the output's dimensions as `u32` each, none for a scalar; -1 and 0 of the
 /// source formats are resolved by the packager.
@@ -35,14 +35,11 @@ impl Op for Reshape {
     const KERNELS: &'static [Entry] = &[ANY];
 
     fn parse(attributes: &[u8]) -> Result<Self> {
-        let mut dims = [0u32; MAX_RANK];
-        let rank = attributes.len() / 4;
-        let mut r = reader(attributes);
-        for slot in dims.iter_mut().take(rank) {
-            *slot = r.u32()?;
+        let (dims, rest) = attributes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(Error::Attribute);
         }
-        r.end()?;
-        let shape = Shape::new(dims.get(..rank).ok_or(Error::Attribute)?);
+        let shape = Shape::of(dims.len(), |axis| dims.get(axis).map_or(1, |&d| u32::from_le_bytes(d)));
         Ok(Reshape { shape: shape.map_err(|_| Error::Attribute)? })
     }
 

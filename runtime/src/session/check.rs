@@ -100,11 +100,8 @@ impl Step {
         output: &Range<usize>,
     ) -> Result<bool> {
         let (inputs, outputs) = (Inputs(operands.inputs()), operands.outputs());
-        let (low, high, distance) = if output.start > input.start {
-            (input, output, self.def.overlap_descending(attributes, &inputs, outputs, i, 0)?)
-        } else {
-            (output, input, self.def.overlap(attributes, &inputs, outputs, i, 0)?)
-        };
-        Ok(distance.and_then(|d| low.start.checked_add(d)).is_some_and(|least| high.start >= least))
+        let descending = output.start > input.start;
+        let distance = self.def.apart(attributes, &inputs, outputs, i, descending)?;
+        Ok(distance.is_some_and(|least| output.start.abs_diff(input.start) >= least))
     }
 }

@@ -6,6 +6,9 @@ use crate::ops::io::{Io, MAX_INPUTS, Sink, Source};
 use crate::ops::op::Context;
 use crate::tensor::Place;
 
+/// A constant, so that it is cleared in place.
+const ABSENT: [Source<'static>; MAX_INPUTS] = [Source::Absent; MAX_INPUTS];
+
 impl Step {
     /// Carves the arena and runs the kernel. Only for steps that [`Step::check`] has passed; anything else
     /// returns an error.
@@ -19,7 +22,7 @@ impl Step {
         let mut io = Io {
             inputs: operands.inputs(),
             outputs: operands.outputs(),
-            sources: [Source::Absent; MAX_INPUTS],
+            sources: ABSENT,
             sinks: Default::default(),
             scratch: None,
         };

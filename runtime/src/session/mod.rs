@@ -14,7 +14,7 @@ mod step;
 use bytemuck::Pod;
 
 use crate::bundle::golden::Vector;
-use crate::bundle::plan::BASE_ALIGN;
+use crate::bundle::plan::{BASE_ALIGN, TensorRecord};
 use crate::bundle::{Bundle, Golden, Plan};
 use crate::error::{Error, Result};
 use crate::ops::op::{Choice, Entry, OpDef};
@@ -60,7 +60,8 @@ impl<'b> Session<'b> {
             return Err(Error::Alignment);
         }
         for id in 0..header.tensors {
-            let tensor = self.plan.tensor(id as u16)?;
+            let tensor = self.plan.tensor(id as u16);
+            let tensor = tensor.as_ref().map_err(|&e| e)?;
             let room = match tensor.desc.place {
                 Place::Arena => header.arena as usize,
                 Place::Weights => self.weights.len(),
@@ -73,7 +74,7 @@ impl<'b> Session<'b> {
             self.plan.public(i)?;
         }
         let mut macs = 0u64;
-        let mut operands = Operands::new();
+        let mut operands = Operands::NONE;
         for i in 0..header.steps as usize {
             macs = macs.checked_add(self.check_step(i, &mut operands)?).ok_or(Error::Limit)?;
         }
@@ -111,12 +112,12 @@ impl<'b> Session<'b> {
 
     /// The kernel that step `i` runs.
     pub fn kernel(&self, i: usize) -> Result<&'static Entry> {
-        Ok(self.look_up(i, &mut Operands::new())?.entry)
+        Ok(self.look_up(i, &mut { Operands::NONE })?.entry)
     }
 
     /// Multiply-accumulates of step `i`.
     pub fn step_macs(&self, i: usize) -> Result<u64> {
-        self.check_step(i, &mut Operands::new())
+        self.check_step(i, &mut { Operands::NONE })
     }
 
     /// Looks every step up once, so that runs need not. `room` holds at least [`Session::steps`], of any content.
@@ -151,7 +152,7 @@ pub struct ResolvedStep {
 
 impl ResolvedStep {
     /// Room for one.
-    pub const EMPTY: ResolvedStep = ResolvedStep { step: None, operands: Operands::new() };
+    pub const EMPTY: ResolvedStep = ResolvedStep { step: None, operands: Operands::NONE };
 }
 
 /// A session whose steps are looked up.
@@ -184,7 +185,8 @@ impl Run<'_, '_> {
         if i >= plan.header.inputs as usize {
             return Err(Error::Index);
         }
-        let tensor = plan.public(i)?;
+        let tensor = plan.public(i);
+        let tensor = tensor.as_ref().map_err(|&e| e)?;
         let bytes = self.arena.get_mut(tensor.range()).ok_or(Error::Internal)?;
         Ok(Input { desc: tensor.desc, bytes })
     }
@@ -209,7 +211,7 @@ impl Run<'_, '_> {
     /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
-        let mut fresh = Operands::new();
+        let mut fresh = Operands::NONE;
         let (step, operands) = match self.steps.get(i) {
             Some(ResolvedStep { step: Some(step), operands }) => (*step, operands),
             _ => (s.look_up(i, &mut fresh)?, &fresh),
@@ -219,12 +221,21 @@ impl Run<'_, '_> {
 
     /// Graph output `i`, valid after [`Run::run`] until an input is written.
     pub fn output(&self, i: usize) -> Result<Output<'_>> {
-        self.tensor(self.session.plan.output(i)?)
+        let header = &self.session.plan.header;
+        if i >= header.outputs as usize {
+            return Err(Error::Index);
+        }
+        self.view(&self.session.plan.public(header.inputs as usize + i))
     }
 
     /// Any arena tensor, as long as no later step has reused its memory.
     pub fn tensor(&self, id: u16) -> Result<Output<'_>> {
-        let tensor = self.session.plan.computed(id)?;
+        self.view(&self.session.plan.computed(id))
+    }
+
+    fn view(&self, tensor: &Result<TensorRecord>) -> Result<Output<'_>> {
+        // By reference: `?` would move what is going to be copied anyway.
+        let tensor = tensor.as_ref().map_err(|&e| e)?;
         let bytes = self.arena.get(tensor.range()).ok_or(Error::Internal)?;
         Ok(Output { desc: tensor.desc, bytes })
     }

@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::ops::io::{MAX_INPUTS, MAX_OUTPUTS};
 use crate::ops::layer::WEIGHTS;
 use crate::ops::op::{Choice, Entry, OpDef};
-use crate::tensor::{Desc, Dtype, Place, Shape};
+use crate::tensor::{Desc, Place};
 
 const NOTHING: Range<usize> = 0..0;
 // A second output would need a second span.
@@ -22,7 +22,8 @@ pub(super) struct Operands {
     inputs: [Option<Desc>; MAX_INPUTS],
     input_ranges: [Range<usize>; MAX_INPUTS],
     count: usize,
-    outputs: [Desc; MAX_OUTPUTS],
+    /// Of the output.
+    described: Option<Desc>,
     /// Of the output, in the arena.
     pub(super) output: Range<usize>,
     /// The output with the inputs that overlap it.
@@ -32,19 +33,16 @@ pub(super) struct Operands {
 }
 
 impl Operands {
-    /// Room for any step's. No constant, which would be as long in flash as it is in memory.
-    #[inline(always)]
-    pub(super) const fn new() -> Operands {
-        Operands {
-            inputs: [None, None, None, None, None, None, None, None],
-            input_ranges: [NOTHING; MAX_INPUTS],
-            count: 0,
-            outputs: [Desc::new(Dtype::F32, Shape::SCALAR); MAX_OUTPUTS],
-            output: NOTHING,
-            span: NOTHING,
-            scratch: NOTHING,
-        }
-    }
+    /// Room for any step's: zeros.
+    pub(super) const NONE: Operands = Operands {
+        inputs: [None; MAX_INPUTS],
+        input_ranges: [NOTHING; MAX_INPUTS],
+        count: 0,
+        described: None,
+        output: NOTHING,
+        span: NOTHING,
+        scratch: NOTHING,
+    };
 
     /// Looks a step's operands up. Checks counts and places only.
     fn fill(&mut self, plan: &Plan<'_>, record: &StepRecord) -> Result<()> {
@@ -63,7 +61,9 @@ impl Operands {
                 }
                 continue;
             };
-            let tensor = plan.tensor(id)?;
+            // By reference: `?` would move what is going to be copied anyway.
+            let tensor = plan.tensor(id);
+            let tensor = tensor.as_ref().map_err(|&e| e)?;
             let (range, is_dense) = (tensor.range(), tensor.desc.layout == Layout::Dense);
             let in_arena = tensor.desc.place == Place::Arena;
             let fits = match (self.inputs.get_mut(i), self.input_ranges.get_mut(i)) {
@@ -72,7 +72,7 @@ impl Operands {
                     is_dense || i == WEIGHTS
                 }
                 _ if i == self.count => {
-                    (self.outputs, self.output) = ([tensor.desc], range);
+                    (self.described, self.output) = (Some(tensor.desc), range);
                     in_arena
                 }
                 _ => {
@@ -114,7 +114,7 @@ impl Operands {
 
     /// The output's description.
     pub(super) fn outputs(&self) -> &[Desc] {
-        &self.outputs
+        self.described.as_slice()
     }
 }
 

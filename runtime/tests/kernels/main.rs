@@ -84,8 +84,11 @@ fn constants(rounding: Rounding, channels: usize, noise: &mut Noise) -> Value {
     scales(rounding, &pairs, &reals)
 }
 
-/// Whether [`kernel::PAIRS`] keeps every sum of these weights.
+/// Whether [`kernel::PAIRS`] keeps every sum of these weights; pairs have no room for -128.
 fn is_small(layer: &Layer, levels: &[i8]) -> bool {
+    if levels.contains(&i8::MIN) {
+        return false;
+    }
     let mut sums = vec![0i64; layer.outputs];
     for (i, &w) in levels.iter().enumerate() {
         sums[layer.channel(i)] += i64::from(w).abs() * 128;
@@ -99,9 +102,18 @@ proptest! {
     #[test]
     fn integers(layer in shapes(), zero in -128i32..128, output_zero in -128i32..128, with_bias: bool) {
         let mut noise = Noise(layer.seed);
-        let x = int8(&layer.input_dims(), 0.1, zero, &noise.int8(layer.input.iter().product()));
+        // -128 times -128 again and again: what sums of 16 bits do not hold.
+        let is_extreme = layer.seed % 5 == 0;
+        let mut inputs = noise.int8(layer.input.iter().product());
+        if is_extreme {
+            inputs.iter_mut().filter(|_| noise.int(0, 1) == 0).for_each(|x| *x = i8::MIN);
+        }
+        let x = int8(&layer.input_dims(), 0.1, zero, &inputs);
         let dims = layer.weight_dims();
-        let levels: Vec<i8> = (0..dims.iter().product::<u32>()).map(|_| noise.int(-127, 127) as i8).collect();
+        let mut levels: Vec<i8> = (0..dims.iter().product::<u32>()).map(|_| noise.int(-127, 127) as i8).collect();
+        if is_extreme {
+            levels.iter_mut().filter(|_| noise.int(0, 1) == 0).for_each(|w| *w = i8::MIN);
+        }
         let w = Value::constant(Dtype::I8, &dims, &levels).unwrap();
         let bias: Vec<i32> = (0..layer.outputs).map(|_| noise.int(-90000, 90000) as i32).collect();
         let b = Value::constant(Dtype::I32, &[layer.outputs as u32], &bias).unwrap();

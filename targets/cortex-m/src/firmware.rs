@@ -123,9 +123,7 @@ fn report(arena: &mut [u8], deepest: usize) -> Result<(), Fault> {
 /// Runs the first golden vector step by step between the counting plugin's marks, and says what each step is.
 fn steps(bundle: &Bundle<'_>, session: &Session<'_>, run: &mut Run<'_, '_>) -> Result<(), Fault> {
     if let Some(golden) = bundle.golden.as_ref().filter(|g| g.vectors() > 0) {
-        for i in 0..usize::from(bundle.plan.header.inputs) {
-            run.input(i)?.copy_from_bytes(golden.input(0, i)?)?;
-        }
+        run.set_inputs(&mut golden.vector(0)?)?;
     }
     for step in 0..session.steps() {
         step_begin();

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use samara_runtime::bundle::Tag;
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{AlignedBytes, Bundle, Choice, Error, Run, Session, ops};
 
 const USAGE: &str = "usage: samara-linux-arm BUNDLE [--reference] [--input FILE --output FILE [--layers FILE] | --runs N]
@@ -93,6 +94,13 @@ fn run() -> Result<String, Failure> {
     )
     .map_err(|e| about(&e))?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
+    if let Some(runs) = arguments.runs {
+        let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+        let resolved = session.resolve(&mut room)?;
+        let mut run = resolved.bind(&mut arena)?;
+        (0..runs).try_for_each(|_| run.run())?;
+        return Ok(String::new());
+    }
     let mut run = session.bind(&mut arena)?;
     let mut text = format!(
         "{} {}: {} steps, {} MACs, arena {} bytes\n",
@@ -102,10 +110,6 @@ fn run() -> Result<String, Failure> {
         session.macs(),
         session.arena_bytes()
     );
-    if let Some(runs) = arguments.runs {
-        (0..runs).try_for_each(|_| run.run())?;
-        return Ok(text);
-    }
     if let Some(golden) = &bundle.golden {
         run.self_test(golden)?;
         let _ = writeln!(text, "self-test passed: {} vectors", golden.vectors());

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::mcu::{Bench, CORES, Cost, Counts, MODELS};
+use crate::mcu::{Bench, Cost, Counts, Selection};
 use crate::qemu::Machine;
 
 /// What is measured.
@@ -13,12 +13,8 @@ pub(crate) struct Args {
     /// A JSON array on stdout.
     #[arg(long)]
     json: bool,
-    /// Only these models, such as `kws,ad`.
-    #[arg(long, value_delimiter = ',', value_parser = MODELS.map(|(name, _)| name))]
-    model: Vec<String>,
-    /// Only these cores, such as `cortex-m4`.
-    #[arg(long, value_delimiter = ',', value_parser = CORES.map(|m| m.core))]
-    core: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Every step of the plan as well: kernel, multiply-accumulates, instructions, words loaded and stored.
     #[arg(long)]
     operators: bool,
@@ -30,13 +26,12 @@ pub(crate) struct Args {
 /// Prints one row per core and model; a core without an emulator or a model without a file is named and left out.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let bench = Bench::new()?;
-    let cores = CORES.iter().filter(|c| args.core.is_empty() || args.core.iter().any(|n| n == c.core));
     let mut rows = Vec::new();
     eprintln!(
         "{:<31} {:<11} {:>12} {:>7} {:>10} {:>11} {:>7} {:>6} {:>7}",
         "model", "core", "instructions", "per MAC", "load words", "store words", "arena", "stack", "flash"
     );
-    for &machine in cores {
+    for machine in args.selection.cores() {
         if let Some(why) = Bench::missing(machine) {
             eprintln!("SKIPPED {}: {why}; `cargo xtask setup` installs it where it may", machine.core);
             continue;
@@ -46,9 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             rows.push(row(&bundle.display().to_string(), machine, &cost));
             continue;
         }
-        let models =
-            MODELS.iter().filter(|(n, _)| args.model.is_empty() || args.model.iter().any(|m| m == n));
-        for (model, _) in models {
+        for model in args.selection.models() {
             match bench.pack(model, machine)? {
                 Some(bundle) => {
                     rows.push(row(model, machine, &bench.cost(&bundle, machine, args.operators)?))

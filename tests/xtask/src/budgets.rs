@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::command;
-use crate::mcu::{Bench, CORES, Cost, MODELS};
+use crate::mcu::{Bench, Cost, Selection};
 use crate::tally::Tally;
 
 /// What other compilers than the one that the counts were taken with may exceed them by, in percent.
@@ -35,15 +35,26 @@ struct Budgets {
     counted: Table,
 }
 
-/// Measures every model on every core and compares; with `update` writes what was counted instead.
-pub(crate) fn run(update: bool) -> Result<Tally> {
+/// What is compared.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// Write what is counted into the file.
+    #[arg(long)]
+    update: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Measures models on cores and compares with the file, or rewrites it.
+pub(crate) fn run(args: &Args) -> Result<Tally> {
     let path = path();
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let mut budgets: Budgets = toml::from_str(&text).with_context(|| path.display().to_string())?;
     let rustc = command::read(Command::new("rustc").arg("--version"))?.trim().to_owned();
     let mut tally = Tally::default();
-    let measurable: Vec<_> = CORES
-        .into_iter()
+    let measurable: Vec<_> = args
+        .selection
+        .cores()
         .filter(|&core| match Bench::missing(core) {
             Some(why) => {
                 tally.skip(format!("budgets on {}: {why}", core.core));
@@ -57,7 +68,7 @@ pub(crate) fn run(update: bool) -> Result<Tally> {
     }
     let bench = Bench::new()?;
     for core in measurable {
-        for (model, _) in MODELS {
+        for model in args.selection.models() {
             let what = format!("{model} on {}", core.core);
             let Some(bundle) = bench.pack(model, core)? else {
                 tally.skip(format!("budgets of {what}: ../shared is not there"));
@@ -68,7 +79,7 @@ pub(crate) fn run(update: bool) -> Result<Tally> {
                 let result = excess(promised, &seen, 0);
                 tally.record(&format!("{what} keeps what is promised"), within(result));
             }
-            if update {
+            if args.update {
                 budgets.counted.entry(core.core.to_owned()).or_default().insert(model.to_owned(), seen);
                 continue;
             }
@@ -83,7 +94,7 @@ pub(crate) fn run(update: bool) -> Result<Tally> {
             tally.record(&format!("{what} within its budget"), result);
         }
     }
-    if update {
+    if args.update {
         budgets.rustc = rustc;
         std::fs::write(&path, budgets.text())?;
         eprintln!("wrote {}", path.display());
@@ -174,6 +185,7 @@ fn table(name: &str, table: &Table) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcu::{CORES, MODELS};
 
     fn limits(entries: &[(&str, u64)]) -> Line {
         entries.iter().map(|&(name, value)| (name.to_owned(), value)).collect()

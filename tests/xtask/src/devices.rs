@@ -115,9 +115,7 @@ fn runner(linux: Option<Linux>) -> Result<PathBuf> {
     let mut build = cargo::cargo();
     build.args(["build", "--quiet", "--locked", "-p", "samara-linux-arm", MESSAGES]);
     if let Some(linux) = linux {
-        build.args(["--target", linux.target]);
-        let variable = linux.target.replace('-', "_").to_uppercase();
-        build.env(format!("CARGO_TARGET_{variable}_LINKER"), linux.linker);
+        build.args(["--target", linux.target]).env(linux.linker_variable(), linux.linker);
     }
     cargo::executable(&mut build, "samara-linux-arm")
 }

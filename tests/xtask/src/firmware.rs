@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::cargo;
-use crate::qemu::Machine;
+use crate::qemu::{self, Machine};
 
 /// Which of its programs.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,10 @@ impl<'a> Firmware<'a> {
             build.args(["--config", &format!("profile.firmware.{setting}")]);
         }
         build.env("SAMARA_MACHINE", self.machine.memory);
+        if self.machine.core == qemu::M33.core {
+            // The target leaves out the DSP extension, which this core has.
+            build.env("CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_RUSTFLAGS", "-C target-cpu=cortex-m33");
+        }
         match self.bundle {
             Some(path) => build.env("SAMARA_BUNDLE", path),
             None => build.env_remove("SAMARA_BUNDLE"),

@@ -2,13 +2,17 @@
 
 use anyhow::{Result, ensure};
 
+use crate::cargo;
+use crate::command;
 use crate::devices::missing;
 use crate::firmware::{Firmware, Program};
-use crate::qemu::{self, Machine};
+use crate::qemu::{self, Linux, Machine};
 use crate::tally::Tally;
 
-/// Processors whose code differs from this machine's: Helium, no long multiplication, plain 32 bits.
-const MACHINES: [Machine; 3] = [qemu::M55, qemu::M0_ON_M3, qemu::LM3S];
+/// Processors whose code differs from this machine's: Helium, DSP, no long multiplication, plain 32 bits.
+const MACHINES: [Machine; 5] = [qemu::M55, qemu::M4, qemu::M33, qemu::M0_ON_M3, qemu::LM3S];
+/// Suites that compare kernels with the reference ones; Armv7-A runs those of the DSP extension.
+const SUITES: [&str; 3] = ["kernels", "add", "average_pool_2d"];
 
 /// Counts each kernel on each machine.
 pub(crate) fn run() -> Result<Tally> {
@@ -21,7 +25,24 @@ pub(crate) fn run() -> Result<Tally> {
         let what = format!("kernels on {} ({})", machine.core, machine.name);
         tally.record(&what, compare(machine));
     }
+    let linux = qemu::ARMV7;
+    let what = format!("kernel suites on {}", linux.name);
+    match missing(linux.target, &[linux.emulator, linux.linker]) {
+        Some(why) => tally.skip(format!("{what}: {why}")),
+        None => tally.record(&what, suites(linux)),
+    }
     Ok(tally)
+}
+
+/// The runtime's own tests, built for another processor.
+fn suites(linux: Linux) -> Result<()> {
+    let mut test = cargo::cargo();
+    test.args(["test", "--quiet", "--locked", "-p", "samara-runtime", "--features", "dsp,std"]);
+    test.args(SUITES.iter().flat_map(|suite| ["--test", suite])).args(["--target", linux.target]);
+    let variable = linux.target.replace('-', "_").to_uppercase();
+    test.env(format!("CARGO_TARGET_{variable}_LINKER"), linux.linker);
+    test.env(format!("CARGO_TARGET_{variable}_RUNNER"), format!("{} -L {}", linux.emulator, linux.sysroot));
+    command::check(&mut test)
 }
 
 /// The firmware's exit status says whether all agree, its lines how many shapes each kernel was tried on.

@@ -1,12 +1,14 @@
 //! Set-up, checks and measurements of the workspace: `cargo xtask COMMAND`.
 
 mod bench;
+mod bench_aarch64;
 mod budgets;
 mod cargo;
 mod command;
 mod demo;
 mod devices;
 mod elf;
+mod emulated;
 mod firmware;
 mod kernels;
 mod mcu;
@@ -44,12 +46,10 @@ enum Command {
     Kernels,
     /// Exact instructions, memory and flash on emulated microcontrollers, per core and model.
     BenchMcu(bench::Args),
+    /// Exact instructions on emulated 64-bit Arm, per model and processor, beside LiteRT's where that can be run.
+    BenchAarch64(bench_aarch64::Args),
     /// Counts on microcontrollers against tests/budgets.toml.
-    Budgets {
-        /// Write what is counted into the file.
-        #[arg(long)]
-        update: bool,
-    },
+    Budgets(budgets::Args),
     /// Flash and stack of a firmware, and what takes the room.
     Size(size::Args),
     /// Link-time proof that load and run hold no panic path.
@@ -79,7 +79,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Devices => devices::run().map(|t| t.print()),
         Command::Kernels => kernels::run().map(|t| t.print()),
         Command::BenchMcu(args) => bench::run(&args),
-        Command::Budgets { update } => budgets::run(update).map(|t| t.print()),
+        Command::BenchAarch64(args) => bench_aarch64::run(&args),
+        Command::Budgets(args) => budgets::run(&args).map(|t| t.print()),
         Command::Size(args) => size::run(&args),
         Command::PanicFree => proofs::panic_free().map(|t| t.print()),
         Command::Reference => reference::run(),

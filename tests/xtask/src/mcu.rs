@@ -14,7 +14,7 @@ use crate::models;
 use crate::qemu::{self, Machine};
 
 /// The cores that are measured.
-pub(crate) const CORES: [Machine; 4] = [qemu::M4, qemu::M7, qemu::M33, qemu::M0_ON_M3];
+pub(crate) const CORES: [Machine; 5] = [qemu::M4, qemu::M7, qemu::M33, qemu::M55, qemu::M0_ON_M3];
 
 /// The models that are measured, and MLPerf Tiny's file of each; the project's own has none.
 pub(crate) const MODELS: [(&str, Option<&str>); 5] = [
@@ -24,6 +24,30 @@ pub(crate) const MODELS: [(&str, Option<&str>); 5] = [
     ("vww", Some("vww_mobilenet_int8.tflite")),
     ("ad", Some("ad_autoencoder_int8.tflite")),
 ];
+
+/// Some of [`CORES`] and [`MODELS`]; all where none is named.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Selection {
+    /// Only these models, such as `kws,ad`.
+    #[arg(long, value_delimiter = ',', value_parser = MODELS.map(|(name, _)| name))]
+    model: Vec<String>,
+    /// Only these cores, such as `cortex-m4`.
+    #[arg(long, value_delimiter = ',', value_parser = CORES.map(|m| m.core))]
+    core: Vec<String>,
+}
+
+impl Selection {
+    /// The chosen cores.
+    pub(crate) fn cores(&self) -> impl Iterator<Item = Machine> {
+        CORES.into_iter().filter(|m| self.core.is_empty() || self.core.iter().any(|c| c == m.core))
+    }
+
+    /// The chosen models' names.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &'static str> {
+        let all = MODELS.into_iter().map(|(name, _)| name);
+        all.filter(|name| self.model.is_empty() || self.model.iter().any(|m| m == name))
+    }
+}
 
 /// Executed instructions; a load of several registers is one load of as many words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

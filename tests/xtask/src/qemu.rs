@@ -112,6 +112,30 @@ pub(crate) struct Linux {
     pub(crate) sysroot: &'static str,
 }
 
+impl Linux {
+    /// The variable that tells cargo its linker.
+    pub(crate) fn linker_variable(&self) -> String {
+        self.variable("LINKER")
+    }
+
+    /// The variable that tells cargo what runs its programs.
+    pub(crate) fn runner_variable(&self) -> String {
+        self.variable("RUNNER")
+    }
+
+    fn variable(&self, what: &str) -> String {
+        format!("CARGO_TARGET_{}_{what}", self.target.replace('-', "_").to_uppercase())
+    }
+}
+/// 32-bit Arm, whose cores have the instructions of the DSP extension.
+pub(crate) const ARMV7: Linux = Linux {
+    name: "armv7",
+    target: "armv7-unknown-linux-gnueabihf",
+    emulator: "qemu-arm",
+    linker: "arm-linux-gnueabihf-gcc",
+    sysroot: "/usr/arm-linux-gnueabihf",
+};
+
 /// The ones tests run.
 pub(crate) const LINUX: [Linux; 2] = [
     Linux {
@@ -121,11 +145,5 @@ pub(crate) const LINUX: [Linux; 2] = [
         linker: "aarch64-linux-gnu-gcc",
         sysroot: "/usr/aarch64-linux-gnu",
     },
-    Linux {
-        name: "armv7",
-        target: "armv7-unknown-linux-gnueabihf",
-        emulator: "qemu-arm",
-        linker: "arm-linux-gnueabihf-gcc",
-        sysroot: "/usr/arm-linux-gnueabihf",
-    },
+    ARMV7,
 ];

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cargo;
 use crate::command;
 use crate::tally::Tally;
-use crate::{budgets, devices, kernels, proofs, setup};
+use crate::{budgets, devices, emulated, kernels, proofs, setup};
 
 /// Set-up, formatting, lints, tests, devices, proofs; whether nothing failed.
 pub(crate) fn run() -> Result<bool> {
@@ -31,8 +31,9 @@ pub(crate) fn run() -> Result<bool> {
     for (name, part) in [
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
-        ("budgets on microcontrollers", || budgets::run(false)),
+        ("budgets on microcontrollers", || budgets::run(&budgets::Args::default())),
         ("kernels of devices", kernels::run),
+        ("kernels on emulated processors", emulated::run),
         ("devices", devices::run),
     ] {
         step(name);

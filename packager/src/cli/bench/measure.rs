@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use samara_runtime::ops::{self, Context, Entry, Io, OpDef};
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{Bundle, Dtype, Run, Session};
 
 use crate::error::Result;
@@ -40,7 +41,9 @@ pub(super) struct Measured {
 pub(super) fn measure(bundle: &Bundle<'_>, session: &Session<'_>, runs: usize) -> Result<Measured> {
     let inputs = inputs(bundle, session)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
-    let mut run = session.bind(&mut arena)?;
+    let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+    let resolved = session.resolve(&mut room)?;
+    let mut run = resolved.bind(&mut arena)?;
     for _ in 0..runs.div_ceil(10) {
         prepare(&mut run, &inputs)?;
         run.run()?;
@@ -64,13 +67,12 @@ pub(super) fn measure(bundle: &Bundle<'_>, session: &Session<'_>, runs: usize) -
             step.time_us = step.time_us.min((microseconds(start) - clock).max(0.0));
         }
     }
-    let weights: usize = bundle.weights.len();
     Ok(Measured {
         min: whole[0],
         median: whole[whole.len() / 2],
         p90: whole[whole.len() * 9 / 10],
         outside: outside(bundle, runs, clock)?,
-        touched: session.arena_bytes() + weights,
+        touched: session.arena_bytes() + bundle.weights.len(),
         steps,
     })
 }
@@ -151,7 +153,9 @@ fn outside(bundle: &Bundle<'_>, runs: usize, clock: f64) -> Result<f64> {
     let ops: &'static [OpDef] = ops::ALL.iter().map(empty).collect::<Vec<_>>().leak();
     let session = Session::load(bundle, ops)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
-    let mut run = session.bind(&mut arena)?;
+    let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+    let resolved = session.resolve(&mut room)?;
+    let mut run = resolved.bind(&mut arena)?;
     let mut least = f64::INFINITY;
     for _ in 0..runs.max(100) {
         let start = Instant::now();

@@ -44,7 +44,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let bundle = Bundle::check(&bytes).about(&about)?;
     let session = Session::load_with(&bundle, ops::ALL, args.kernels).about(&about)?;
     let measured = measure::measure(&bundle, &session, args.runs as usize).about(&about)?;
-    let roof = Roof::measure(measured.touched).about("the machine's roof")?;
+    let roof = Roof::measure(measured.touched, &measured.steps).about("the machine's roof")?;
     output.result(&report(&args, &session, &measured, &roof), || {
         let mut text = format!(
             "{about}: min {:.1} us, median {:.1} us, p90 {:.1} us, {:.2} MAC/ns, {:.2} us outside kernels\n",

@@ -34,6 +34,8 @@ type Score = (usize, u64, usize);
 
 /// How a chain could be cut: the best score it could have, the least arena, and how.
 type Form = (Score, usize, Chain);
+/// What forms are sorted by, least first.
+type Order = fn(&Form) -> (usize, u64, usize);
 
 /// The chains whose unrolling serves the goal best; none where nothing does. `plan` has its places.
 pub(super) fn search(plan: &Plan, goal: Goal) -> Result<Vec<Chain>> {
@@ -75,7 +77,7 @@ impl Search<'_> {
         // Those that serve the goal best if they can be placed without gaps, those that leave most room for gaps, and
         // those that leave most of what computes least again.
         let mut chosen: Vec<Form> = Vec::new();
-        let orders: [fn(&Form) -> Score; 3] = [|f| f.0, |f| (f.1, f.0.1, f.0.2), |f| (0, f.0.1, f.1)];
+        let orders: [Order; 3] = [|f| f.0, |f| (f.1, f.0.1, f.0.2), |f| (0, f.0.1, f.1)];
         for order in orders {
             forms.sort_by_key(order);
             chosen.extend(forms.drain(..forms.len().min(SKETCHED / orders.len())));
@@ -84,12 +86,12 @@ impl Search<'_> {
         for (_, _, chain) in chosen {
             found.extend(self.candidate(best, &chain, Some(Effort::Sketch))?);
         }
-        found.sort_by_key(|c| c.score);
+        found.sort_by_key(|candidate| candidate.score);
         for candidate in found.iter_mut().take(PLACED) {
             memory::place(&mut candidate.plan)?;
             candidate.score = self.score(&candidate.plan)?;
         }
-        let next = found.into_iter().min_by_key(|c| c.score);
+        let next = found.into_iter().min_by(|a, b| a.score.cmp(&b.score));
         Ok(next.filter(|next| next.score.0 * 100 < best.score.0 * 99))
     }
 

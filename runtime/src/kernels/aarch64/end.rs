@@ -133,8 +133,6 @@ impl Rescale for Onnx {
 pub struct Ends<S> {
     zero: i32,
     limits: [i8; 2],
-    /// Whether the limits are the type's own.
-    is_free: bool,
     rounding: PhantomData<S>,
 }
 
@@ -148,7 +146,7 @@ impl<S: Rescale> Ends<S> {
     pub fn of(zero: i32, clamp: Clamp) -> Self {
         let (least, greatest) = clamp.as_i32();
         let limits = [least as i8, greatest as i8];
-        Ends { zero, limits, is_free: limits == [i8::MIN, i8::MAX], rounding: PhantomData }
+        Ends { zero, limits, rounding: PhantomData }
     }
 
     /// Writes `pixels` pixels' outputs of a block from their sums, `stride` bytes apart.
@@ -161,6 +159,10 @@ impl<S: Rescale> Ends<S> {
         slots: &mut [i8],
         stride: usize,
     ) -> Result<()> {
+        let end = pixels.checked_sub(1).map(|p| p * stride + block.count);
+        if pixels > N || end.is_none_or(|end| end > slots.len()) {
+            return Err(Error::Internal);
+        }
         let (fours, _) = block.scales.as_chunks::<4>();
         for (i, four) in fours.iter().enumerate() {
             let scales = S::scales(four);
@@ -168,18 +170,23 @@ impl<S: Rescale> Ends<S> {
                 sums[i] = S::apply(sums[i], scales);
             }
         }
-        for (pixel, sums) in sums.iter().enumerate().take(pixels) {
-            let levels = self.narrow(sums);
-            let slot = slots.get_mut(pixel * stride..).ok_or(Error::Internal)?;
-            if block.count == BLOCK {
-                let slot = slot.first_chunk_mut::<BLOCK>().ok_or(Error::Internal)?;
-                // SAFETY: sixteen bytes are written to sixteen.
-                unsafe { vst1q_s8(slot.as_mut_ptr(), levels) };
-            } else {
-                partly(levels, slot.get_mut(..block.count).ok_or(Error::Internal)?);
+        if block.count < BLOCK {
+            partly(&sums.map(|sums| self.narrow(&sums)), pixels, slots, stride, block.count);
+            return Ok(());
+        }
+        for (pixel, sums) in sums.iter().enumerate() {
+            if pixel < pixels {
+                // SAFETY: the last pixel's sixteen outputs end within the slots, as just checked.
+                unsafe { vst1q_s8(slots.as_mut_ptr().add(pixel * stride), self.narrow(sums)) };
             }
         }
         Ok(())
+    }
+
+    /// Sixteen outputs of sums.
+    #[inline(always)]
+    pub fn levels(&self, sums: &Sums, scales: &[S::Scales; 4]) -> int8x16_t {
+        self.narrow(&core::array::from_fn(|i| S::apply(sums[i], scales[i])))
     }
 
     /// Sixteen outputs of rescaled sums.
@@ -199,26 +206,35 @@ impl<S: Rescale> Ends<S> {
                 [low, high]
             };
             let levels = vqmovn_high_s16(vqmovn_s16(low), high);
-            if self.is_free {
-                return levels;
-            }
             let [least, greatest] = self.limits;
             vminq_s8(vmaxq_s8(levels, vdupq_n_s8(least)), vdupq_n_s8(greatest))
         }
     }
 }
 
-/// Writes as many of sixteen as there is room for.
-#[inline(always)]
-fn partly(levels: int8x16_t, slots: &mut [i8]) {
-    let mut all = [0i8; BLOCK];
-    // SAFETY: sixteen bytes are written to sixteen.
-    unsafe { vst1q_s8(all.as_mut_ptr(), levels) };
-    match (slots.first_chunk_mut::<8>(), all.first_chunk::<8>()) {
-        (Some(slots), Some(all)) => *slots = *all,
-        _ => slots.iter_mut().zip(&all).for_each(|(slot, &level)| *slot = level),
+/// Writes the first `count` of sixteen outputs of each pixel, where blocks are not full.
+#[inline(never)]
+fn partly(levels: &[int8x16_t], pixels: usize, slots: &mut [i8], stride: usize, count: usize) {
+    for (pixel, &levels) in levels.iter().enumerate().take(pixels) {
+        let mut all = [0i8; BLOCK];
+        // SAFETY: sixteen bytes are written to sixteen.
+        unsafe { vst1q_s8(all.as_mut_ptr(), levels) };
+        let Some(slots) = slots.get_mut(pixel * stride..pixel * stride + count) else { return };
+        match (slots.split_first_chunk_mut::<8>(), all.split_first_chunk::<8>()) {
+            (Some((slots, more)), Some((first, rest))) => {
+                *slots = *first;
+                more.iter_mut().zip(rest).for_each(|(slot, &level)| *slot = level);
+            }
+            _ => slots.iter_mut().zip(&all).for_each(|(slot, &level)| *slot = level),
+        }
     }
-    slots.iter_mut().zip(&all).skip(8).for_each(|(slot, &level)| *slot = level);
+}
+
+/// Constants of sixteen channels.
+#[inline(always)]
+pub fn constants<S: Rescale>(scales: &[<S::Requant as Requant>::Scale; BLOCK]) -> [S::Scales; 4] {
+    let [a, b, c, d] = scales.as_chunks::<4>().0 else { return [S::scales(&[scales[0]; 4]); 4] };
+    [a, b, c, d].map(|four| S::scales(four))
 }
 
 /// Four times four of sixteen sums to begin with.

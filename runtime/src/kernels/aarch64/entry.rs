@@ -46,8 +46,9 @@ impl Rounded for Onnx {
 
 /// Defines the kernels of a processor that has `$isa`, whose features are `$features`: `$sums` computes the sums of
 /// tiles of at most `$most` pixels, of `$n` where there are `$count`, and `$strip` a strip of a depthwise convolution.
+/// Both are told whether `$mild` holds of the layer.
 macro_rules! kernels {
-    ($features:literal, $isa:expr, $most:literal [$($count:pat => $n:literal),*], $sums:ident, $strip:ident) => {
+    ($features:literal, $isa:expr, $most:literal [$($count:pat => $n:literal),*], $sums:ident, $strip:ident, $mild:expr) => {
         use crate::error::{Error, Result};
         use crate::kernels::aarch64::depthwise::$strip;
         use crate::kernels::aarch64::end::{Ends, Rescale};
@@ -71,10 +72,10 @@ macro_rules! kernels {
             available()?;
             let op = Conv2d::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let is_usual = layer.all(R::is_usual);
+            let (kinds, mut room) = (kinds(&layer), Room::default());
             walk::conv_2d(io, &op, $most, |tile, count, slots| {
                 // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, is_usual, tile, count, slots) }
+                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
             })
         }
 
@@ -83,10 +84,12 @@ macro_rules! kernels {
             available()?;
             let op = FullyConnected::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let is_usual = layer.all(R::is_usual);
+            let mut room = Room::default();
+            // Few rows do not repay a look at all weights.
+            let kinds = (layer.all(R::is_usual), false);
             walk::fully_connected(io, $most, |tile, count, slots| {
                 // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, is_usual, tile, count, slots) }
+                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
             })
         }
 
@@ -99,32 +102,39 @@ macro_rules! kernels {
             available()?;
             let op = DepthwiseConv2d::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let is_usual = layer.all(R::is_usual);
+            let (is_usual, is_mild) = kinds(&layer);
             depthwise::walk(io, &op, |strip, slots| {
                 // SAFETY: the processor has the features, as asked above.
                 #[allow(unused_unsafe)]
                 unsafe {
                     match is_usual {
-                        true => $strip::<R::Usual>(&op, &layer, strip, slots),
-                        false => $strip::<R::Any>(&op, &layer, strip, slots),
+                        true => $strip::<R::Usual>(&op, &layer, is_mild, strip, slots),
+                        false => $strip::<R::Any>(&op, &layer, is_mild, strip, slots),
                     }
                 }
             })
+        }
+
+        /// Whether all constants are usual, and whether all weights are mild, where that matters.
+        fn kinds<R: Rounded>(layer: &Layer<'_, R>) -> (bool, bool) {
+            let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
+            (layer.all(R::is_usual), is_mild(layer))
         }
 
         /// All channels of a tile's pixels.
         #[target_feature(enable = $features)]
         fn outputs<R: Rounded>(
             layer: &Layer<'_, R>,
-            is_usual: bool,
+            room: &mut Room<R>,
+            (is_usual, is_mild): (bool, bool),
             tile: &Tile<'_>,
             count: usize,
             slots: &mut [i8],
         ) -> Result<()> {
             match (count, is_usual) {
                 $(
-                    ($count, true) => outputs_of::<R::Usual, $n>(layer, tile, count, slots),
-                    ($count, false) => outputs_of::<R::Any, $n>(layer, tile, count, slots),
+                    ($count, true) => outputs_of::<R::Usual, $n>(layer, room, is_mild, tile, count, slots),
+                    ($count, false) => outputs_of::<R::Any, $n>(layer, room, is_mild, tile, count, slots),
                 )*
                 _ => Err(Error::Internal),
             }
@@ -133,6 +143,8 @@ macro_rules! kernels {
         #[target_feature(enable = $features)]
         fn outputs_of<S: Rescale, const N: usize>(
             layer: &Layer<'_, S::Requant>,
+            room: &mut Room<S::Requant>,
+            is_mild: bool,
             tile: &Tile<'_>,
             count: usize,
             slots: &mut [i8],
@@ -140,10 +152,10 @@ macro_rules! kernels {
             if tile.runs().quads() != layer.quads {
                 return Err(Error::Internal);
             }
-            let (mut room, ends) = (Room::default(), Ends::<S>::new(layer));
+            let ends = Ends::<S>::new(layer);
             for b in 0..layer.blocks() {
-                let block = layer.block(b, &mut room)?;
-                let mut sums = $sums::<N>(tile, block.weights, block.bias);
+                let block = layer.block(b, room)?;
+                let mut sums = $sums::<N>(tile, block.weights, block.bias, is_mild);
                 let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
                 ends.store(&block, &mut sums, count, slots, layer.outputs)?;
             }

@@ -4,12 +4,13 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use crate::kernels::aarch64::dot;
 use crate::kernels::aarch64::end::{Sums, begin};
 use crate::kernels::blocks::layer::STEP;
 use crate::kernels::blocks::tile::{PIXELS, Tile};
 use crate::layout::QUAD;
 
-kernels!("neon,dotprod,i8mm", Isa::NeonI8mm, 6 [1 | 2 => 2, 3 | 4 => 4, 5 | 6 => 6], sums, dot_strip);
+kernels!("neon,dotprod,i8mm", Isa::NeonI8mm, 6 [1 => 1, 2 => 2, 3 | 4 => 4, 5 | 6 => 6], sums, dot_strip, |_| true);
 
 /// Inputs of a pixel that one instruction takes.
 const CHUNK: usize = 2 * QUAD;
@@ -110,9 +111,13 @@ unsafe fn add<const N: usize>(
     (x, w)
 }
 
-/// The sums of `N` pixels, 2, 4 or 6, for a block of channels, whose weights are as many steps as the tile has quads.
+/// The sums of `N` pixels, 1, 2, 4 or 6, for a block of channels, whose weights are as many steps as the tile has quads.
 #[inline(always)]
-fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
+fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK], _: bool) -> [Sums; N] {
+    if N == 1 {
+        // Half of every product would be thrown away.
+        return dot::sums(tile, weights, bias, true);
+    }
     let first = begin(bias);
     let runs = tile.runs();
     if weights.len() != runs.quads() * STEP {
@@ -133,7 +138,7 @@ fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) ->
             if chunks > 0 {
                 (x, w) = add::<N>(&mut sums, x, w, chunks);
             }
-            if runs.length % CHUNK != 0 {
+            if !runs.length.is_multiple_of(CHUNK) {
                 let (mut inputs, mut steps) = ([[0i8; CHUNK]; PIXELS], [[0i8; STEP]; 2]);
                 for (input, &x) in inputs.iter_mut().zip(&x).take(N) {
                     x.copy_to_nonoverlapping(input.as_mut_ptr(), QUAD);

@@ -7,6 +7,7 @@ pub mod add;
 mod depthwise;
 pub mod dot;
 mod end;
+pub mod f32;
 pub mod i8mm;
 pub mod neon;
 

@@ -1,4 +1,4 @@
-//! Four pixels times a range of output channels, two channels at a time.
+//! Args pixels times a range of output channels, two channels at a time.
 //!
 //! Eight sums stay in registers. A word of weights holds two weights of both channels, `even + 256 * odd`: one
 //! extraction makes the even channel's, the word as it is serves the odd one, whose sum is freed of the even one's at
@@ -8,37 +8,8 @@
 use core::arch::asm;
 use core::mem::offset_of;
 
+use super::args::Args;
 use super::text::{constants_single, constants_tflite, level_single, level_tflite};
-
-/// What the loop reads and advances. All pointers but `sums` and `output` are to words.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Four {
-    /// Two biases per pair of channels.
-    pub(super) bias: *const i32,
-    /// Multiplier and shift per channel.
-    pub(super) scales: *const [i32; 2],
-    /// Bytes from one channel's constants to the next one's: 8, or 0 where all share them.
-    pub(super) step: usize,
-    /// Two words per four weights of a pair.
-    pub(super) weights: *const u32,
-    /// Columns of four pixels: two weights' values of each pixel in turn.
-    pub(super) columns: *const u32,
-    /// Where they end.
-    pub(super) end: *const u32,
-    /// Of the first pixel.
-    pub(super) output: *mut i8,
-    /// Bytes from one pixel's output to the next one's.
-    pub(super) channels: usize,
-    /// As the rounding takes it, see [`super::scale::Scale::zero`].
-    pub(super) zero: i32,
-    /// Not 0.
-    pub(super) pairs: usize,
-    /// Where the eight sums of one pair go instead of the output, or null.
-    pub(super) sums: *mut i32,
-    /// Bytes of unrolled code to skip at first, then the address behind them.
-    pub(super) entry: usize,
-}
 
 /// Groups of four weights that the loop's body holds.
 const UNROLLED: usize = 4;
@@ -88,7 +59,7 @@ macro_rules! four {
         /// For `pairs` pairs of channels the pointers of `args` lead to as much as the fields' descriptions say, the
         /// columns to a multiple of eight words, and nobody else writes there.
         #[inline(never)]
-        pub(super) unsafe fn $name(args: &mut Four) {
+        pub(super) unsafe fn $name(args: &mut Args) {
             // SAFETY: reads and writes through `args` as the caller promises; saves and restores every register
             // beyond the declared ones, and the stack's pointer.
             unsafe {
@@ -183,18 +154,18 @@ macro_rules! four {
                     "5:",
                     "pop {{r1}}",
                     "pop {{r0, r4-r11, lr}}",
-                    end = const offset_of!(Four, end),
-                    entry = const offset_of!(Four, entry),
-                    weights = const offset_of!(Four, weights),
-                    bias = const offset_of!(Four, bias),
-                    columns = const offset_of!(Four, columns),
-                    sums = const offset_of!(Four, sums),
-                    scales = const offset_of!(Four, scales),
-                    step = const offset_of!(Four, step),
-                    zero = const offset_of!(Four, zero),
-                    channels = const offset_of!(Four, channels),
-                    output = const offset_of!(Four, output),
-                    pairs = const offset_of!(Four, pairs),
+                    end = const offset_of!(Args, end),
+                    entry = const offset_of!(Args, entry),
+                    weights = const offset_of!(Args, weights),
+                    bias = const offset_of!(Args, bias),
+                    columns = const offset_of!(Args, columns),
+                    sums = const offset_of!(Args, sums),
+                    scales = const offset_of!(Args, scales),
+                    step = const offset_of!(Args, step),
+                    zero = const offset_of!(Args, zero),
+                    channels = const offset_of!(Args, channels),
+                    output = const offset_of!(Args, output),
+                    pairs = const offset_of!(Args, pairs),
                     inout("r0") args => _,
                     out("r1") _,
                     out("r2") _,

@@ -1,11 +1,11 @@
 //! A layer in pairs of channels: the calls of the loops, and what they leave to the functions that define the rounding.
 #![allow(unsafe_code)]
 
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 
-use super::four::{self, Four};
-use super::one::{self, One};
+use super::args::Args;
 use super::scale::{Channels, Scale};
+use super::{four, one};
 use crate::error::{Error, Result};
 use crate::layout::QUAD;
 use crate::ops::attr::Clamp;
@@ -39,116 +39,74 @@ impl<'a, R: Scale> Layer<'a, R> {
         2 * self.groups
     }
 
-    /// The outputs of four pixels, one after the other, from their columns, word by word in turn.
-    pub(super) fn four(&self, columns: &[u32], outputs: &mut [i8]) -> Result<()> {
-        let columns = columns.get(..4 * self.words()).ok_or(Error::Internal)?.as_ptr_range();
-        if outputs.len() != 4 * self.outputs {
+    /// The outputs of four pixels or of one, one pixel after the other, from their columns, word by word in turn.
+    #[inline(never)]
+    pub(super) fn levels(&self, pixels: usize, columns: &[u32], outputs: &mut [i8]) -> Result<()> {
+        let (end, entry) = match pixels {
+            4 => (4 * self.words(), four::skip(self.groups)),
+            _ => (self.groups / 2 * 4, one::skip(self.groups)),
+        };
+        let run = columns.get(..end).ok_or(Error::Internal)?.as_ptr_range();
+        if columns.len() < pixels * self.words() || outputs.len() != pixels * self.outputs {
             return Err(Error::Internal);
         }
-        self.runs(outputs, |part, output| {
-            let mut args = Four {
-                bias: part.bias.as_ptr(),
-                scales: part.scales.cast(),
-                step: self.channels.step(),
-                weights: part.weights.as_ptr(),
-                columns: columns.start,
-                end: columns.end,
-                output,
-                channels: self.outputs,
-                zero: R::zero(self.zero),
-                pairs: part.pairs,
-                sums: part.sums,
-                entry: four::skip(self.groups),
-            };
-            // SAFETY: a part has weights and biases of its pairs of channels, and constants and outputs where sums are not
-            // asked for; columns and outputs are as long as checked here.
-            unsafe { R::FOUR(&mut args) };
-        })
-    }
-
-    /// The outputs of one pixel from its column.
-    pub(super) fn one(&self, column: &[u32], outputs: &mut [i8]) -> Result<()> {
-        let twice = column.get(..self.groups / 2 * 4).ok_or(Error::Internal)?.as_ptr_range();
-        if column.len() < self.words() || outputs.len() != self.outputs {
-            return Err(Error::Internal);
-        }
-        self.runs(outputs, |part, output| {
-            let mut args = One {
-                bias: part.bias.as_ptr(),
-                scales: part.scales.cast(),
-                step: self.channels.step(),
-                weights: part.weights.as_ptr(),
-                column: twice.start,
-                end: twice.end,
-                output,
-                zero: R::zero(self.zero),
-                pairs: part.pairs,
-                sums: part.sums,
-                is_odd: self.groups % 2,
-                entry: one::skip(self.groups),
-            };
-            // SAFETY: as above.
-            unsafe { R::ONE(&mut args) };
-        })
-    }
-
-    /// Calls `run` for one range of plain pairs after the other, with the place of its first output, and for every other
-    /// pair alone, for its sums.
-    #[inline(always)]
-    fn runs(&self, outputs: &mut [i8], run: impl Fn(&Part<'_, R>, *mut i8)) -> Result<()> {
-        let (whole, all) = (self.outputs / 2, self.outputs.div_ceil(2));
+        let mut args = Args {
+            bias: null(),
+            scales: null(),
+            step: self.channels.step(),
+            weights: null(),
+            columns: run.start,
+            end: run.end,
+            output: null_mut(),
+            channels: self.outputs,
+            zero: R::zero(self.zero),
+            pairs: 0,
+            sums: null_mut(),
+            is_odd: self.groups % 2,
+            entry,
+        };
+        let all = self.outputs.div_ceil(2);
         let mut first = 0;
         while first < all {
-            let weights = self.weights.get(first * self.words()..).ok_or(Error::Internal)?;
-            let (end, is_plain) =
-                if first < whole { self.channels.run(first, whole, 2) } else { (all, false) };
-            if is_plain {
+            args.weights = self.weights.get(first * self.words()..).ok_or(Error::Internal)?.as_ptr();
+            args.entry = entry;
+            // Plain pairs of channels go through the loops together, others alone, for their sums.
+            let plain = self.channels.plain(first, self.outputs / 2);
+            if plain > 0 {
                 let (bias, scales) = self.channels.from(2 * first)?;
-                let output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
-                let pairs = end - first;
-                run(&Part { bias, scales: scales.as_ptr(), weights, pairs, sums: null_mut() }, output);
+                (args.bias, args.scales) = (bias.as_ptr(), scales.as_ptr().cast());
+                args.output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
+                args.pairs = plain;
+                // SAFETY: there are so many pairs' weights, biases, constants and outputs; columns and outputs are as long
+                // as checked above.
+                unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
             } else {
-                for pair in first..end {
-                    let weights = self.weights.get(pair * self.words()..).ok_or(Error::Internal)?;
-                    let mut sums = [0i32; 8];
-                    let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
-                    let scales = core::ptr::null();
-                    run(
-                        &Part { bias: &bias, scales, weights, pairs: 1, sums: sums.as_mut_ptr() },
-                        null_mut(),
-                    );
-                    for (pixel, sums) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
-                        self.finish(pair, *sums, bias, pixel)?;
-                    }
-                }
+                self.sums(pixels, first, args, outputs)?;
             }
-            first = end;
+            first += plain.max(1);
         }
         limit(self.clamp, outputs);
         Ok(())
     }
 
-    /// A pixel's levels of a pair from what the loops make of it: the even channel's sum, and the odd one's without bias
-    /// in the upper 24 bits.
+    /// The outputs of one pair of channels by way of its sums. `args` has the pair's weights.
     #[inline(never)]
-    fn finish(&self, pair: usize, [even, odd]: [i32; 2], bias: [i32; 2], pixel: &mut [i8]) -> Result<()> {
-        let sums = [even, (odd >> 8).wrapping_add(bias[1])];
-        for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {
-            let level = R::apply(sum, self.channels.scale(o)?).wrapping_add(self.zero);
-            *slot = Clamp::i32(-128, 127).limit_i32(level) as i8;
+    fn sums(&self, pixels: usize, pair: usize, mut args: Args, outputs: &mut [i8]) -> Result<()> {
+        let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
+        let mut sums = [0i32; 8];
+        (args.bias, args.sums, args.pairs) = (bias.as_ptr(), sums.as_mut_ptr(), 1);
+        // SAFETY: one pair's weights and biases are there, and eight sums at most are written; columns are as long as
+        // `levels` has checked.
+        unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
+        for (pixel, [even, odd]) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
+            // The odd channel's without bias, in the upper 24 bits.
+            let sums = [*even, (*odd >> 8).wrapping_add(bias[1])];
+            for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {
+                *slot = self.channels.level(o, sum, self.zero)?;
+            }
         }
         Ok(())
     }
-}
-
-/// Pairs of channels that the loops go through at once: all plain, or a single one.
-struct Part<'a, R: Scale> {
-    bias: &'a [i32],
-    scales: *const R::Scale,
-    weights: &'a [u32],
-    pairs: usize,
-    /// Where the sums of the single one go, eight at most, or null.
-    sums: *mut i32,
 }
 
 /// A fused activation's range, where it is not all of int8.

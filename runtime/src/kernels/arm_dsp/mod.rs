@@ -5,7 +5,7 @@
 //! time; each pixel is read before it is written, so the order of rows is kept.
 
 pub mod add;
-pub mod average_pool_2d;
+mod args;
 mod columns;
 mod expand;
 mod four;
@@ -17,5 +17,5 @@ mod scale;
 mod text;
 mod three;
 
-pub use pairs::{conv_2d, fully_connected};
+pub use pairs::{layer as conv_2d, layer as fully_connected};
 pub use planes::depthwise_conv_2d;

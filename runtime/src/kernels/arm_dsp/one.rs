@@ -1,41 +1,12 @@
-//! One pixel times a range of output channels, two channels at a time: fully connected layers, and what four pixels
+//! Args pixel times a range of output channels, two channels at a time: fully connected layers, and what four pixels
 //! leave over. Weights as in [`super::four`]; 14 instructions, eight words loaded, for 16 products.
 #![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::mem::offset_of;
 
+use super::args::Args;
 use super::text::{constants_single, constants_tflite, level_single, level_tflite};
-
-/// What the loop reads and advances. All pointers but `sums` and `output` are to words.
-#[repr(C)]
-#[derive(Debug)]
-pub struct One {
-    /// Two biases per pair of channels.
-    pub(super) bias: *const i32,
-    /// Multiplier and shift per channel.
-    pub(super) scales: *const [i32; 2],
-    /// Bytes from one channel's constants to the next one's: 8, or 0 where all share them.
-    pub(super) step: usize,
-    /// Two words per four weights of a pair.
-    pub(super) weights: *const u32,
-    /// Two values per word.
-    pub(super) column: *const u32,
-    /// Where it ends, but for an odd group of four weights.
-    pub(super) end: *const u32,
-    /// The pixel's.
-    pub(super) output: *mut i8,
-    /// As the rounding takes it, see [`super::scale::Scale::zero`].
-    pub(super) zero: i32,
-    /// Not 0.
-    pub(super) pairs: usize,
-    /// Where the two sums of one pair go instead of the output, or null.
-    pub(super) sums: *mut i32,
-    /// Whether there is one: 0 or 1.
-    pub(super) is_odd: usize,
-    /// Bytes of unrolled code to skip at first, then the address behind them.
-    pub(super) entry: usize,
-}
 
 /// Twice four weights, so many times, that the loop's body holds.
 const UNROLLED: usize = 4;
@@ -79,7 +50,7 @@ macro_rules! one {
         /// For `pairs` pairs of channels the pointers of `args` lead to as much as the fields' descriptions say, the
         /// column to a multiple of two words, and nobody else writes there.
         #[inline(never)]
-        pub(super) unsafe fn $name(args: &mut One) {
+        pub(super) unsafe fn $name(args: &mut Args) {
             // SAFETY: reads and writes through `args` as the caller promises; saves and restores every register
             // beyond the declared ones, and the stack's pointer.
             unsafe {
@@ -98,7 +69,7 @@ macro_rules! one {
                     "mov r1, r0",
                     "ldr r11, [r12, #{end}]",
                     "ldr r10, [r12, #{entry}]",
-                    "ldr r12, [r12, #{column}]",
+                    "ldr r12, [r12, #{columns}]",
                     "mov pc, r10",
                     ".p2align 2",
                     "3:",
@@ -155,17 +126,17 @@ macro_rules! one {
                     "stm r10, {{r0-r1}}",
                     "5:",
                     "pop {{r0, r4-r11, lr}}",
-                    bias = const offset_of!(One, bias),
-                    step = const offset_of!(One, step),
-                    weights = const offset_of!(One, weights),
-                    column = const offset_of!(One, column),
-                    end = const offset_of!(One, end),
-                    output = const offset_of!(One, output),
-                    zero = const offset_of!(One, zero),
-                    pairs = const offset_of!(One, pairs),
-                    sums = const offset_of!(One, sums),
-                    is_odd = const offset_of!(One, is_odd),
-                    entry = const offset_of!(One, entry),
+                    bias = const offset_of!(Args, bias),
+                    step = const offset_of!(Args, step),
+                    weights = const offset_of!(Args, weights),
+                    columns = const offset_of!(Args, columns),
+                    end = const offset_of!(Args, end),
+                    output = const offset_of!(Args, output),
+                    zero = const offset_of!(Args, zero),
+                    pairs = const offset_of!(Args, pairs),
+                    sums = const offset_of!(Args, sums),
+                    is_odd = const offset_of!(Args, is_odd),
+                    entry = const offset_of!(Args, entry),
                     inout("r0") args => _,
                     out("r1") _,
                     out("r2") _,

@@ -1,8 +1,6 @@
 //! DepthwiseConv2D with weights channel by channel, row by row, so that input and output may overlap by rows.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
-
 use super::layer::limit;
 use super::scale::{Channels, Scale};
 use super::three::Three;
@@ -20,7 +18,10 @@ pub fn depthwise_conv_2d<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Con
     let [_, kh, _, _] = io.input_desc(WEIGHTS)?.shape.dims4()?;
     let planes = Planes::<R>::new(&op, io)?;
     let columns = planes.columns();
-    by_rows::<i8>(io, &op.window, kh, |row| planes.row(columns, row))
+    by_rows::<i8>(io, &op.window, kh, |row| match columns {
+        Some(columns) if !row.input.is_empty() => planes.three(columns, row),
+        _ => planes.any(row),
+    })
 }
 
 /// A layer, apart from the row at hand.
@@ -75,12 +76,13 @@ impl<'a, R: Scale> Planes<'a, R> {
     }
 
     /// Where the loop for windows of 3 by 3 serves: one filter per channel, strides of 1 or 2, at most one column of
-    /// padding on the left and, between outputs two apart, on the right.
+    /// padding on the left and, between outputs two apart, on the right, and plain constants.
     fn columns(&self) -> Option<Columns> {
         let [_, width, channels] = self.input;
         let ([ow, outputs], window) = (self.output, &self.op.window);
         let (stride, left) = (usize::from(window.stride[1]), usize::from(window.pad[1]));
-        let fits = self.taps == [3, 3] && window.dilation[1] == 1 && channels == outputs;
+        let fits =
+            self.taps == [3, 3] && window.dilation[1] == 1 && channels == outputs && self.filters.all_plain();
         // The second column is never padding.
         if !fits || !(1..=2).contains(&stride) || left > 1 || width + left < 2 {
             return None;
@@ -97,26 +99,9 @@ impl<'a, R: Scale> Planes<'a, R> {
         }
     }
 
-    fn row(&self, columns: Option<Columns>, mut row: Row<'_, i8>) -> Result<()> {
-        let outputs = self.output[1];
-        let Some(columns) = columns.filter(|_| !row.input.is_empty()) else {
-            return self.any(0..outputs, &mut row);
-        };
-        let mut first = 0;
-        while first < outputs {
-            let (end, is_plain) = self.filters.run(first, outputs, 1);
-            if is_plain {
-                self.three(columns, first..end, &mut row)?;
-            } else {
-                self.any(first..end, &mut row)?;
-            }
-            first = end;
-        }
-        Ok(())
-    }
-
-    /// Plain channels of a row with at least one row of inputs under it.
-    fn three(&self, columns: Columns, filters: Range<usize>, row: &mut Row<'_, i8>) -> Result<()> {
+    /// A row with at least one row of inputs under it.
+    #[inline(never)]
+    fn three(&self, columns: Columns, row: Row<'_, i8>) -> Result<()> {
         let ([height, width, channels], [ow, outputs]) = (self.input, self.output);
         let at = |ky| {
             let iy = self.op.window.tap(0, row.y, ky, height)?;
@@ -130,17 +115,16 @@ impl<'a, R: Scale> Planes<'a, R> {
         if row.input.len() < room || row.output.len() != ow * outputs {
             return Err(Error::Internal);
         }
-        let (bias, scales) = self.filters.from(filters.start)?;
-        let weights = self.weights.get(filters.start * self.depth()..).ok_or(Error::Internal)?;
-        let input = row.input.get(first + filters.start..).ok_or(Error::Internal)?.as_ptr();
-        let output = row.output.get_mut(filters.start..).ok_or(Error::Internal)?.as_mut_ptr();
+        let (bias, scales) = self.filters.from(0)?;
+        let input = row.input.get(first..).ok_or(Error::Internal)?.as_ptr();
+        let output = row.output.as_mut_ptr();
         let behind = (3 - columns.left) * channels;
         let half = |row: Option<usize>, shift: u32| if row.is_none() { 0xFFFFu32 << shift } else { 0 };
         let padding = [half(upper, 0) | half(middle, 16), half(lower, 0) | half(lower, 16)];
         let zero = self.zeros[0] as u16 as u32;
         let fill = zero << 16 | zero;
         let mut args = Three {
-            weights: weights.as_ptr(),
+            weights: self.weights.as_ptr(),
             bias: bias.as_ptr(),
             scales: scales.as_ptr().cast(),
             step: self.filters.step(),
@@ -158,11 +142,11 @@ impl<'a, R: Scale> Planes<'a, R> {
             is_masked: usize::from(padding != [0; 2]),
             masked: padding.map(|p| p & fill),
             kept: padding.map(|p| !p),
-            left_over: filters.len(),
+            left_over: channels,
         };
         let [ones, twos] = R::THREE;
         let run = if columns.stride == 1 { ones } else { twos };
-        // SAFETY: weights, biases and constants are there up to the last channel, as `new` has seen; all three rows lie in
+        // SAFETY: weights, biases and constants are of as many channels, as `new` has seen; all three rows lie in
         // `row.input`, as checked here; `columns` holds as many ends of outputs as an output row has pixels.
         unsafe { run(&mut args) };
         limit(self.op.clamp, row.output);
@@ -171,13 +155,12 @@ impl<'a, R: Scale> Planes<'a, R> {
 
     /// Any window, any constants.
     #[inline(never)]
-    fn any(&self, filters: Range<usize>, row: &mut Row<'_, i8>) -> Result<()> {
+    fn any(&self, row: Row<'_, i8>) -> Result<()> {
         let ([height, width, channels], [kh, kw], [_, outputs]) = (self.input, self.taps, self.output);
         let multiplier = outputs.checked_div(channels).unwrap_or(1).max(1);
         for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
             let planes = self.weights.chunks_exact(self.depth().max(1));
-            let own = pixel.iter_mut().enumerate().zip(planes).take(filters.end).skip(filters.start);
-            for ((o, slot), plane) in own {
+            for ((o, slot), plane) in pixel.iter_mut().enumerate().zip(planes) {
                 let c = o.checked_div(multiplier).ok_or(Error::Internal)?;
                 let mut sum = self.filters.bias(o);
                 for (ky, weights) in plane.chunks_exact(kw.max(1)).enumerate().take(kh) {
@@ -193,8 +176,8 @@ impl<'a, R: Scale> Planes<'a, R> {
                         sum = sum.wrapping_add(x.wrapping_mul(i32::from(w)));
                     }
                 }
-                let level = R::apply(sum, self.filters.scale(o)?).wrapping_add(self.zeros[1]);
-                *slot = self.op.clamp.limit_i32(level) as i8;
+                let level = self.filters.level(o, sum, self.zeros[1])?;
+                *slot = self.op.clamp.limit_i32(i32::from(level)) as i8;
             }
         }
         Ok(())

@@ -1,10 +1,12 @@
 //! How sums become levels: in the loops' few instructions where a channel's constants are ordinary ones, else by the
 //! functions that define it.
 
+use super::args::Args;
 use super::{four, one, three};
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 use crate::kernels::reference::dot::of_channel;
+use crate::ops::attr::Clamp;
 use crate::ops::io::Io;
 use crate::ops::layer::{BIAS, CONSTANTS};
 
@@ -19,11 +21,8 @@ pub trait Scale: Requant {
     /// How the loops take the output's zero point.
     fn zero(zero: i32) -> i32;
 
-    /// Four pixels' sums of pairs of channels.
-    const FOUR: unsafe fn(&mut four::Four);
-
-    /// One pixel's.
-    const ONE: unsafe fn(&mut one::One);
+    /// One pixel's sums of pairs of channels, and four pixels'.
+    const PAIRS: [unsafe fn(&mut Args); 2];
 
     /// A row of depthwise convolution with a window of 3 by 3, and with every second output.
     const THREE: [unsafe fn(&mut three::Three); 2];
@@ -41,8 +40,7 @@ impl Scale for Tflite {
 
     // They double it.
     const MOST: u32 = (1 << 30) - 1;
-    const FOUR: unsafe fn(&mut four::Four) = four::tflite;
-    const ONE: unsafe fn(&mut one::One) = one::tflite;
+    const PAIRS: [unsafe fn(&mut Args); 2] = [one::tflite, four::tflite];
     const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_tflite, three::twos_tflite];
 }
 
@@ -56,8 +54,7 @@ impl Scale for Single {
     }
 
     const MOST: u32 = i32::MAX as u32;
-    const FOUR: unsafe fn(&mut four::Four) = four::single;
-    const ONE: unsafe fn(&mut one::One) = one::single;
+    const PAIRS: [unsafe fn(&mut Args); 2] = [one::single, four::single];
     const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
 }
 
@@ -72,8 +69,7 @@ impl Scale for Onnx {
     }
 
     const MOST: u32 = i32::MAX as u32;
-    const FOUR: unsafe fn(&mut four::Four) = four::single;
-    const ONE: unsafe fn(&mut one::One) = one::single;
+    const PAIRS: [unsafe fn(&mut Args); 2] = [one::single, four::single];
     const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
 }
 
@@ -97,25 +93,29 @@ impl<'a, R: Scale> Channels<'a, R> {
         }
         let products = u32::try_from(depth).ok().and_then(|d| d.checked_mul(128 * 128));
         let most = products.and_then(|p| R::MOST.checked_sub(p)).unwrap_or(0);
-        let mut channels = Channels { bias, scales, most, all: false };
-        channels.all = (0..outputs).all(|o| channels.is_plain(o));
-        Ok(channels)
+        let small = bias.is_some_and(|b| b.iter().all(|b| b.unsigned_abs() <= most));
+        let all = small && scales.iter().all(|&s| R::is_plain(s));
+        Ok(Channels { bias, scales, most, all })
     }
 
     /// Whether the loops give channel `o`'s levels.
+    #[inline(never)]
     fn is_plain(&self, o: usize) -> bool {
         let small = self.bias.and_then(|b| b.get(o)).is_some_and(|b| b.unsigned_abs() <= self.most);
-        small && self.scale(o).is_ok_and(R::is_plain)
+        small && of_channel(self.scales, o).is_ok_and(R::is_plain)
     }
 
-    /// Up to where, from `first` on, groups of `each` channels are alike, and whether they are plain.
-    pub(super) fn run(&self, first: usize, count: usize, each: usize) -> (usize, bool) {
+    /// How many pairs of channels from `first` on are plain, of `pairs` whole ones.
+    pub(super) fn plain(&self, first: usize, pairs: usize) -> usize {
         if self.all {
-            return (count, true);
+            return pairs.saturating_sub(first);
         }
-        let is_plain = |group: usize| (group * each..(group + 1) * each).all(|o| self.is_plain(o));
-        let kind = is_plain(first);
-        (first + (first..count).take_while(|&g| is_plain(g) == kind).count(), kind)
+        (first..pairs).take_while(|&pair| self.is_plain(2 * pair) && self.is_plain(2 * pair + 1)).count()
+    }
+
+    /// Whether all channels are plain.
+    pub(super) fn all_plain(&self) -> bool {
+        self.all
     }
 
     /// From channel `o` on: biases and constants.
@@ -135,8 +135,10 @@ impl<'a, R: Scale> Channels<'a, R> {
         self.bias.and_then(|b| b.get(o).copied()).unwrap_or(0)
     }
 
-    /// Channel `o`'s constants.
-    pub(super) fn scale(&self, o: usize) -> Result<R::Scale> {
-        of_channel(self.scales, o)
+    /// Channel `o`'s level of a sum, for an output of zero point `zero`, before a fused activation.
+    #[inline(never)]
+    pub(super) fn level(&self, o: usize, sum: i32, zero: i32) -> Result<i8> {
+        let level = R::apply(sum, of_channel(self.scales, o)?).wrapping_add(zero);
+        Ok(Clamp::i32(-128, 127).limit_i32(level) as i8)
     }
 }

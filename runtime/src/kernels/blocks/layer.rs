@@ -22,6 +22,11 @@ pub struct Layer<'a, R: Requant> {
     pub quads: usize,
     bias: Option<&'a [i32]>,
     scales: &'a [R::Scale],
+    /// Of full blocks.
+    biases: &'a [[i32; BLOCK]],
+    constants: &'a [[R::Scale; BLOCK]],
+    /// One constant for all channels, of a fully connected layer.
+    shared: Option<[R::Scale; BLOCK]>,
     /// The output's zero point.
     pub zero: i32,
     /// The output's limits, within int8.
@@ -44,13 +49,22 @@ pub struct Block<'a, R: Requant> {
 /// Where constants of sixteen channels are put together that the layer does not hold so.
 #[derive(Clone, Copy, Debug)]
 pub struct Room<R: Requant> {
+    /// Of which block.
+    block: Option<usize>,
+    count: usize,
     bias: [i32; BLOCK],
     scales: [R::Scale; BLOCK],
 }
 
 impl<R: Requant> Default for Room<R> {
     fn default() -> Self {
-        Room { bias: [0; BLOCK], scales: [R::Scale::zeroed(); BLOCK] }
+        Room { block: None, count: 0, bias: [0; BLOCK], scales: [R::Scale::zeroed(); BLOCK] }
+    }
+}
+
+impl<R: Requant> Room<R> {
+    fn filled<'t>(&'t self, weights: &'t [i8]) -> Block<'t, R> {
+        Block { weights, bias: &self.bias, scales: &self.scales, count: self.count }
     }
 }
 
@@ -65,12 +79,20 @@ impl<'a, R: Requant> Layer<'a, R> {
         if stored != Some(weights.len()) {
             return Err(Error::Internal);
         }
+        let (bias, scales) = (io.optional::<i32>(BIAS)?, io.input::<R::Scale>(CONSTANTS)?);
+        let shared = match scales {
+            &[one] if outputs > 1 => Some([one; BLOCK]),
+            _ => None,
+        };
         Ok(Layer {
             weights,
             outputs,
             quads,
-            bias: io.optional(BIAS)?,
-            scales: io.input(CONSTANTS)?,
+            bias,
+            scales,
+            biases: bias.unwrap_or(&[]).as_chunks().0,
+            constants: scales.as_chunks().0,
+            shared,
             zero: io.output_desc(0)?.zero_point,
             clamp,
         })
@@ -89,34 +111,43 @@ impl<'a, R: Requant> Layer<'a, R> {
     /// Channels `16 * block..`.
     #[inline(always)]
     pub fn block<'t>(&'t self, block: usize, room: &'t mut Room<R>) -> Result<Block<'t, R>> {
-        let (first, size) = (block * BLOCK, self.quads * STEP);
+        let size = self.quads * STEP;
         let weights = self.weights.get(block * size..(block + 1) * size).ok_or(Error::Internal)?;
-        let count = (self.outputs - first).min(BLOCK);
-        let bias = match self.bias {
-            Some(bias) => sixteen(bias, first, &mut room.bias)?,
-            None => &room.bias,
+        let scales = match &self.shared {
+            Some(shared) => Some(shared),
+            None => self.constants.get(block),
         };
-        let scales = match self.scales {
-            // Of a fully connected layer: one for all.
-            &[one] => {
-                room.scales = [one; BLOCK];
-                &room.scales
-            }
-            scales => sixteen(scales, first, &mut room.scales)?,
-        };
-        Ok(Block { weights, bias, scales, count })
-    }
-}
-
-/// Elements `first..`, sixteen; what is not there is as it is in `room`.
-#[inline(always)]
-fn sixteen<'t, T: Copy>(all: &'t [T], first: usize, room: &'t mut [T; BLOCK]) -> Result<&'t [T; BLOCK]> {
-    let rest = all.get(first..).ok_or(Error::Internal)?;
-    Ok(match rest.first_chunk() {
-        Some(chunk) => chunk,
-        None => {
-            room.iter_mut().zip(rest).for_each(|(slot, &e)| *slot = e);
-            room
+        match (self.biases.get(block), scales) {
+            (Some(bias), Some(scales)) => Ok(Block { weights, bias, scales, count: BLOCK }),
+            _ if room.block == Some(block) => Ok(room.filled(weights)),
+            _ => self.assembled(block, weights, room),
         }
-    })
+    }
+
+    /// A block of which something is missing.
+    #[inline(never)]
+    fn assembled<'t>(
+        &'t self,
+        block: usize,
+        weights: &'t [i8],
+        room: &'t mut Room<R>,
+    ) -> Result<Block<'t, R>> {
+        let first = block * BLOCK;
+        let bias = self.bias.unwrap_or(&[]);
+        room.bias.iter_mut().zip(bias.get(first..).unwrap_or(&[])).for_each(|(slot, &b)| *slot = b);
+        match self.shared {
+            Some(shared) => room.scales = shared,
+            None => {
+                let scales = self.scales.get(first..).ok_or(Error::Internal)?;
+                room.scales.iter_mut().zip(scales).for_each(|(slot, &s)| *slot = s);
+            }
+        }
+        (room.block, room.count) = (Some(block), (self.outputs - first).min(BLOCK));
+        Ok(room.filled(weights))
+    }
+
+    /// Whether no weight is -128, so that the sum of two products fits 16 bits.
+    pub fn is_mild(&self) -> bool {
+        self.weights.iter().fold(true, |mild, &w| mild & (w != i8::MIN))
+    }
 }

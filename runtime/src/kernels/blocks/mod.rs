@@ -5,6 +5,7 @@
 //! images are copied into scratch with their padding around them, a strip of rows at a time.
 
 pub mod depthwise;
+pub mod gather;
 pub mod layer;
 pub mod patches;
 pub mod scratch;

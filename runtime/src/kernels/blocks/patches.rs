@@ -38,7 +38,8 @@ pub struct Copied {
 impl Copied {
     /// One run of `depth` bytes.
     pub fn row(depth: usize) -> Result<Self> {
-        Copied::new((1, 0), (1, 0), depth)
+        let room = depth.checked_next_multiple_of(CHUNK).ok_or(Error::Limit)?;
+        Copied::new((1, room), (1, 0), depth)
     }
 
     fn new(down: (usize, usize), across: (usize, usize), length: usize) -> Result<Self> {
@@ -88,7 +89,7 @@ impl Patches {
 /// Bytes of scratch of a fully connected layer of `depth` weights a channel: rows that are no multiple of four are
 /// copied, first to where whole chunks can be read.
 pub fn matrix(depth: usize) -> Result<usize> {
-    if depth % QUAD == 0 {
+    if depth.is_multiple_of(QUAD) {
         return Ok(0);
     }
     let copied = Copied::row(depth)?;

@@ -42,7 +42,7 @@ impl<'a> Tile<'a> {
         let reach =
             runs.count.saturating_sub(1).checked_mul(runs.stride).and_then(|r| r.checked_add(runs.length));
         let end = reach.and_then(|r| r.checked_add(last)).ok_or(Error::Internal)?;
-        if end > bytes.len() || runs.length % QUAD != 0 {
+        if end > bytes.len() || !runs.length.is_multiple_of(QUAD) {
             return Err(Error::Internal);
         }
         Ok(Tile { bytes, starts, runs })

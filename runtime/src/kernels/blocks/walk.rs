@@ -1,7 +1,8 @@
 //! Convolutions and fully connected layers, a tile of output pixels after the other.
 
 use crate::error::{Error, Result};
-use crate::kernels::blocks::patches::{CHUNK, Copied, Patches};
+use crate::kernels::blocks::gather::gather;
+use crate::kernels::blocks::patches::{Copied, Patches};
 use crate::kernels::blocks::tile::{PIXELS, Runs, Tile, next};
 use crate::layout::QUAD;
 use crate::ops::conv_2d::Conv2d;
@@ -22,21 +23,17 @@ pub fn conv_2d(
     let patches = Patches::new(op.window, [kh, kw], [height, width, channels], [oh, ow])?;
     let (input, output) = (io.input::<i8>(0)?, io.output::<i8>(0)?);
     let [sy, sx] = op.window.stride.map(usize::from);
-    // Where the window of a pixel begins, in an image or a strip whose rows are `row` bytes.
-    let start = |pixel: usize, row: usize| {
-        let y = pixel.checked_div(ow).unwrap_or(0);
-        y * sy * row + (pixel - y * ow) * sx * channels
-    };
+    // Where the windows of an image or a strip begin, whose rows are `row` bytes.
+    let starts = |row: usize| Starts { at: 0, row: 0, x: 0, width: ow, step: sx * channels, down: sy * row };
     if let (Patches::Direct(runs), [1, 1]) = (&patches, op.window.stride) {
-        return tiles(input, *runs, [most, outputs], output, |pixel| pixel * channels, each);
+        return tiles(input, *runs, [most, outputs], output, Starts::even(channels), each);
     }
     let scratch = io.scratch::<i8>()?;
     let images = input.chunks_exact((height * width * channels).max(1));
     for (image, results) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))).take(batch) {
         let strips = match &patches {
             Patches::Direct(runs) => {
-                let at = |pixel| start(pixel, width * channels);
-                tiles(image, *runs, [most, outputs], results, at, &mut each)?;
+                tiles(image, *runs, [most, outputs], results, starts(width * channels), &mut each)?;
                 continue;
             }
             Patches::Strip(strips, _) | Patches::Copied(strips, _) => strips,
@@ -48,13 +45,13 @@ pub fn conv_2d(
                 Ok(())
             })?;
             let slots = results.get_mut(first * ow * outputs..(first + rows) * ow * outputs);
-            let (slots, at) = (slots.ok_or(Error::Internal)?, |pixel| start(pixel, strips.row()));
+            let (slots, starts) = (slots.ok_or(Error::Internal)?, starts(strips.row()));
             match &patches {
                 Patches::Copied(_, copied) => {
-                    copied_tiles(strip, patch, copied, [most, outputs], slots, at, &mut each)?;
+                    copied_tiles(strip, patch, copied, [most, outputs], slots, starts, &mut each)?;
                 }
                 Patches::Strip(_, runs) | Patches::Direct(runs) => {
-                    tiles(strip, *runs, [most, outputs], slots, at, &mut each)?;
+                    tiles(strip, *runs, [most, outputs], slots, starts, &mut each)?;
                 }
             }
         }
@@ -74,36 +71,77 @@ pub fn fully_connected(
     let (input, output) = (io.input::<i8>(0)?, io.output::<i8>(0)?);
     let runs = Runs { count: 1, stride: 0, length: depth };
     if depth % QUAD == 0 {
-        return tiles(input, runs, [most, outputs], output, |row| row * depth, each);
+        return tiles(input, runs, [most, outputs], output, Starts::even(depth), each);
     }
     let copied = Copied::row(depth)?;
     let (last, patch) = io.scratch::<i8>()?.split_at_mut_checked(copied.pixel).ok_or(Error::Internal)?;
     for (row, slots) in input.chunks_exact(depth).zip(output.chunks_exact_mut(outputs.max(1))) {
         // Copying takes whole chunks.
         last.get_mut(..depth).ok_or(Error::Internal)?.copy_from_slice(row);
-        copied_tiles(last, patch, &copied, [1, outputs], slots, |_| 0, &mut each)?;
+        copied_tiles(last, patch, &copied, [1, outputs], slots, Starts::even(0), &mut each)?;
     }
     Ok(())
 }
 
-/// Tiles of the pixels whose windows begin `at(pixel)`.
+/// Where the windows of one pixel after the other begin.
+struct Starts {
+    at: usize,
+    row: usize,
+    x: usize,
+    width: usize,
+    step: usize,
+    down: usize,
+}
+
+impl Starts {
+    /// All at the same distance.
+    fn even(step: usize) -> Self {
+        Starts { at: 0, row: 0, x: 0, width: usize::MAX, step, down: 0 }
+    }
+
+    /// Of the next `count` pixels; those beyond repeat the first.
+    #[inline(always)]
+    fn take(&mut self, count: usize) -> [usize; PIXELS] {
+        let first = self.at;
+        let mut begins = [first; PIXELS];
+        if count < self.width - self.x {
+            // All in one row, and more to come.
+            for (k, slot) in begins.iter_mut().enumerate() {
+                *slot = first.wrapping_add(if k < count { k * self.step } else { 0 });
+            }
+            (self.x, self.at) = (self.x + count, first.wrapping_add(count * self.step));
+            return begins;
+        }
+        for slot in begins.iter_mut().take(count) {
+            *slot = self.at;
+            self.x += 1;
+            self.at = self.at.wrapping_add(self.step);
+            if self.x == self.width {
+                self.row = self.row.wrapping_add(self.down);
+                (self.x, self.at) = (0, self.row);
+            }
+        }
+        begins
+    }
+}
+
+/// Tiles of pixels whose windows lie in `bytes`.
 #[inline(always)]
 fn tiles(
     bytes: &[i8],
     runs: Runs,
     [most, outputs]: [usize; 2],
     mut slots: &mut [i8],
-    at: impl Fn(usize) -> usize,
+    mut starts: Starts,
     mut each: impl FnMut(&Tile<'_>, usize, &mut [i8]) -> Result<()>,
 ) -> Result<()> {
     let mut rest = slots.len().checked_div(outputs).unwrap_or(0);
-    let mut pixel = 0;
     while rest > 0 {
         let count = next(rest, most);
-        let starts: [usize; PIXELS] = core::array::from_fn(|k| at(pixel + if k < count { k } else { 0 }));
+        let begins = starts.take(count);
         let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
-        each(&Tile::new(bytes, starts, runs)?, count, now)?;
-        (slots, pixel, rest) = (later, pixel + count, rest - count);
+        each(&Tile::new(bytes, begins, runs)?, count, now)?;
+        (slots, rest) = (later, rest - count);
     }
     Ok(())
 }
@@ -116,44 +154,20 @@ fn copied_tiles(
     copied: &Copied,
     [most, outputs]: [usize; 2],
     mut slots: &mut [i8],
-    at: impl Fn(usize) -> usize,
+    mut starts: Starts,
     mut each: impl FnMut(&Tile<'_>, usize, &mut [i8]) -> Result<()>,
 ) -> Result<()> {
     let mut rest = slots.len().checked_div(outputs).unwrap_or(0);
-    let mut pixel = 0;
+    let runs = Runs { count: 1, stride: 0, length: copied.depth };
+    // All of a tile's, whether or not there are as many pixels: they are there to be read.
+    let copies: [usize; PIXELS] = [0, 1, 2, 3, 4, 5].map(|k| k * copied.pixel);
     while rest > 0 {
         let count = next(rest, most);
-        for k in 0..count {
-            let source = strip.get(at(pixel + k)..).ok_or(Error::Internal)?;
-            gather(source, copied, patch.get_mut(k * copied.pixel..).ok_or(Error::Internal)?)?;
-        }
-        let starts: [usize; PIXELS] = core::array::from_fn(|k| if k < count { k * copied.pixel } else { 0 });
-        let runs = Runs { count: 1, stride: 0, length: copied.depth };
+        let begins = starts.take(count);
+        gather(strip, begins.get(..count).ok_or(Error::Internal)?, copied, patch)?;
         let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
-        each(&Tile::new(patch, starts, runs)?, count, now)?;
-        (slots, pixel, rest) = (later, pixel + count, rest - count);
-    }
-    Ok(())
-}
-
-/// Copies the runs of one pixel side by side, in chunks that may go beyond the last: what follows is overwritten by the
-/// next pixel, or meets weights of zero.
-#[inline(always)]
-fn gather(source: &[i8], copied: &Copied, patch: &mut [i8]) -> Result<()> {
-    let Copied { down, across, length, .. } = *copied;
-    let mut to = 0;
-    for y in 0..down.0 {
-        for x in 0..across.0 {
-            let from = y * down.1 + x * across.1;
-            let mut done = 0;
-            while done < length {
-                let chunk = source.get(from + done..).and_then(<[i8]>::first_chunk::<CHUNK>);
-                let slot = patch.get_mut(to + done..).and_then(<[i8]>::first_chunk_mut::<CHUNK>);
-                *slot.ok_or(Error::Internal)? = *chunk.ok_or(Error::Internal)?;
-                done += CHUNK;
-            }
-            to += length;
-        }
+        each(&Tile::new(patch, copies, runs)?, count, now)?;
+        (slots, rest) = (later, rest - count);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub fn f32(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let window = &op.pool.window;
     let mut rows = Rows::new::<f32>(io, window, op.pool.height())?;
-    while let Some(Row { y, first, input, output }) = rows.next::<f32>()? {
+    while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
         for (x, pixel) in output.chunks_exact_mut(channels.max(1)).enumerate() {
             let count = op.count([y, x], [height, width]) as f32;
             for (strip, slots) in pixel.chunks_mut(STRIP).enumerate() {

@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::images::{Images, Position, Rectangle};
+use super::slide;
 use super::tile::Taps;
-use super::{LANES, Lanes};
+use super::{LANES, Lanes, load, store};
 use crate::error::{Error, Result};
 use crate::kernels::reference::rows::{Row, Rows};
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
@@ -41,6 +42,30 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
     let (weights, bias) = (io.input::<f32>(WEIGHTS)?, io.optional::<f32>(BIAS)?);
     let layer = Layer { weights, bias, clamp: op.clamp.as_f32(), channels };
     let mut rows = Rows::new::<f32>(io, &op.window, kh)?;
+    let columns = [width, output[2]];
+    if slide::serves(&op.window, kw, columns, channels) {
+        while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
+            let inside = images.taps_down(y);
+            let top =
+                inside.start * usize::from(op.window.dilation[0]) + y * usize::from(op.window.stride[0]);
+            let top = top.saturating_sub(usize::from(op.window.pad[0])).saturating_sub(first);
+            let row = slide::Row {
+                input: input.get(top * width * channels..).unwrap_or(&[]),
+                taps: inside.len(),
+                next: usize::from(op.window.dilation[0]) * width * channels,
+                weights: weights.get(inside.start * kw * channels..).ok_or(Error::Internal)?,
+                bias,
+                clamp: op.clamp.as_f32(),
+                channels,
+                columns,
+                stride: usize::from(op.window.stride[1]),
+                pad: usize::from(op.window.pad[1]),
+            };
+            // SAFETY: as for this function.
+            unsafe { row.compute::<L>(output) }.ok_or(Error::Internal)?;
+        }
+        return Ok(());
+    }
     if let Some((input, output)) = rows.apart::<f32>()? {
         let mut at = Position::default();
         while let Some(rectangle) = images.next(&mut at)? {
@@ -50,7 +75,7 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
         return Ok(());
     }
     // No closure for each row: it would not have the caller's instructions.
-    while let Some(Row { y, first, input, output: row }) = rows.next::<f32>()? {
+    while let Some(Row { y, first, input, output: row }) = rows.next_row::<f32>()? {
         let mut x = 0;
         while x < output[2] {
             let (next, mut rectangle) = images.in_row(y, x)?;
@@ -172,7 +197,7 @@ impl Layer<'_> {
         output: &mut [f32],
     ) -> Result<()> {
         self.check(rectangle, input.len(), output.len()).ok_or(Error::Internal)?;
-        let (taps, [rows, columns]) = (&rectangle.taps, rectangle.pixels);
+        let [rows, columns] = rectangle.pixels;
         let most = BAND.div_ceil(columns.max(1));
         let mut row = 0;
         while row < rows {
@@ -196,17 +221,14 @@ impl Layer<'_> {
                         pixels: [height, columns],
                         lanes: left,
                     };
-                    let slides = taps.runs[1] == 3 && taps.input[1] == rectangle.from[1] && left >= LANES;
                     match (L::WIDE, left / LANES, few) {
-                        (true, ..) if slides && columns >= 8 => band.slide::<L, 8>(),
-                        _ if slides && columns >= 4 => band.slide::<L, 4>(),
-                        (true, 4.., ..=2) => band.compute::<L, 2, 4, true>(),
-                        (true, 2.., ..=4) => band.compute::<L, 4, 2, true>(),
-                        (true, 1.., _) => band.compute::<L, 8, 1, true>(),
-                        (true, 0, _) => band.compute::<L, 8, 1, false>(),
-                        (false, 2.., ..=2) => band.compute::<L, 2, 2, true>(),
-                        (false, 1.., _) => band.compute::<L, 4, 1, true>(),
-                        (false, 0, _) => band.compute::<L, 4, 1, false>(),
+                        (true, 4.., ..=2) => band.compute::<L, 2, 4, LANES>(),
+                        (true, 2.., ..=4) => band.compute::<L, 4, 2, LANES>(),
+                        (true, 1.., _) => band.compute::<L, 8, 1, LANES>(),
+                        (true, 0, _) => band.compute::<L, 8, 1, 0>(),
+                        (false, 2.., ..=2) => band.compute::<L, 2, 2, LANES>(),
+                        (false, 1.., _) => band.compute::<L, 4, 1, LANES>(),
+                        (false, 0, _) => band.compute::<L, 4, 1, 0>(),
                     }
                 };
             }
@@ -237,10 +259,10 @@ impl Layer<'_> {
 }
 
 impl Band<'_> {
-    /// `P` pixels at a time of `V` blocks, or with `ALL` false of one block's first channels; returns how many
+    /// `P` pixels at a time of `V` blocks, or with `N` other than 16 of one block's first channels; returns how many
     /// channels that are.
     #[inline(always)]
-    unsafe fn compute<L: Lanes, const P: usize, const V: usize, const ALL: bool>(&self) -> usize {
+    unsafe fn compute<L: Lanes, const P: usize, const V: usize, const N: usize>(&self) -> usize {
         let [rows, columns] = self.pixels;
         let (mut left, mut row, mut column) = (rows * columns, 0, 0);
         while left > 0 {
@@ -261,71 +283,14 @@ impl Band<'_> {
                 }
             }
             // SAFETY: as for this function.
-            unsafe { self.tile::<L, P, V, ALL>(&from, &to) };
+            unsafe { self.tile::<L, P, V, N>(&from, &to) };
         }
-        if ALL { V * LANES } else { self.lanes }
-    }
-
-    /// One block of channels under a window three taps wide with stride 1, `P` neighbours at a time: what is read serves
-    /// three of them. The last ones of a row may be computed twice.
-    #[inline(always)]
-    unsafe fn slide<L: Lanes, const P: usize>(&self) -> usize {
-        let Rectangle { from, to, taps, .. } = self.rectangle;
-        let [rows, columns] = self.pixels;
-        let mut row = 0;
-        while row < rows {
-            let mut column = 0;
-            loop {
-                // SAFETY: the caller vouches for extents and instructions; rows have at least `P` columns.
-                unsafe {
-                    let input = self.input.add(row * from[0] + column * from[1]);
-                    let mut sums = [L::splat(0.0); P];
-                    for ky in 0..taps.runs[0] {
-                        let x = input.add(ky * taps.input[0]);
-                        let w = self.weights.add(ky * taps.weights[0]);
-                        let ws = [
-                            L::load(w),
-                            L::load(w.add(taps.weights[1])),
-                            L::load(w.add(2 * taps.weights[1])),
-                        ];
-                        for p in 0..P + 2 {
-                            let x = L::load(x.add(p * from[1]));
-                            // Each sum meets its taps from left to right.
-                            if p < P {
-                                sums[p] = sums[p].fma_lanes(x, ws[0]);
-                            }
-                            if p >= 1 && p - 1 < P {
-                                sums[p - 1] = sums[p - 1].fma_lanes(x, ws[1]);
-                            }
-                            if p >= 2 {
-                                sums[p - 2] = sums[p - 2].fma_lanes(x, ws[2]);
-                            }
-                        }
-                    }
-                    if let Some(bias) = self.bias {
-                        let bias = L::load(bias);
-                        for sum in &mut sums {
-                            *sum = sum.add(bias);
-                        }
-                    }
-                    let output = self.output.add(row * to[0] + column * to[1]);
-                    for p in 0..P {
-                        sums[p].limit(self.clamp.0, self.clamp.1).store(output.add(p * to[1]));
-                    }
-                }
-                if column + P == columns {
-                    break;
-                }
-                column = (column + P).min(columns - P);
-            }
-            row += 1;
-        }
-        LANES
+        if N == LANES { V * LANES } else { self.lanes }
     }
 
     /// The sums of `P` pixels.
     #[inline(always)]
-    unsafe fn tile<L: Lanes, const P: usize, const V: usize, const ALL: bool>(
+    unsafe fn tile<L: Lanes, const P: usize, const V: usize, const N: usize>(
         &self,
         from: &[usize; P],
         to: &[usize; P],
@@ -343,9 +308,9 @@ impl Band<'_> {
                     let ahead = ky * taps.input[0] + kx * taps.input[1];
                     let weights = self.weights.add(ky * taps.weights[0] + kx * taps.weights[1]);
                     for v in 0..V {
-                        let w = load::<L, ALL>(weights.add(v * LANES), self.lanes);
+                        let w = load::<L, N>(weights.add(v * LANES), self.lanes);
                         for p in 0..P {
-                            let x = load::<L, ALL>(xs[p].add(ahead + v * LANES), self.lanes);
+                            let x = load::<L, N>(xs[p].add(ahead + v * LANES), self.lanes);
                             sums[p][v] = sums[p][v].fma_lanes(x, w);
                         }
                     }
@@ -353,7 +318,7 @@ impl Band<'_> {
             }
             if let Some(bias) = self.bias {
                 for v in 0..V {
-                    let b = load::<L, ALL>(bias.add(v * LANES), self.lanes);
+                    let b = load::<L, N>(bias.add(v * LANES), self.lanes);
                     for sum in &mut sums {
                         sum[v] = sum[v].add(b);
                     }
@@ -363,15 +328,9 @@ impl Band<'_> {
                 for v in 0..V {
                     let y = sums[p][v].limit(self.clamp.0, self.clamp.1);
                     let at = self.output.add(to[p] + v * LANES);
-                    if ALL { y.store(at) } else { y.store_first(at, self.lanes) }
+                    store::<L, N>(y, at, self.lanes);
                 }
             }
         }
     }
-}
-
-#[inline(always)]
-unsafe fn load<L: Lanes, const ALL: bool>(at: *const f32, lanes: usize) -> L {
-    // SAFETY: the caller vouches for sixteen floats, or for `lanes`.
-    unsafe { if ALL { L::load(at) } else { L::load_first(at, lanes) } }
 }

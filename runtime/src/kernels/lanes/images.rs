@@ -25,6 +25,18 @@ pub struct Rectangle {
     pub taps: Taps,
 }
 
+impl Rectangle {
+    /// The same, with rows that follow each other in input and output taken as one.
+    #[inline(always)]
+    pub fn in_one_row(&self) -> Rectangle {
+        let ([rows, columns], [from, to]) = (self.pixels, [self.from, self.to]);
+        match from[0] == columns * from[1] && to[0] == columns * to[1] {
+            true => Rectangle { pixels: [1, rows * columns], ..*self },
+            false => *self,
+        }
+    }
+}
+
 /// Geometry of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub struct Images {
@@ -73,6 +85,12 @@ impl Images {
     pub fn in_row(&self, y: usize, x: usize) -> Result<(usize, Rectangle)> {
         let (xs, found) = self.across(0, y..y + 1, self.down().inside(y), x)?;
         Ok((xs.end, found))
+    }
+
+    /// Tap rows inside the image at output row `y`.
+    #[inline(always)]
+    pub fn taps_down(&self, y: usize) -> Range<usize> {
+        self.down().inside(y)
     }
 
     #[inline(always)]

@@ -8,6 +8,7 @@
 //! Unsafe here declares what needs an instruction set, and reads tiles through pointers whose extents are checked
 //! rectangle by rectangle.
 #![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop, reason = "pixels and blocks of a tile are numbered")]
 
 pub mod average_pool_2d;
 pub mod batch_matmul;
@@ -16,6 +17,7 @@ pub mod depthwise_conv_2d;
 pub mod fully_connected;
 pub mod images;
 pub mod panels;
+mod slide;
 pub mod tile;
 
 /// Outputs of a block: a [`Lanes`] has one of each.
@@ -93,4 +95,30 @@ pub trait Lanes: Copy {
     ///
     /// As the trait says.
     unsafe fn limit(self, lo: f32, hi: f32) -> Self;
+}
+
+/// Sixteen floats for an `N` of 16, as many as `N` says, or for an `N` of 0 the first `lanes`.
+#[inline(always)]
+unsafe fn load<L: Lanes, const N: usize>(at: *const f32, lanes: usize) -> L {
+    // SAFETY: the caller vouches for so many floats and for the instructions.
+    unsafe {
+        match N {
+            LANES => L::load(at),
+            0 => L::load_first(at, lanes),
+            _ => L::load_first(at, N),
+        }
+    }
+}
+
+/// The counterpart of [`load`].
+#[inline(always)]
+unsafe fn store<L: Lanes, const N: usize>(y: L, at: *mut f32, lanes: usize) {
+    // SAFETY: the caller vouches for so many floats and for the instructions.
+    unsafe {
+        match N {
+            LANES => y.store(at),
+            0 => y.store_first(at, lanes),
+            _ => y.store_first(at, N),
+        }
+    }
 }

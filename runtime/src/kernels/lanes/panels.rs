@@ -57,7 +57,7 @@ impl Layer<'_> {
     ) -> Result<()> {
         let outputs = self.check(rectangle, [first, count], input.len(), output.len());
         let outputs = outputs.ok_or(Error::Internal)?;
-        let Rectangle { pixels, from, to, taps, .. } = *rectangle;
+        let Rectangle { pixels, from, to, taps, .. } = rectangle.in_one_row();
         let block = self.depth * LANES;
         let bias = self.bias.and_then(|b| b.get(first * LANES..first * LANES + outputs));
         let end = End { bias, clamp: self.clamp.as_f32() };

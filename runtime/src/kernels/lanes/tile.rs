@@ -117,16 +117,29 @@ unsafe fn tile<L: Lanes, const P: usize, const V: usize>(
     let count = if left < P { left } else { P };
     let mut from = [panel.input; P];
     let mut to = [panel.output; P];
-    for p in 0..P {
-        // SAFETY: the cursor is on a pixel of the panel.
-        unsafe {
-            from[p] = panel.input.add(cursor.row * panel.from[0] + cursor.column * panel.from[1]);
-            to[p] = panel.output.add(cursor.row * panel.to[0] + cursor.column * panel.to[1]);
-        }
-        if p + 1 < count || (p + 1 == count && left > count) {
-            cursor.column += 1;
-            if cursor.column == panel.pixels[1] {
-                *cursor = Cursor { row: cursor.row + 1, column: 0 };
+    // SAFETY: the cursor is on a pixel of the panel, and so are those after it that are counted.
+    unsafe {
+        let step = |row: usize, column: usize| {
+            (row * panel.from[0] + column * panel.from[1], row * panel.to[0] + column * panel.to[1])
+        };
+        if cursor.column + P < panel.pixels[1] {
+            let (input, output) = step(cursor.row, cursor.column);
+            for p in 0..P {
+                from[p] = panel.input.add(input + p * panel.from[1]);
+                to[p] = panel.output.add(output + p * panel.to[1]);
+            }
+            cursor.column += P;
+        } else {
+            for p in 0..P {
+                let (input, output) = step(cursor.row, cursor.column);
+                from[p] = panel.input.add(input);
+                to[p] = panel.output.add(output);
+                if p + 1 < count || (p + 1 == count && left > count) {
+                    cursor.column += 1;
+                    if cursor.column == panel.pixels[1] {
+                        *cursor = Cursor { row: cursor.row + 1, column: 0 };
+                    }
+                }
             }
         }
     }
@@ -169,7 +182,7 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
     from: &[*const f32; P],
     sums: &mut [[L; V]; P],
 ) {
-    let taps = &panel.taps;
+    let (taps, block) = (panel.taps, panel.block);
     for row in 0..taps.runs[0] {
         for column in 0..taps.runs[1] {
             // SAFETY: the caller vouches for all that the counts lead to.
@@ -182,17 +195,32 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
                     *x = x.add(ahead);
                 }
                 for k in 0..taps.length {
-                    let mut ws = [L::splat(0.0); V];
-                    for v in 0..V {
-                        ws[v] = L::load(weights.add(v * panel.block + k * LANES));
-                    }
-                    for p in 0..P {
-                        let x = *xs[p].add(k);
-                        for v in 0..V {
-                            sums[p][v] = sums[p][v].fma(x, ws[v]);
-                        }
-                    }
+                    products::<L, P, V>(&xs, weights, block, k, sums);
                 }
+            }
+        }
+    }
+}
+
+/// Adds one product to each sum.
+#[inline(always)]
+unsafe fn products<L: Lanes, const P: usize, const V: usize>(
+    xs: &[*const f32; P],
+    weights: *const f32,
+    block: usize,
+    k: usize,
+    sums: &mut [[L; V]; P],
+) {
+    // SAFETY: the caller vouches for input and weight `k` of each.
+    unsafe {
+        let mut ws = [L::splat(0.0); V];
+        for v in 0..V {
+            ws[v] = L::load(weights.add(v * block + k * LANES));
+        }
+        for p in 0..P {
+            let x = *xs[p].add(k);
+            for v in 0..V {
+                sums[p][v] = sums[p][v].fma(x, ws[v]);
             }
         }
     }

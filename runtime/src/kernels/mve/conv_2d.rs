@@ -74,22 +74,19 @@ fn by_pixels<R: Vector>(
         let count = if after.is_empty() { pixels.len().checked_div(outputs).unwrap_or(0) } else { PIXELS };
         let mut windows = [&[][..]; PIXELS];
         if patches.are_pixels() {
-            for window in windows.iter_mut().take(count) {
-                *window = patches.pixel(&row, x)?;
-                x = x.wrapping_add(1);
+            for (k, window) in windows.iter_mut().take(count).enumerate() {
+                *window = patches.pixel(&row, x.wrapping_add(k))?;
             }
         } else {
             let scratch = scratch.get_mut(..depth.wrapping_mul(count)).ok_or(Error::TooSmall)?;
-            for patch in scratch.chunks_exact_mut(depth) {
-                patches.lay_out::<Vectors>(&band, row.input, x, patch)?;
-                x = x.wrapping_add(1);
-            }
+            patches.lay_out::<Vectors>(&band, row.input, x, scratch)?;
             for (window, patch) in windows.iter_mut().zip(scratch.chunks_exact(depth)) {
                 *window = patch;
             }
         }
         matrix.pixels(windows.get(..count).unwrap_or(&[]), pixels, sums)?;
         rest = after;
+        x = x.wrapping_add(count);
     }
     Ok(())
 }

@@ -77,20 +77,19 @@ impl<'a, R: Vector> Filters<'a, R> {
             return Err(Error::Internal);
         }
         let mut x = [core::ptr::null::<i8>(); PIXELS];
-        let mut to = [core::ptr::null_mut::<i8>(); PIXELS];
-        let mut output = pixels.as_mut_ptr();
-        for ((x, to), window) in x.iter_mut().zip(&mut to).zip(windows) {
-            (*x, *to) = (window.as_ptr(), output);
-            output = output.wrapping_add(channels);
+        for (x, window) in x.iter_mut().zip(windows) {
+            *x = window.as_ptr();
         }
+        let mut job = self.job(steps, &x, windows.len(), sums);
+        let to = pixels.as_mut_ptr();
         let mut first = 0usize;
         while first < channels {
             let n = channels.wrapping_sub(first).min(CHANNELS);
-            // SAFETY: every window reaches to the last channel of its last tap, every output has room for all channels;
-            // from `first` on there are `n`, a multiple of eight.
-            unsafe { self.chunk(steps, windows.len(), x, first, n, to, sums) }
+            job.first = first;
+            // SAFETY: every window reaches to the last channel of its last tap, and there are `n` channels from `first`
+            // on, a multiple of eight; every pixel has room for all channels.
+            unsafe { self.chunk(&mut job, first, n, to.wrapping_add(first)) }
             first = first.wrapping_add(n);
-            (x, to) = (x.map(|x| x.wrapping_add(n)), to.map(|to| to.wrapping_add(n)));
         }
         Ok(())
     }
@@ -105,72 +104,79 @@ impl<'a, R: Vector> Filters<'a, R> {
             return Err(Error::Internal);
         }
         let steps = Steps { column: n, row: columns.wrapping_mul(n), span: patch.len().wrapping_sub(n) };
-        let null = core::ptr::null_mut();
-        let (x, to) = ([patch.as_ptr(); PIXELS], [output.as_mut_ptr(), null, null]);
-        // SAFETY: the patch holds `n` channels of every tap, the output room for as many.
-        unsafe { self.chunk(&steps, 1, x, first, n, to, sums) }
+        let x = [patch.as_ptr().wrapping_sub(first)];
+        let mut job = self.job(&steps, &x, 1, sums);
+        job.first = first;
+        // SAFETY: the patch holds the `n` channels from `first` on of every tap, `output` room for as many.
+        unsafe { self.chunk(&mut job, first, n, output.as_mut_ptr()) }
         Ok(())
     }
 
-    /// # Safety
-    /// `first + n` must not exceed the channels, `n` be a multiple of eight and at most [`CHANNELS`], `pixels` at most
-    /// [`PIXELS`]. Of as many, `x` must point to the first tap, with `n` channels in each, and `outputs` to room for `n`;
-    /// those of `outputs` that are beyond must be null.
+    /// All of a job but its channels; `x` outlives it.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn chunk(
-        &self,
-        steps: &Steps,
-        pixels: usize,
-        x: [*const i8; PIXELS],
-        first: usize,
-        n: usize,
-        outputs: [*mut i8; PIXELS],
-        sums: &mut Sums,
-    ) {
-        if n == 0 || pixels == 0 {
-            return;
-        }
+    fn job(&self, steps: &Steps, x: &[*const i8], pixels: usize, sums: &mut Sums) -> Job {
         let [rows, columns] = self.taps;
-        let sums = sums.as_mut_ptr();
         let back = steps.row.wrapping_sub(columns.wrapping_mul(steps.column));
-        let mut job = Job {
-            weights: self.weights.as_ptr().wrapping_add(first),
+        Job {
+            weights: self.weights.as_ptr(),
             steps: [steps.column, self.bias.len(), back],
             columns,
             rows,
-            bias: self.bias.as_ptr().wrapping_add(first),
-            sums,
+            bias: self.bias.as_ptr(),
+            sums: sums.as_mut_ptr(),
             pixels,
             x: x.as_ptr(),
-            blocks: n >> 4,
-        };
+            blocks: 0,
+            first: 0,
+        }
+    }
+
+    /// The `n` channels from `first` on. Levels go to `output`, those of the next pixels as many bytes on as the layer
+    /// has channels.
+    ///
+    /// # Safety
+    /// `first + n` must not exceed the channels, `n` be a multiple of eight and at most [`CHANNELS`], the job's pixels at
+    /// most [`PIXELS`]. Of as many, `x` must point so that these channels are there in every tap, and there must be room
+    /// for their levels.
+    #[inline(never)]
+    unsafe fn chunk(&self, job: &mut Job, first: usize, n: usize, output: *mut i8) {
+        let pixels = job.pixels;
+        if n == 0 || pixels == 0 {
+            return;
+        }
+        let sums = job.sums;
         let wide = if self.is_3x3 { n & !15 } else { 0 };
+        job.bias = self.bias.as_ptr().wrapping_add(first);
         if wide > 0 {
+            job.blocks = wide >> 4;
             // SAFETY: there are weights and biases for `wide` channels from `first` on, none of them -128, and sums have
             // room for CHANNELS of each pixel; the windows are the caller's.
-            unsafe { samara_mve_taps_3x3(&job) }
+            unsafe { samara_mve_taps_3x3(job) }
         }
         if wide < n {
-            let x = x.map(|x| x.wrapping_add(wide));
-            job.x = x.as_ptr();
-            job.weights = job.weights.wrapping_add(wide);
+            job.first = first.wrapping_add(wide);
             job.bias = job.bias.wrapping_add(wide);
-            job.sums = job.sums.wrapping_add(wide);
+            job.sums = sums.wrapping_add(wide);
             job.blocks = n.wrapping_sub(wide) >> 3;
             // SAFETY: as above for the channels left, a multiple of eight.
-            unsafe { samara_mve_taps(&job) }
+            unsafe { samara_mve_taps(job) }
+            job.sums = sums;
         }
+        let channels = self.bias.len();
+        let null = core::ptr::null_mut();
         if pixels == PIXELS {
+            let second = output.wrapping_add(channels);
+            let outputs = [output, second, second.wrapping_add(channels)];
             // SAFETY: the sums of `n` channels of three pixels have just been written; outputs are the caller's.
             unsafe { self.levels.run(sums, first, n, outputs, true) }
             return;
         }
-        let null = core::ptr::null_mut();
-        for (k, to) in outputs.into_iter().enumerate().take(pixels) {
-            let sums = sums.wrapping_add(k.wrapping_mul(CHANNELS));
+        let (mut sums, mut output) = (sums, output);
+        for _ in 0..pixels {
             // SAFETY: as above, for one pixel.
-            unsafe { self.levels.run(sums, first, n, [to, null, null], false) }
+            unsafe { self.levels.run(sums, first, n, [output, null, null], false) }
+            sums = sums.wrapping_add(CHANNELS);
+            output = output.wrapping_add(channels);
         }
     }
 }

@@ -6,7 +6,7 @@ use core::arch::global_asm;
 use crate::error::{Error, Result};
 use crate::kernels::portable::patches::{Move, Runs};
 
-// r0 destination, r1 source, r2 the runs: length, count, steps. None of length 0.
+// r0 destination, r1 source, r2 the runs. None of length 0.
 global_asm!(
     ".cpu cortex-m55",
     ".section .text.samara_mve_copy,\"ax\",%progbits",
@@ -15,21 +15,27 @@ global_asm!(
     ".type samara_mve_copy,%function",
     ".thumb_func",
     "samara_mve_copy:",
-    "push {{r4-r8, lr}}",
-    "ldm r2, {{r3-r6}}",
+    "push {{r4-r10, lr}}",
+    "ldm r2, {{r3-r7}}", // length, count, steps, leap
+    "ldr r10, [r2, #20]",
     "2:",
-    "mov r7, r0",
-    "mov r8, r1",
-    "dlstp.8 lr, r3",
+    "ldr r4, [r2, #4]",
     "3:",
-    "vldrb.u8 q0, [r8], #16",
-    "vstrb.8 q0, [r7], #16",
-    "letp lr, 3b",
+    "mov r8, r0",
+    "mov r9, r1",
+    "dlstp.8 lr, r3",
+    "4:",
+    "vldrb.u8 q0, [r9], #16",
+    "vstrb.8 q0, [r8], #16",
+    "letp lr, 4b",
+    "subs r4, #1",
     "add r0, r6",
     "add r1, r5",
-    "subs r4, #1",
+    "bne 3b",
+    "subs r10, #1",
+    "add r1, r7",
     "bne 2b",
-    "pop {{r4-r8, pc}}",
+    "pop {{r4-r10, pc}}",
     ".size samara_mve_copy, . - samara_mve_copy",
     "",
     // r0 destination, r1 value, r2 length.
@@ -53,7 +59,8 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    fn samara_mve_copy(to: *mut i8, from: *const i8, runs: &[usize; 4]);
+    /// Reads the first six words of the runs.
+    fn samara_mve_copy(to: *mut i8, from: *const i8, runs: &Runs);
     fn samara_mve_fill(to: *mut i8, value: i32, len: usize);
 }
 
@@ -68,15 +75,12 @@ impl Move for Vectors {
     }
 
     fn copy(to: &mut [i8], from: &[i8], runs: &Runs) -> Result<()> {
-        let Runs { len, count, steps: [source, destination] } = *runs;
-        let end = |step: usize| step.checked_mul(count.checked_sub(1)?)?.checked_add(len);
-        match (end(source), end(destination)) {
-            (Some(a), Some(b)) if a <= from.len() && b <= to.len() => {
-                // SAFETY: the last run ends within both slices.
-                unsafe { samara_mve_copy(to.as_mut_ptr(), from.as_ptr(), &[len, count, source, destination]) }
-                Ok(())
-            }
-            _ => Err(Error::Internal),
+        let [source, destination] = runs.ends();
+        if source > from.len() || destination > to.len() {
+            return Err(Error::Internal);
         }
+        // SAFETY: the last run ends within both slices.
+        unsafe { samara_mve_copy(to.as_mut_ptr(), from.as_ptr(), runs) }
+        Ok(())
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub(super) x: *const *const i8,
     /// How many eights or sixteens of channels; at least 1.
     pub(super) blocks: usize,
+    /// The first channel, in the pixels that `x` point to and in the rows of weights.
+    pub(super) first: usize,
 }
 
 // r1 x, r2 weights, r3 r4 r5 the steps, r6 columns, r7 rows left, r8 first weights, r9 bias, r10 sums, r11 pixels left,
@@ -43,7 +45,7 @@ global_asm!(
     "ldrd r5, r6, [r0, #12]",
     "ldrd r9, r10, [r0, #24]",
     "ldr r1, [r0, #40]",
-    "mov r12, #0",
+    "ldr r12, [r0, #44]",
     "sub sp, sp, #16",
     "str r1, [sp, #4]", // blocks left
     "2:", // eight channels
@@ -165,7 +167,7 @@ global_asm!(
     "add r6, r3",
     "ldrd r9, r10, [r0, #24]",
     "ldr r5, [r0, #40]",
-    "mov r12, #0",
+    "ldr r12, [r0, #44]",
     "2:", // sixteen channels
     "ldrd r11, r7, [r0, #32]",
     "mov lr, r10",

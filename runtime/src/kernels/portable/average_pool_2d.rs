@@ -12,17 +12,27 @@ const CHANNELS: usize = 32;
 /// Channels of a round of the loop.
 const ROUND: usize = 4;
 
+/// How sums are formed.
+pub trait Add {
+    /// `sums[c] += xs[c]`.
+    fn add(sums: &mut [i32], xs: &[i8]);
+}
+
+/// A few at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
 /// `sum / count` rounded half away from zero.
-pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels(attributes, io, Sum::mean_half_away)
+pub fn int8_tflite<A: Add>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<A>(attributes, io, Sum::mean_half_away)
 }
 
 /// `sum / count` rounded half up.
-pub fn int8_single(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    levels(attributes, io, Sum::mean_half_up)
+pub fn int8_single<A: Add>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    levels::<A>(attributes, io, Sum::mean_half_up)
 }
 
-fn levels(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Option<i32>) -> Result<()> {
+fn levels<A: Add>(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Option<i32>) -> Result<()> {
     let op = AveragePool2d::parse(attributes)?;
     let input = io.input_desc(0)?;
     let [_, height, width, channels] = input.shape.dims4()?;
@@ -39,7 +49,7 @@ fn levels(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Option<i32>)
                         let Some(ix) = window.tap(1, x, kx, width) else { continue };
                         let at = iy.wrapping_sub(first).wrapping_mul(width).wrapping_add(ix);
                         let at = at.wrapping_mul(channels).wrapping_add(k.wrapping_mul(CHANNELS));
-                        add(sums, input.get(at..at.wrapping_add(part.len())).ok_or(Error::Internal)?);
+                        A::add(sums, input.get(at..at.wrapping_add(part.len())).ok_or(Error::Internal)?);
                         inside = inside.wrapping_add(1);
                     }
                 }
@@ -55,18 +65,19 @@ fn levels(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Option<i32>)
     })
 }
 
-/// `sums[c] += xs[c]`.
-#[inline(always)]
-fn add(sums: &mut [i32], xs: &[i8]) {
-    let (sums, rest) = sums.as_chunks_mut::<ROUND>();
-    let (xs, x_rest) = xs.as_chunks::<ROUND>();
-    for (sums, x) in sums.iter_mut().zip(xs) {
-        sums[0] = sums[0].wrapping_add(i32::from(x[0]));
-        sums[1] = sums[1].wrapping_add(i32::from(x[1]));
-        sums[2] = sums[2].wrapping_add(i32::from(x[2]));
-        sums[3] = sums[3].wrapping_add(i32::from(x[3]));
-    }
-    for (sum, &x) in rest.iter_mut().zip(x_rest) {
-        *sum = sum.wrapping_add(i32::from(x));
+impl Add for Plain {
+    #[inline(always)]
+    fn add(sums: &mut [i32], xs: &[i8]) {
+        let (sums, rest) = sums.as_chunks_mut::<ROUND>();
+        let (xs, x_rest) = xs.as_chunks::<ROUND>();
+        for (sums, x) in sums.iter_mut().zip(xs) {
+            sums[0] = sums[0].wrapping_add(i32::from(x[0]));
+            sums[1] = sums[1].wrapping_add(i32::from(x[1]));
+            sums[2] = sums[2].wrapping_add(i32::from(x[2]));
+            sums[3] = sums[3].wrapping_add(i32::from(x[3]));
+        }
+        for (sum, &x) in rest.iter_mut().zip(x_rest) {
+            *sum = sum.wrapping_add(i32::from(x));
+        }
     }
 }

@@ -44,10 +44,7 @@ fn by_pixels<R: Scale>(
             }
         } else {
             let scratch = scratch.get_mut(..depth.wrapping_mul(count)).ok_or(Error::TooSmall)?;
-            for (k, patch) in scratch.chunks_exact_mut(depth.max(1)).enumerate() {
-                let x = x.wrapping_add(k);
-                patches.lay_out::<Plain>(&band, row.input, x, patch)?;
-            }
+            patches.lay_out::<Plain>(&band, row.input, x, scratch)?;
             for (window, patch) in windows.iter_mut().zip(scratch.chunks_exact(depth.max(1))) {
                 *window = patch;
             }

@@ -1,4 +1,4 @@
-//! Sums of products of bytes, two channels at a time.
+//! Sums of products of bytes, two channels at a time. Functions of their own, so that all registers are theirs.
 
 /// As many pixels as share a load of weights: a processor with eight registers has none for a second one.
 pub(crate) const PIXELS: usize =
@@ -8,7 +8,7 @@ pub(crate) const PIXELS: usize =
 const ROUND: usize = 4;
 
 /// `sums[o] + x * weights[o]` for two rows of weights as long as `x`.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], [mut a, mut b]: [i32; 2]) -> [i32; 2] {
     let (xs, x_rest) = x.as_chunks::<ROUND>();
     let (was, wa_rest) = wa.as_chunks::<ROUND>();
@@ -31,7 +31,7 @@ pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], [mut a, mut b]: [i32; 2]) -> [
 }
 
 /// `sums[p][o] + x[p] * weights[o]` for two pixels and two rows of weights, all of one length.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn two([xa, xb]: [&[i8]; 2], [wa, wb]: [&[i8]; 2], [a, b]: [i32; 2]) -> [[i32; 2]; 2] {
     let (xas, xa_rest) = xa.as_chunks::<ROUND>();
     let (xbs, xb_rest) = xb.as_chunks::<ROUND>();

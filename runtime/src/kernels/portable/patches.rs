@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::kernels::reference::rows::Row;
+use crate::ops::layer::scratch::WINDOWS;
 use crate::ops::window::Window;
 
 /// The windows of an image's pixels.
@@ -27,17 +28,45 @@ pub(crate) struct Band {
     at: usize,
     /// Output pixels whose windows lie in the image, where there are none of its rows outside.
     whole: Range<usize>,
-    /// All channels of such a window, where its taps lie side by side.
-    runs: Option<Runs>,
+    /// All channels of such a window, and of [`WINDOWS`] side by side, where taps lie side by side.
+    runs: Option<[Runs; 2]>,
 }
 
-/// Runs of bytes to be copied.
+/// Runs of bytes to be copied: all of some windows.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Runs {
-    pub(crate) len: usize,
-    pub(crate) count: usize,
+    /// Bytes of one; at least 1.
+    len: usize,
+    /// Of a window; at least 1.
+    count: usize,
     /// From one to the next, at the source and at the destination.
-    pub(crate) steps: [usize; 2],
+    steps: [usize; 2],
+    /// From where the run after a window's last would start to where the next window starts, at the source. Windows
+    /// follow each other at the destination.
+    leap: usize,
+    /// At least 1.
+    windows: usize,
+    ends: [usize; 2],
+}
+
+impl Runs {
+    /// Of windows that start `stride` bytes apart. Where ends overflow, no slice is long enough.
+    fn new(len: usize, count: usize, steps: [usize; 2], windows: usize, stride: usize) -> Self {
+        let leap = stride.wrapping_sub(count.wrapping_mul(steps[0]));
+        let last = count.saturating_sub(1);
+        let source = windows.saturating_sub(1).saturating_mul(stride);
+        let source = source.saturating_add(last.saturating_mul(steps[0])).saturating_add(len);
+        let before = count.saturating_mul(windows).saturating_sub(1);
+        let ends = [source, before.saturating_mul(steps[1]).saturating_add(len)];
+        Runs { len, count, steps, leap, windows, ends }
+    }
+
+    /// Bytes to the end of the last run, at the source and at the destination.
+    #[cfg(all(feature = "mve", target_arch = "arm"))]
+    pub(crate) fn ends(&self) -> [usize; 2] {
+        self.ends
+    }
 }
 
 /// How bytes are moved.
@@ -58,8 +87,12 @@ impl Move for Plain {
     }
 
     fn copy(to: &mut [i8], from: &[i8], runs: &Runs) -> Result<()> {
+        if runs.ends[0] > from.len() || runs.ends[1] > to.len() {
+            return Err(Error::Internal);
+        }
         let (mut source, mut destination) = (0usize, 0usize);
-        for _ in 0..runs.count {
+        let mut left = runs.count;
+        for _ in 0..runs.count.wrapping_mul(runs.windows) {
             let from = from.get(source..source.wrapping_add(runs.len)).ok_or(Error::Internal)?;
             let to = to.get_mut(destination..destination.wrapping_add(runs.len)).ok_or(Error::Internal)?;
             if to.len() != from.len() {
@@ -68,6 +101,11 @@ impl Move for Plain {
             to.copy_from_slice(from);
             source = source.wrapping_add(runs.steps[0]);
             destination = destination.wrapping_add(runs.steps[1]);
+            left = left.wrapping_sub(1);
+            if left == 0 {
+                left = runs.count;
+                source = source.wrapping_add(runs.leap);
+            }
         }
         Ok(())
     }
@@ -120,8 +158,8 @@ impl Patches {
             Some(last) if ys.len() == kh => last.checked_div(stride).unwrap_or(0).wrapping_add(1),
             _ => 0,
         };
-        let steps = self.steps(channels);
-        let runs = Runs { len: kw.wrapping_mul(channels), count: kh, steps };
+        let (len, steps) = (kw.wrapping_mul(channels), self.steps(channels));
+        let runs = [1, WINDOWS].map(|n| Runs::new(len, kh, steps, n, stride.wrapping_mul(channels)));
         Band {
             first: ys.start,
             rows: ys.len(),
@@ -145,22 +183,35 @@ impl Patches {
         band.whole.contains(&x).then(|| left.wrapping_mul(self.image[2]).wrapping_add(band.at))
     }
 
-    /// Lays out the window of output pixel `x` in `patch`, tap after tap.
+    /// Lays out the windows of output pixels from `x` on in `patches`, as many as it holds.
     #[inline(always)]
     pub(crate) fn lay_out<M: Move>(
         &self,
         band: &Band,
         input: &[i8],
-        x: usize,
-        patch: &mut [i8],
+        mut x: usize,
+        patches: &mut [i8],
     ) -> Result<()> {
-        match (self.whole(band, x), &band.runs) {
-            (Some(from), Some(runs)) => M::copy(patch, input.get(from..).ok_or(Error::Internal)?, runs),
-            _ => self.lay_out_part::<M>(band, input, x, 0..self.image[2], patch),
+        let depth = self.depth().max(1);
+        if let (Some([_, runs]), Some(from), Some(_)) =
+            (&band.runs, self.whole(band, x), self.whole(band, x.wrapping_add(WINDOWS - 1)))
+            && patches.len() == depth.wrapping_mul(WINDOWS)
+        {
+            return M::copy(patches, input.get(from..).ok_or(Error::Internal)?, runs);
         }
+        for patch in patches.chunks_exact_mut(depth) {
+            match (&band.runs, self.whole(band, x)) {
+                (Some([runs, _]), Some(from)) => {
+                    M::copy(patch, input.get(from..).ok_or(Error::Internal)?, runs)?
+                }
+                _ => self.lay_out_part::<M>(band, input, x, 0..self.image[2], patch)?,
+            }
+            x = x.wrapping_add(1);
+        }
+        Ok(())
     }
 
-    /// As [`Patches::lay_out`] some channels only.
+    /// As [`Patches::lay_out`] some channels of one window.
     #[inline(never)]
     pub(crate) fn lay_out_part<M: Move>(
         &self,
@@ -186,7 +237,7 @@ impl Patches {
             1 if n == channels => (1, xs.len().wrapping_mul(n)),
             _ => (xs.len(), n),
         };
-        let runs = Runs { len, count: band.rows, steps };
+        let runs = Runs::new(len, band.rows, steps, 1, 0);
         let mut to = band.first.wrapping_mul(kw).wrapping_add(xs.start).wrapping_mul(n);
         let mut from = left.wrapping_mul(channels).wrapping_add(band.at).wrapping_add(part.start);
         for _ in 0..columns {

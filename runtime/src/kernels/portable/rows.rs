@@ -64,9 +64,9 @@ impl<'a, R: Scale> Layer<'a, R> {
 #[inline(always)]
 fn pair_of<'a>(pair: &'a [i8], bias: &[i32], depth: usize) -> Result<([&'a [i8]; 2], [i32; 2])> {
     let (first, second) = pair.split_at_checked(depth).ok_or(Error::Internal)?;
-    match bias {
-        &[a, b] => Ok(([first, second], [a, b])),
-        &[a] => Ok(([first, first], [a, a])),
+    match *bias {
+        [a, b] => Ok(([first, second], [a, b])),
+        [a] => Ok(([first, first], [a, a])),
         _ => Err(Error::Internal),
     }
 }

@@ -6,6 +6,5 @@ use crate::ops::op::Context;
 
 /// Any element type.
 pub fn any(_attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let bytes = io.output_desc(0)?.bytes();
-    io.moves(0)?.copy(0, 0, 0, bytes)
+    io.pair::<u8, u8>(0, 0)?.copy()
 }

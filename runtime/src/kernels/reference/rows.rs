@@ -66,7 +66,7 @@ impl<'a> Rows<'a> {
 
     /// The next row; `None` after the last one.
     #[inline(always)]
-    pub fn next<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {
+    pub fn next_row<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {
         if self.done == self.all {
             return Ok(None);
         }
@@ -95,7 +95,7 @@ pub fn by_rows<T: Pod>(
     mut each: impl FnMut(Row<'_, T>) -> Result<()>,
 ) -> Result<()> {
     let mut rows = Rows::new::<T>(io, window, taps)?;
-    while let Some(row) = rows.next::<T>()? {
+    while let Some(row) = rows.next_row::<T>()? {
         each(row)?;
     }
     Ok(())

@@ -13,7 +13,7 @@ macro_rules! entries {
         use crate::layout::Layout;
         #[cfg(feature = "std")]
         use crate::ops::layer::by_id;
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        #[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
         #[allow(unused_imports, reason = "depthwise convolution has none")]
         use crate::ops::layer::lanes;
         use crate::ops::layer::{faster, kernel};
@@ -41,6 +41,14 @@ macro_rules! entries {
         )?
 
         $(
+            /// Float, with NEON.
+            #[cfg(all(feature = "std", target_arch = "aarch64"))]
+            pub const $wide: Entry = Entry {
+                name: concat!("neon_", stringify!($kernels), "_f32"),
+                isa: Isa::Neon,
+                run: $crate::kernels::aarch64::f32::depthwise_conv_2d,
+                ..F32
+            };
             /// Float, with AVX-512.
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             pub const $wide: Entry = Entry {
@@ -155,12 +163,15 @@ macro_rules! entries {
             faster!($kernels Onnx "onnx" X86Avx2 "x86_avx2" DOT_OFFSET x86_64::int8::avx2only::$kernels),
             $(
                 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-                lanes!($kernels $lanes avx512 "x86_avx512_" X86Avx512),
+                lanes!($kernels $lanes "x86_avx512_" X86Avx512 x86_64::f32::avx512),
                 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-                lanes!($kernels $lanes avx2 "x86_fma_" X86Fma),
+                lanes!($kernels $lanes "x86_fma_" X86Fma x86_64::f32::avx2),
             )?
             $(
                 #[cfg(all(feature = "std", target_arch = "x86_64"))]
+                $wide,
+                // Only depthwise convolution has this; its dense weights are in lanes as they are.
+                #[cfg(all(feature = "std", target_arch = "aarch64"))]
                 $wide,
             )?
             // 64-bit Arm
@@ -182,6 +193,10 @@ macro_rules! entries {
             faster!($kernels Single "single" Neon "neon" DOT aarch64::neon::$kernels),
             #[cfg(all(feature = "std", target_arch = "aarch64"))]
             faster!($kernels Onnx "onnx" Neon "neon" DOT aarch64::neon::$kernels),
+            $(
+                #[cfg(all(feature = "std", target_arch = "aarch64"))]
+                lanes!($kernels $lanes "neon_" Neon aarch64::f32),
+            )?
             // 32-bit Arm
             #[cfg(all(feature = "dsp", target_arch = "arm"))]
             faster!($kernels Tflite "tflite" CortexMDsp "dsp" PAIRS arm_dsp::$kernels),
@@ -278,17 +293,18 @@ macro_rules! faster {
 }
 pub(crate) use faster;
 
-/// An entry for floats with weights in lanes: `lanes!(conv_2d LANES avx512 "x86_avx512_" X86Avx512)`.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
+/// An entry for floats with weights in lanes, by the module at this path of [`crate::kernels`]:
+/// `lanes!(conv_2d LANES "x86_avx512_" X86Avx512 x86_64::f32::avx512)`.
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 macro_rules! lanes {
-    ($kernels:ident $lanes:ident $module:ident $prefix:literal $isa:ident) => {
+    ($kernels:ident $lanes:ident $prefix:literal $isa:ident $($path:ident)::+) => {
         Entry {
             name: concat!($prefix, stringify!($kernels), "_f32_lanes"),
             isa: Isa::$isa,
-            run: $crate::kernels::x86_64::f32::$module::$kernels,
+            run: $crate::kernels::$($path)::+::$kernels,
             ..$lanes
         }
     };
 }
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use lanes;

@@ -27,7 +27,7 @@ use crate::tensor::{Desc, Dtype};
 
 #[cfg(feature = "std")]
 pub(crate) use entries::by_id;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) use entries::lanes;
 pub(crate) use entries::{entries, faster};
 #[cfg(feature = "std")]

@@ -18,7 +18,7 @@ use crate::tensor::Desc;
 /// Windows that kernels of [`kernel::FOLDED`] lay out at once.
 pub const WINDOWS: usize = 3;
 /// Channels of a depthwise window that they lay out at once.
-pub const CHANNELS: usize = 32;
+pub const CHANNELS: usize = 64;
 
 /// Of a convolution. Refuses channel groups that the id does not have.
 pub fn conv_2d(op: &Conv2d, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
@@ -111,7 +111,7 @@ pub const fn pixels_at_once(pixels: usize) -> usize {
 /// Whether [`kernel::PAIRS`] gathers a pixel's inputs as bytes before it widens them: taps of so many channels do not
 /// start at every fourth one.
 pub const fn is_staged(channels: usize) -> bool {
-    channels % QUAD != 0
+    !channels.is_multiple_of(QUAD)
 }
 
 /// The inputs of four pixels, or of the only one, in 16 bits; and one pixel's as bytes.

@@ -3,6 +3,7 @@
 //! Packager, loader and kernels take the bytes of scratch from here.
 
 use crate::error::{Error, Result};
+use crate::layout::{BLOCK, QUAD};
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::window::Window;
@@ -10,6 +11,8 @@ use crate::tensor::Desc;
 
 /// What a strip should stay below, so that it, its weights and its output fit a processor's first cache.
 const BUDGET: usize = 16 << 10;
+/// The same for interleaved rows.
+const KEPT: usize = 24 << 10;
 /// Vectors are read and written whole: so many bytes beyond the last one.
 pub const SLACK: usize = 64;
 
@@ -47,6 +50,9 @@ pub struct Strips {
     pub copied: usize,
     /// Bytes of a pixel's patch, or 0 where taps are read from the rows.
     pub patch: usize,
+    /// Groups of four bytes of a row of taps where the weights are laid out again with every row of taps filled up to such
+    /// groups, so that no patches are needed; else 0.
+    pub filled: usize,
     /// Bytes of scratch.
     pub bytes: usize,
 }
@@ -75,8 +81,12 @@ impl Strips {
             return Strips::pixels(pixels, channels, outputs);
         }
         let row_taps = limit(kw.checked_mul(channels))?;
-        let is_direct = w.dilation == [1, 1] && row_taps & 3 == 0;
-        let patch = if is_direct {
+        let is_row = w.dilation == [1, 1];
+        let is_direct = is_row && row_taps & 3 == 0;
+        // Worth it where more is multiplied than laid out.
+        let is_filled = is_row && !is_direct && oh.saturating_mul(ow) >= 64;
+        let filled = if is_filled { row_taps.div_ceil(QUAD) } else { 0 };
+        let patch = if is_direct || is_filled {
             0
         } else {
             limit(row_taps.checked_mul(kh).and_then(|n| n.checked_next_multiple_of(4)))?
@@ -97,6 +107,7 @@ impl Strips {
             padded: 0,
             copied: 0,
             patch,
+            filled,
             bytes: 0,
         };
         let down = limit(strips.rows.checked_sub(1).and_then(|n| n.checked_mul(w.stride[0] as usize)))?;
@@ -128,6 +139,7 @@ impl Strips {
             padded: 0,
             copied: 0,
             patch,
+            filled: 0,
             bytes: 0,
         };
         strips.measured(1, rows)
@@ -141,7 +153,11 @@ impl Strips {
             0 => 0,
             patch => limit(pixels.checked_mul(patch).and_then(|n| n.checked_add(SLACK)))?,
         };
-        Ok(Strips { padded, copied, bytes: limit(copied.checked_add(patches))?, ..self })
+        let blocks = self.output[2].div_ceil(BLOCK);
+        let weights = self.filled.checked_mul(self.taps[0]).and_then(|n| n.checked_mul(blocks));
+        let weights = limit(weights.and_then(|n| n.checked_mul(BLOCK * QUAD)))?;
+        let bytes = copied.checked_add(patches).and_then(|n| n.checked_add(weights));
+        Ok(Strips { padded, copied, bytes: limit(bytes)?, ..self })
     }
 }
 
@@ -175,6 +191,8 @@ pub struct Planes {
     pub groups: usize,
     /// Output rows whose interleaved taps are kept at a time.
     pub kept: usize,
+    /// Bytes of the offsets, 32 bits each, of all pixels of these rows; a multiple of 64.
+    pub starts: usize,
     /// Bytes of scratch.
     pub bytes: usize,
 }
@@ -200,9 +218,12 @@ impl Planes {
         let copied = row.checked_mul(padded_rows).and_then(|n| n.checked_add(SLACK));
         let copied = limit(copied.and_then(|n| n.checked_next_multiple_of(SLACK)))?;
         let interleaved = limit(row.checked_mul(4).and_then(|n| n.checked_mul(groups)))?;
-        let kept = BUDGET.checked_div(interleaved).unwrap_or(1).clamp(1, rows);
+        let kept = KEPT.checked_div(interleaved).unwrap_or(1).clamp(1, rows);
         let taps = limit(groups.checked_mul(kw).and_then(|n| n.checked_mul(64)))?;
         let bytes = interleaved.checked_mul(kept).and_then(|n| n.checked_add(copied));
+        let starts = limit(kept.checked_mul(ow).and_then(|n| n.checked_mul(4)))?;
+        let starts = limit(starts.checked_next_multiple_of(SLACK))?;
+        let bytes = bytes.and_then(|n| n.checked_add(starts));
         // Reading sixteen lanes of the last pixel ends beyond its channels.
         let bytes = bytes.and_then(|n| n.checked_add(taps)).and_then(|n| n.checked_add(4 * SLACK));
         Ok(Planes {
@@ -219,6 +240,7 @@ impl Planes {
             copied,
             groups,
             kept,
+            starts,
             bytes: limit(bytes)?,
         })
     }

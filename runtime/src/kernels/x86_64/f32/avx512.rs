@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    __m512, _mm256_loadu_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_castps512_ps256, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_set1_ps, _mm512_storeu_ps, _mm512_zextps256_ps512,
 };
 
 use super::kernels;
@@ -40,7 +41,12 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn load_first(at: *const f32, n: usize) -> Self {
-        Avx512(unsafe { _mm512_maskz_loadu_ps(mask(n), at) })
+        unsafe {
+            match n {
+                8 => Avx512(_mm512_zextps256_ps512(_mm256_loadu_ps(at))),
+                _ => Avx512(_mm512_maskz_loadu_ps(mask(n), at)),
+            }
+        }
     }
 
     #[inline(always)]
@@ -50,7 +56,12 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn store_first(self, at: *mut f32, n: usize) {
-        unsafe { _mm512_mask_storeu_ps(at, mask(n), self.0) }
+        unsafe {
+            match n {
+                8 => _mm256_storeu_ps(at, _mm512_castps512_ps256(self.0)),
+                _ => _mm512_mask_storeu_ps(at, mask(n), self.0),
+            }
+        }
     }
 
     #[inline(always)]

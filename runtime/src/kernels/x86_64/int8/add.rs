@@ -50,7 +50,6 @@ pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
             left: Term::new(op.left, zeros[0]),
             right: Term::new(op.right, zeros[1]),
             output: constants::<S, Tflite>(op.output),
-            is_ordinary: Tflite::is_ordinary(op.output),
             end: Finish::new(io, op.clamp)?,
         };
         walk::<S>(io, &sum)
@@ -63,7 +62,6 @@ struct TwoRoundings<S: Simd, const SUB: bool> {
     left: Term<S>,
     right: Term<S>,
     output: Constants<S>,
-    is_ordinary: bool,
     end: Finish,
 }
 
@@ -81,12 +79,14 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
         // SAFETY: the caller's.
         unsafe {
             let mut sums = [self.left.zero; 4];
-            for (i, sum) in sums.iter_mut().enumerate() {
+            let mut i = 0;
+            while i < 4 {
                 let a = self.left.scaled(a.add(i * LANES));
                 let b = self.right.scaled(b.add(i * LANES));
-                *sum = if SUB { S::sub(a, b) } else { S::add(a, b) };
+                sums[i] = if SUB { S::sub(a, b) } else { S::add(a, b) };
+                i += 1;
             }
-            finish::<S, Tflite>(sums, [&self.output; 4], self.is_ordinary, &self.end)
+            finish::<S, Tflite>(sums, [&self.output; 4], &self.end)
         }
     }
 }
@@ -138,10 +138,12 @@ impl<S: Simd> Binary<S> for OneRounding {
             let (shift, zero) = (S::splat(self.shift), S::splat(self.zero_point));
             let (low, high) = self.clamp.as_i32();
             let mut sums = [S::splat(self.rest); 4];
-            for (i, sum) in sums.iter_mut().enumerate() {
+            let mut i = 0;
+            while i < 4 {
                 let a = S::mul(S::widen(a.add(i * LANES)), left);
                 let b = S::mul(S::widen(b.add(i * LANES)), right);
-                *sum = S::add(S::sra(S::add(S::add(a, b), *sum), shift), zero);
+                sums[i] = S::add(S::sra(S::add(S::add(a, b), sums[i]), shift), zero);
+                i += 1;
             }
             S::narrow(sums, 0, low as i8, high as i8)
         }
@@ -172,13 +174,16 @@ enum Kind {
 impl<S: Simd> Term<S> {
     #[inline(always)]
     unsafe fn new(scale: [i32; 2], zero: i32) -> Self {
-        let kind = match scale {
-            [m, 0] if m == 1 << 30 => Kind::Half,
-            scale if Tflite::is_ordinary(scale) => Kind::Ordinary,
-            _ => Kind::Any,
-        };
         // SAFETY: the caller's.
-        unsafe { Term { zero: S::splat(zero), constants: constants::<S, Tflite>(scale), kind } }
+        unsafe {
+            let constants = constants::<S, Tflite>(scale);
+            let kind = match scale {
+                [m, 0] if m == 1 << 30 => Kind::Half,
+                _ if constants.ordinary => Kind::Ordinary,
+                _ => Kind::Any,
+            };
+            Term { zero: S::splat(zero), constants, kind }
+        }
     }
 
     #[inline(always)]

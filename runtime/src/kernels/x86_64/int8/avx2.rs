@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, tile};
+use super::tile::{SUMS, Taps, fixed, vector};
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,19 @@ macro_rules! each {
         let (a, b) = ($a, $b);
         unsafe { [$f $(::<$n>)? (a[0], b[0]), $f $(::<$n>)? (a[1], b[1])] }
     }};
+}
+
+/// The first and the second numbers of eight pairs.
+#[inline(always)]
+unsafe fn eight_pairs(p: *const [i32; 2]) -> [__m256i; 2] {
+    // SAFETY: as below.
+    unsafe {
+        let low = _mm256_castsi256_ps(_mm256_loadu_si256(p.cast()));
+        let high = _mm256_castsi256_ps(_mm256_loadu_si256(p.add(4).cast()));
+        let first = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
+        let second = _mm256_castps_si256(_mm256_shuffle_ps::<0xDD>(low, high));
+        [_mm256_permute4x64_epi64::<0xD8>(first), _mm256_permute4x64_epi64::<0xD8>(second)]
+    }
 }
 
 /// 32 bytes of four rows, interleaved, in order.
@@ -116,6 +129,14 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         }
     }
     #[inline(always)]
+    unsafe fn pairs(p: *const [i32; 2]) -> [Pair; 2] {
+        unsafe {
+            let [first_low, second_low] = eight_pairs(p);
+            let [first_high, second_high] = eight_pairs(p.add(8));
+            [[first_low, first_high], [second_low, second_high]]
+        }
+    }
+    #[inline(always)]
     unsafe fn splat(v: i32) -> Pair {
         unsafe { [_mm256_set1_epi32(v); 2] }
     }
@@ -159,6 +180,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         each!(_mm256_cmpgt_epi32(a, b))
     }
     #[inline(always)]
+    unsafe fn any(v: Pair) -> bool {
+        unsafe { _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_or_si256(v[0], v[1]))) != 0 }
+    }
+    #[inline(always)]
     unsafe fn select(mask: Pair, a: Pair, b: Pair) -> Pair {
         unsafe { [_mm256_blendv_epi8(b[0], a[0], mask[0]), _mm256_blendv_epi8(b[1], a[1], mask[1])] }
     }
@@ -190,6 +215,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn add64(a: Pair, b: Pair) -> Pair {
         each!(_mm256_add_epi64(a, b))
+    }
+    #[inline(always)]
+    unsafe fn sll64(v: Pair, by: Pair) -> Pair {
+        each!(_mm256_sllv_epi64(v, by))
     }
     #[inline(always)]
     unsafe fn sub64(a: Pair, b: Pair) -> Pair {
@@ -279,6 +308,13 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { _mm256_storeu_si256(p.cast(), if half == 0 { v[0] } else { v[1] }) }
     }
     #[inline(always)]
+    unsafe fn store_eights(p: *mut u8, v: Pair) {
+        unsafe {
+            let eights = _mm256_permute4x64_epi64::<0xD8>(_mm256_unpacklo_epi64(v[0], v[1]));
+            _mm256_storeu_si256(p.cast(), eights);
+        }
+    }
+    #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: Pair, quarter: usize) {
         unsafe {
             let half = if quarter < 2 { v[0] } else { v[1] };
@@ -292,47 +328,89 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn tile(
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[Pair; 2],
-        shape: [usize; 2],
         sums: &mut [Pair; SUMS],
     ) {
         // SAFETY: the caller's.
         unsafe {
             if VNNI {
-                tile_avx_vnni(x, taps, w, bias, shape, sums);
+                tile_avx_vnni::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
             } else {
-                tile_avx2(x, taps, w, bias, shape, sums);
+                tile_avx2::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Pair; 4],
+        blocks: usize,
+        sums: &mut [Pair; 4],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            if VNNI {
+                vector_avx_vnni(x, taps, w, bias, blocks, sums);
+            } else {
+                vector_avx2(x, taps, w, bias, blocks, sums);
             }
         }
     }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn tile_avx_vnni(
+unsafe fn tile_avx_vnni<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[Pair; 2],
-    shape: [usize; 2],
     sums: &mut [Pair; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx2<true>>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx2<true>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn tile_avx2(
+unsafe fn tile_avx2<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[Pair; 2],
-    shape: [usize; 2],
     sums: &mut [Pair; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx2<false>>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx2<false>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn vector_avx_vnni(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 4],
+    blocks: usize,
+    sums: &mut [Pair; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx2<true>>(x, taps, w, bias, blocks, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn vector_avx2(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[Pair; 4],
+    blocks: usize,
+    sums: &mut [Pair; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
 }

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::simd::Simd;
-use super::tile::{SUMS, Taps, tile};
+use super::tile::{SUMS, Taps, fixed, vector};
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,15 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn put(p: *mut i32, v: __m512i) {
         unsafe { _mm512_storeu_si512(p.cast(), v) }
+    }
+    #[inline(always)]
+    unsafe fn pairs(p: *const [i32; 2]) -> [__m512i; 2] {
+        unsafe {
+            let (low, high) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(8).cast()));
+            let first = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let second = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            [_mm512_permutex2var_epi32(low, first, high), _mm512_permutex2var_epi32(low, second, high)]
+        }
     }
     #[inline(always)]
     unsafe fn splat(v: i32) -> __m512i {
@@ -79,6 +88,10 @@ impl Simd for Avx512 {
         unsafe { _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)) }
     }
     #[inline(always)]
+    unsafe fn any(v: __m512i) -> bool {
+        unsafe { _mm512_movepi32_mask(v) != 0 }
+    }
+    #[inline(always)]
     unsafe fn select(mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_ternarylogic_epi32::<0xCA>(mask, a, b) }
     }
@@ -110,6 +123,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add64(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_add_epi64(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sll64(v: __m512i, by: __m512i) -> __m512i {
+        unsafe { _mm512_sllv_epi64(v, by) }
     }
     #[inline(always)]
     unsafe fn sub64(a: __m512i, b: __m512i) -> __m512i {
@@ -204,6 +221,14 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn store_eights(p: *mut u8, v: __m512i) {
+        unsafe {
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
+            let eights = _mm512_permutexvar_epi64(order, v);
+            _mm256_storeu_si256(p.cast(), _mm512_castsi512_si256(eights));
+        }
+    }
+    #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: __m512i, quarter: usize) {
         unsafe {
             let part = match quarter {
@@ -217,28 +242,52 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile(
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[__m512i; 2],
-        shape: [usize; 2],
         sums: &mut [__m512i; SUMS],
     ) {
         // SAFETY: the caller's.
-        unsafe { tile_avx512(x, taps, w, bias, shape, sums) }
+        unsafe { tile_avx512::<BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    }
+
+    #[inline(always)]
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[__m512i; 4],
+        blocks: usize,
+        sums: &mut [__m512i; 4],
+    ) {
+        // SAFETY: the caller's.
+        unsafe { vector_avx512(x, taps, w, bias, blocks, sums) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_avx512(
+unsafe fn tile_avx512<const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     w: *const i8,
     bias: &[__m512i; 2],
-    shape: [usize; 2],
     sums: &mut [__m512i; SUMS],
 ) {
     // SAFETY: the caller's.
-    unsafe { tile::<Avx512>(x, taps, w, bias, shape, sums) }
+    unsafe { fixed::<Avx512, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn vector_avx512(
+    x: *const u8,
+    taps: &Taps,
+    w: *const i8,
+    bias: &[__m512i; 4],
+    blocks: usize,
+    sums: &mut [__m512i; 4],
+) {
+    // SAFETY: the caller's.
+    unsafe { vector::<Avx512>(x, taps, w, bias, blocks, sums) }
 }

@@ -20,8 +20,6 @@ pub(super) struct Channels<'a, R: Rescale> {
 pub(super) struct Block<S: Simd> {
     pub(super) bias: S::I32,
     pub(super) constants: Constants<S>,
-    /// Whether every channel's constant is ordinary ([`Rescale::is_ordinary`]).
-    pub(super) ordinary: bool,
 }
 
 impl<'a, R: Rescale> Channels<'a, R> {
@@ -71,13 +69,7 @@ impl<S: Simd> Block<S> {
     #[inline(always)]
     unsafe fn new<R: Rescale>(bias: &[i32; LANES], scales: &[R::Scale; LANES]) -> Self {
         // SAFETY: 64 bytes; else the caller's.
-        unsafe {
-            Block {
-                bias: S::load(bias.as_ptr()),
-                constants: R::constants::<S>(scales),
-                ordinary: scales.iter().all(|&s| R::is_ordinary(s)),
-            }
-        }
+        unsafe { Block { bias: S::load(bias.as_ptr()), constants: R::constants::<S>(scales) } }
     }
 }
 

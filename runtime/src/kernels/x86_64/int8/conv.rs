@@ -5,7 +5,7 @@ use super::channels::{Block, Channels};
 use super::rescale::Rescale;
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, SUMS, Taps, finish, scatter};
+use super::tile::{Finish, Pieces, SUMS, Taps, finish, scatter, tile};
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
@@ -58,7 +58,7 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
     let [height, width, depth] = s.input;
     let [kh, kw] = s.taps;
     let [oh, ow, outputs] = s.output;
-    let layer = Layer::<R> {
+    let mut layer = Layer::<R> {
         weights: io.input(WEIGHTS)?,
         channels: Channels::new(io)?,
         outputs,
@@ -92,7 +92,15 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
     }
     let [stride_y, stride_x] = s.window.stride.map(usize::from);
     let [top, left, ..] = s.window.pad.map(usize::from);
-    let direct = Taps { step: stride_x * depth, rows: kh, row_step: s.row, quads: kw * depth / 4 };
+    let mut direct = Taps { step: stride_x * depth, rows: kh, row_step: s.row, quads: kw * depth / 4 };
+    // There is room for one or the other.
+    let (again, patches) = patches.split_at_mut(if s.filled > 0 { patches.len() } else { 0 });
+    if s.filled > 0 {
+        direct.quads = s.filled;
+        // SAFETY: the caller's.
+        unsafe { refill::<S>(layer.weights, [kh, kw * depth], outputs, s.filled, again)? };
+        layer.weights = bytemuck::cast_slice(again);
+    }
     let images = input.chunks_exact((height * width * depth).max(1)).take(s.batch);
     for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
         for (strip, slots) in output.chunks_mut((s.rows * ow * outputs).max(1)).enumerate() {
@@ -109,6 +117,50 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
                     gather(copied, s, rows, patches)?;
                     let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4 };
                     layer.runs::<S>(patches, &taps, [1, 0, rows * ow], slots)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lays weights of `rows` rows of `length` taps out again, every row filled up with zeros to `quads` groups of four.
+#[inline(always)]
+unsafe fn refill<S: Simd>(
+    weights: &[i8],
+    [rows, length]: [usize; 2],
+    outputs: usize,
+    quads: usize,
+    to: &mut [u8],
+) -> Result<()> {
+    const VECTOR: usize = 4 * LANES;
+    let own = (rows * length).div_ceil(4);
+    let blocks = outputs.div_ceil(LANES);
+    if weights.len() < blocks * own * VECTOR || to.len() < blocks * rows * quads * VECTOR {
+        return Err(Error::Internal);
+    }
+    let mut slots = to.chunks_exact_mut(VECTOR);
+    for block in 0..blocks {
+        for row in 0..rows {
+            for quad in 0..quads {
+                let Some(slot) = slots.next() else { return Err(Error::Internal) };
+                let first = row * length + 4 * quad;
+                let (at, byte) = (first / 4, 8 * (first % 4) as i32);
+                // Bytes of the row that are left.
+                let mask = match length - 4 * quad {
+                    1 => 0xFF,
+                    2 => 0xFFFF,
+                    3 => 0xFF_FFFF,
+                    _ => -1,
+                };
+                // SAFETY: vectors `at` and `next` are among the block's; the slot is a vector.
+                unsafe {
+                    let w = weights.as_ptr().add(block * own * VECTOR);
+                    let next = (at + 1).min(own - 1);
+                    let low = S::srl(S::load(w.add(at * VECTOR).cast()), S::splat(byte));
+                    let high = S::load(w.add(next * VECTOR).cast());
+                    let both = if byte == 0 { low } else { S::or(low, S::sll(high, S::splat(32 - byte))) };
+                    S::put(slot.as_mut_ptr().cast(), S::and(both, S::splat(mask)));
                 }
             }
         }
@@ -186,10 +238,8 @@ impl<R: Rescale> Layer<'_, R> {
             // SAFETY: the slices are long enough, as just seen; tiles are within the runs and have at most as many
             // pixels as `S` says.
             unsafe {
-                let of = [
-                    self.channels.block::<S>(first),
-                    self.channels.block::<S>(first + (together - 1) * LANES),
-                ];
+                let one = self.channels.block::<S>(first);
+                let of = [one, if together == 1 { one } else { self.channels.block::<S>(first + LANES) }];
                 let w = self.weights.as_ptr().add(block * taps.block());
                 let most = S::PIXELS[together - 1];
                 for run in 0..runs {
@@ -214,31 +264,39 @@ impl<R: Rescale> Layer<'_, R> {
     /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
     #[inline(always)]
     unsafe fn vector<S: Simd>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
-        // SAFETY: the caller's.
-        let mut all = unsafe { [S::splat(0); SUMS] };
         for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
+            let first = 4 * group * LANES;
             let blocks = slots.len().div_ceil(LANES);
             // SAFETY: the caller's.
             unsafe {
-                let mut of = [self.channels.block::<S>(4 * group * LANES); 4];
-                for (b, of) in of.iter_mut().enumerate().take(blocks).skip(1) {
-                    *of = self.channels.block::<S>((4 * group + b) * LANES);
+                let a = self.channels.block::<S>(first);
+                // Blocks beyond the last one are finished and not written.
+                let b = self.channels.block::<S>(first + LANES);
+                let c = self.channels.block::<S>(first + 2 * LANES);
+                let d = self.channels.block::<S>(first + 3 * LANES);
+                let bias = [a.bias, b.bias, c.bias, d.bias];
+                let mut sums = bias;
+                S::vector(
+                    x,
+                    taps,
+                    self.weights.as_ptr().add(4 * group * taps.block()),
+                    &bias,
+                    blocks,
+                    &mut sums,
+                );
+                let constants = [&a.constants, &b.constants, &c.constants, &d.constants];
+                let bytes = finish::<S, R>(sums, constants, &self.end);
+                if slots.len() == 4 * LANES {
+                    S::store(slots.as_mut_ptr(), bytes);
+                } else {
+                    scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 0);
                 }
-                let mut sums = [of[0].bias; 4];
-                for (b, (of, sum)) in of.iter().zip(&mut sums).enumerate().take(blocks) {
-                    let w = self.weights.as_ptr().add((4 * group + b) * taps.block());
-                    S::tile(x, taps, w, &[of.bias; 2], [1, 1], &mut all);
-                    *sum = all[0];
-                }
-                let ordinary = of.iter().all(|of| of.ordinary);
-                let constants = [&of[0].constants, &of[1].constants, &of[2].constants, &of[3].constants];
-                let bytes = finish::<S, R>(sums, constants, ordinary, &self.end);
-                scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 4 * LANES);
             }
         }
     }
 
     /// `count` channels, in `blocks` blocks, of `pixels` pixels.
+    #[allow(clippy::too_many_arguments, reason = "each is a register of the loop that this is inlined into")]
     #[inline(always)]
     unsafe fn tile<S: Simd>(
         &self,
@@ -252,21 +310,40 @@ impl<R: Rescale> Layer<'_, R> {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            S::tile(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
-            let ordinary = of[0].ordinary && of[1].ordinary;
+            tile::<S>(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
             let (a, b) = (&of[0].constants, &of[1].constants);
             let constants = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
             let piece = blocks * LANES;
-            let per_vectors = 64 / piece;
-            let mut pixel = 0;
-            for four in sums.as_chunks::<4>().0 {
-                if pixel >= pixels {
-                    break;
+            let per_store = 64 / piece;
+            let kind = match (blocks, count) {
+                (1, LANES) if self.outputs == LANES => Some(Pieces::One),
+                (1, LANES) => Some(Pieces::Quarters),
+                (1, 8) if self.outputs == 8 => Some(Pieces::Eights),
+                (2, 32) if self.outputs == 32 => Some(Pieces::One),
+                (2, 32) => Some(Pieces::Halves),
+                _ => None,
+            };
+            let step = self.outputs;
+            let fours = sums.as_chunks::<4>().0;
+            // Whole pieces first: nothing is called in between, so that constants stay in registers.
+            let whole = if kind.is_some() { pixels / per_store } else { 0 };
+            let mut i = 0;
+            while i < whole.min(fours.len()) {
+                let bytes = finish::<S, R>(fours[i], constants, &self.end);
+                let to = to.add(i * per_store * step);
+                match kind {
+                    Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
+                    Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
+                    Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
+                    _ => Pieces::Eights.store::<S>(bytes, to, step),
                 }
-                let bytes = finish::<S, R>(*four, constants, ordinary, &self.end);
-                let pieces = per_vectors.min(pixels - pixel);
-                scatter::<S>(bytes, [piece, count, pieces], to.add(pixel * self.outputs), self.outputs);
-                pixel += per_vectors;
+                i += 1;
+            }
+            for (i, four) in fours.iter().enumerate().skip(whole) {
+                let Some(left) = pixels.checked_sub(i * per_store).filter(|&left| left > 0) else { break };
+                let bytes = finish::<S, R>(*four, constants, &self.end);
+                let to = to.add(i * per_store * step);
+                scatter::<S>(bytes, [piece, count, per_store.min(left)], to, step);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::channels::{Block, Channels};
 use super::rescale::Rescale;
 use super::rows::{OFFSET, padded, sorted};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, finish, scatter};
+use super::tile::{Finish, Pieces, finish, scatter};
 use crate::error::{Error, Result};
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
@@ -44,7 +44,10 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     let input = io.input::<u8>(0)?;
     let output = io.output::<u8>(0)?;
     let (copied, rest) = io.scratch::<u8>()?.split_at_mut_checked(p.copied).ok_or(Error::Internal)?;
-    let (taps, kept) = rest.split_at_mut_checked(p.groups * p.taps[1] * VECTOR).ok_or(Error::Internal)?;
+    let (taps, rest) = rest.split_at_mut_checked(p.groups * p.taps[1] * VECTOR).ok_or(Error::Internal)?;
+    let (starts, kept) = rest.split_at_mut_checked(p.starts).ok_or(Error::Internal)?;
+    let starts: &mut [u32] = bytemuck::try_cast_slice_mut(starts).map_err(|_| Error::Alignment)?;
+    Positions::new(&p).starts(p.kept, starts);
     let images = input.chunks_exact((height * width * depth).max(1)).take(p.batch);
     for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
         for (strip, slots) in output.chunks_mut((p.rows * ow * outputs).max(1)).enumerate() {
@@ -63,12 +66,51 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
                 // SAFETY: the caller's.
                 unsafe {
                     layer.interleave::<S>(copied, part * p.kept, rows, kept)?;
-                    layer.rows::<S>(kept, taps, rows, slots)?;
+                    layer.rows::<S>(kept, taps, starts, rows, slots)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Sixteen lanes at a time: where, in the interleaved rows, those of each position start.
+struct Positions {
+    /// Whether channels are so few that sixteen lanes are several pixels.
+    is_flat: bool,
+    /// Bytes of an output row.
+    row: usize,
+    /// Positions of a row.
+    per_row: usize,
+    /// Lanes from one position to the next.
+    step: usize,
+    /// Bytes of a row's interleaved taps.
+    stored: usize,
+}
+
+impl Positions {
+    fn new(p: &Planes) -> Self {
+        let outputs = p.output[2];
+        let row = p.output[1] * outputs;
+        let is_flat = outputs < LANES && LANES.checked_rem(outputs) == Some(0);
+        let step = if is_flat { LANES } else { outputs };
+        let per_row = row.div_ceil(step.max(1));
+        Positions { is_flat, row, per_row, step, stored: 4 * p.row * p.groups }
+    }
+
+    /// For as many rows as are kept, the last one again up to the end.
+    #[inline(always)]
+    fn starts(&self, kept: usize, slots: &mut [u32]) {
+        let mut slots = slots.iter_mut();
+        let mut last = 0;
+        for y in 0..kept {
+            for (x, slot) in (0..self.per_row).zip(&mut slots) {
+                last = (y * self.stored + 4 * x * self.step) as u32;
+                *slot = last;
+            }
+        }
+        slots.for_each(|slot| *slot = last);
+    }
 }
 
 struct Layer<'a, R: Rescale> {
@@ -94,13 +136,14 @@ impl<R: Rescale> Layer<'_, R> {
         for y in first..first + count {
             for group in 0..p.groups {
                 let slots = slots.next().ok_or(Error::Internal)?;
-                let row = |i: usize| {
+                let mut four = [&[][..]; 4];
+                for (i, slot) in four.iter_mut().enumerate() {
                     // Rows that are not there meet weights that are zero.
                     let tap = (4 * group + i).min(p.taps[0] - 1);
                     let at = (y * stride + tap * dilation) * p.row;
-                    rows.get(at..at + p.row).ok_or(Error::Internal)
-                };
-                let rows = [row(0)?, row(1)?, row(2)?, row(3)?];
+                    *slot = rows.get(at..at + p.row).ok_or(Error::Internal)?;
+                }
+                let rows = four;
                 for at in (0..p.row).step_by(VECTOR) {
                     // SAFETY: rows are multiples of a vector, slots four times as long; else the caller's.
                     unsafe {
@@ -121,36 +164,35 @@ impl<R: Rescale> Layer<'_, R> {
         Ok(())
     }
 
-    /// `count` output rows from their interleaved taps.
+    /// `count` output rows from their interleaved taps, at places that [`Positions::starts`] gave.
     #[inline(always)]
     unsafe fn rows<S: Simd>(
         &self,
         kept: &[u8],
         taps: &mut [u8],
+        starts: &[u32],
         count: usize,
         output: &mut [u8],
     ) -> Result<()> {
         let p = self.planes;
-        let [oh_bytes, outputs] = [p.output[1] * p.output[2], p.output[2]];
-        // Few channels: sixteen lanes are several pixels.
-        let is_flat = outputs < LANES && LANES % outputs == 0;
-        let (patterns, positions, step) = if is_flat {
-            (1, oh_bytes.div_ceil(LANES), LANES)
-        } else {
-            (outputs.div_ceil(LANES), p.output[1], outputs)
-        };
-        let stored = 4 * p.row * p.groups;
+        let outputs = p.output[2];
+        let Positions { is_flat, row, per_row, step, stored } = Positions::new(p);
+        let patterns = if is_flat { 1 } else { outputs.div_ceil(LANES) };
+        // Rows of whole vectors follow each other in the output; others are done one by one.
+        let together = if row % step == 0 { count } else { 1 };
+        let positions = together * per_row;
         // What the pointers below rely on: sixteen lanes at the last position of the last column of taps.
-        let reach =
-            4 * (self.column(p.taps[1] - 1) + (positions - 1) * step + (patterns - 1) * LANES) + VECTOR;
+        let reach = 4 * (self.column(p.taps[1] - 1) + (per_row - 1) * step + (patterns - 1) * LANES) + VECTOR;
         let quads = (p.taps[0] * p.taps[1]).div_ceil(4);
-        let fits = kept.len() >= (count * p.groups - 1) * 4 * p.row + reach
+        let fits = kept.len() >= (p.kept * p.groups - 1) * 4 * p.row + reach
             && self.weights.len() >= outputs.div_ceil(LANES) * quads * VECTOR
             && taps.len() >= p.groups * p.taps[1] * VECTOR
-            && output.len() >= count * oh_bytes;
+            && starts.len() >= positions.next_multiple_of(4)
+            && output.len() >= count * row;
         if !fits {
             return Err(Error::Internal);
         }
+        let starts = starts.get(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
         for pattern in 0..patterns {
             let first = pattern * LANES;
             let valid = if is_flat { LANES } else { LANES.min(outputs - first) };
@@ -162,15 +204,21 @@ impl<R: Rescale> Layer<'_, R> {
                     self.channels.block::<S>(first)
                 };
                 self.columns::<S>(self.weights.as_ptr().add(pattern * quads * VECTOR), is_flat, taps);
-                for row in 0..count {
-                    let x = kept.as_ptr().add(row * stored + 4 * first);
-                    let to = output.as_mut_ptr().add(row * oh_bytes);
-                    let shape = [positions, step, valid];
-                    let end = if is_flat { oh_bytes } else { usize::MAX };
+                for part in 0..count.checked_div(together).unwrap_or(0) {
+                    let x = kept.as_ptr().add(part * stored + 4 * first);
+                    let run = Run {
+                        taps: taps.as_ptr(),
+                        starts,
+                        positions,
+                        step,
+                        valid,
+                        end: together * row,
+                        to: output.as_mut_ptr().add(part * row + first),
+                    };
                     match p.groups * p.taps[1] {
-                        3 => self.row::<S, 3>(x, taps.as_ptr(), &of, shape, to.add(first), end),
-                        5 => self.row::<S, 5>(x, taps.as_ptr(), &of, shape, to.add(first), end),
-                        _ => self.row::<S, 0>(x, taps.as_ptr(), &of, shape, to.add(first), end),
+                        3 => self.run::<S, 3>(x, &of, &run),
+                        5 => self.run::<S, 5>(x, &of, &run),
+                        _ => self.run::<S, 0>(x, &of, &run),
                     }
                 }
             }
@@ -219,73 +267,114 @@ impl<R: Rescale> Layer<'_, R> {
         }
     }
 
-    /// `positions` times sixteen lanes, `step` lanes apart, with `TAPS` columns of taps, or any number for 0. Writes
-    /// `valid` bytes of each, no more than `end` in all.
+    /// Positions of one pattern of channels, with `TAPS` columns of taps, or any number for 0.
     #[inline(always)]
-    unsafe fn row<S: Simd, const TAPS: usize>(
-        &self,
-        x: *const u8,
-        taps: *const u8,
-        of: &Block<S>,
-        [positions, step, valid]: [usize; 3],
-        to: *mut u8,
-        end: usize,
-    ) {
+    unsafe fn run<S: Simd, const TAPS: usize>(&self, x: *const u8, of: &Block<S>, run: &Run<'_>) {
         let p = self.planes;
         let kw = p.taps[1];
         let column = |t: usize| {
             let (group, kx) = (t.checked_div(kw).unwrap_or(0), t.checked_rem(kw).unwrap_or(0));
             4 * (group * p.row + self.column(kx))
         };
-        let mut offsets = [0usize; TAPS];
-        for (t, offset) in offsets.iter_mut().enumerate() {
-            *offset = column(t);
-        }
+        let mut columns = [x; TAPS];
         // SAFETY: the caller's.
         unsafe {
-            let mut weights = [S::lane_weights(S::load(taps.cast())); TAPS];
-            for (t, weights) in weights.iter_mut().enumerate() {
-                *weights = S::lane_weights(S::load(taps.add(t * VECTOR).cast()));
+            let mut weights = [S::lane_weights(S::load(run.taps.cast())); TAPS];
+            // Counted by hand, as in `tile`.
+            let mut t = 0;
+            while t < TAPS {
+                weights[t] = S::lane_weights(S::load(run.taps.add(t * VECTOR).cast()));
+                columns[t] = x.add(column(t));
+                t += 1;
             }
-            let mut position = 0;
-            while position < positions {
-                let last = positions - 1;
-                let at =
-                    [position, (position + 1).min(last), (position + 2).min(last), (position + 3).min(last)];
-                let x = [
-                    x.add(4 * at[0] * step),
-                    x.add(4 * at[1] * step),
-                    x.add(4 * at[2] * step),
-                    x.add(4 * at[3] * step),
-                ];
-                let mut sums = [of.bias; 4];
-                if TAPS > 0 {
-                    for (&offset, &w) in offsets.iter().zip(&weights) {
-                        for (sum, x) in sums.iter_mut().zip(x) {
-                            *sum = S::dot_lanes(*sum, S::load(x.add(offset).cast()), w);
-                        }
-                    }
-                } else {
-                    for t in 0..p.groups * kw {
-                        let w = S::lane_weights(S::load(taps.add(t * VECTOR).cast()));
-                        let offset = column(t);
-                        for (sum, x) in sums.iter_mut().zip(x) {
-                            *sum = S::dot_lanes(*sum, S::load(x.add(offset).cast()), w);
-                        }
-                    }
+            let (starts, step) = (run.starts.as_chunks::<4>().0, run.step);
+            let kind = if step == LANES { Pieces::One } else { Pieces::Quarters };
+            // Whole pieces first: nothing is called in between, so that constants stay in registers.
+            let is_whole = run.valid == LANES;
+            let whole = if is_whole { run.positions.min(run.end / step) / 4 } else { 0 };
+            let mut to = run.to;
+            let mut i = 0;
+            while i < whole.min(starts.len()) {
+                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, &starts[i]);
+                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                match kind {
+                    Pieces::One => Pieces::One.store::<S>(bytes, to, step),
+                    _ => Pieces::Quarters.store::<S>(bytes, to, step),
                 }
-                let bytes = finish::<S, R>(sums, [&of.constants; 4], of.ordinary, &self.end);
-                let to = to.add(position * step);
-                let left = end.saturating_sub(position * step);
-                if step == LANES && valid == LANES && left < VECTOR {
-                    // The end of a row of lanes that are several pixels, or of one pixel each.
-                    let count = left.min((positions - position) * step);
-                    scatter::<S>(bytes, [VECTOR, count, 1], to, VECTOR);
+                to = to.add(4 * step);
+                i += 1;
+            }
+            for (i, starts) in starts.iter().enumerate().skip(whole) {
+                let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
+                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                let to = run.to.add(4 * i * step);
+                if step == LANES && is_whole {
+                    // What is left of a row, whose last sixteen lanes need not be whole.
+                    let left = run.end.saturating_sub(4 * i * step).min(VECTOR);
+                    scatter::<S>(bytes, [VECTOR, left, 1], to, 0);
                 } else {
-                    scatter::<S>(bytes, [LANES, valid, 4.min(positions - position)], to, step);
+                    scatter::<S>(bytes, [LANES, run.valid, 4.min(run.positions - 4 * i)], to, step);
                 }
-                position += 4;
             }
         }
     }
+
+    /// Sums at four positions.
+    #[inline(always)]
+    unsafe fn sums<S: Simd, const TAPS: usize>(
+        &self,
+        x: *const u8,
+        columns: &[*const u8; TAPS],
+        weights: &[S::Weights; TAPS],
+        taps: *const u8,
+        of: &Block<S>,
+        starts: &[u32; 4],
+    ) -> [S::I32; 4] {
+        let mut sums = [of.bias; 4];
+        // SAFETY: the caller's.
+        unsafe {
+            if TAPS > 0 {
+                let mut t = 0;
+                while t < TAPS {
+                    let (x, w) = (columns[t], weights[t]);
+                    let mut i = 0;
+                    while i < 4 {
+                        sums[i] = S::dot_lanes(sums[i], S::load(x.add(starts[i] as usize).cast()), w);
+                        i += 1;
+                    }
+                    t += 1;
+                }
+                return sums;
+            }
+            let p = self.planes;
+            for group in 0..p.groups {
+                for kx in 0..p.taps[1] {
+                    let w = S::lane_weights(S::load(taps.add((group * p.taps[1] + kx) * VECTOR).cast()));
+                    let x = x.add(4 * (group * p.row + self.column(kx)));
+                    let mut i = 0;
+                    while i < 4 {
+                        sums[i] = S::dot_lanes(sums[i], S::load(x.add(starts[i] as usize).cast()), w);
+                        i += 1;
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Positions of one pattern of channels.
+struct Run<'a> {
+    /// Weights, a vector for each column of taps.
+    taps: *const u8,
+    /// Where the taps of each position start, the last one again up to a multiple of four.
+    starts: &'a [u32],
+    positions: usize,
+    /// Bytes from one output to the next.
+    step: usize,
+    /// Channels, at most sixteen.
+    valid: usize,
+    /// Bytes from `to` to the end of the output; of interest where `step` is sixteen.
+    end: usize,
+    to: *mut u8,
 }

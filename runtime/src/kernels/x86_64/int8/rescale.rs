@@ -12,9 +12,6 @@ pub(super) trait Rescale: Requant {
     /// What stands for a channel that is not there: ordinary.
     const NONE: Self::Scale;
 
-    /// Whether [`Rescale::ordinary`] serves the constant.
-    fn is_ordinary(scale: Self::Scale) -> bool;
-
     /// The constants of sixteen channels.
     unsafe fn constants<S: Simd>(scales: &[Self::Scale; LANES]) -> Constants<S>;
 
@@ -38,28 +35,8 @@ pub(super) struct Constants<S: Simd> {
     shift: S::I32,
     /// What the upper halves of ordinary channels are shifted by.
     last: S::I32,
-}
-
-/// Sixteen numbers made of channels' constants.
-#[inline(always)]
-unsafe fn lanes<S: Simd, T: Copy>(scales: &[T; LANES], f: impl Fn(T) -> i32) -> S::I32 {
-    let mut lanes = [0i32; LANES];
-    for (lane, &scale) in lanes.iter_mut().zip(scales) {
-        *lane = f(scale);
-    }
-    // SAFETY: 64 bytes.
-    unsafe { S::load(lanes.as_ptr()) }
-}
-
-/// Eight 64-bit numbers made of every second channel's.
-#[inline(always)]
-unsafe fn halves<S: Simd, T: Copy>(scales: &[T; LANES], first: usize, f: impl Fn(T) -> i64) -> S::I32 {
-    let mut lanes = [0i64; LANES / 2];
-    for (lane, &scale) in lanes.iter_mut().zip(scales.iter().skip(first).step_by(2)) {
-        *lane = f(scale);
-    }
-    // SAFETY: 64 bytes.
-    unsafe { S::load(lanes.as_ptr().cast()) }
+    /// Whether [`Rescale::ordinary`] serves all of them.
+    pub(super) ordinary: bool,
 }
 
 /// Products of all lanes plus constants, their upper halves.
@@ -72,24 +49,23 @@ unsafe fn upper<S: Simd>(even: S::I32, odd: S::I32, c: &Constants<S>) -> S::I32 
 impl Rescale for Tflite {
     const NONE: [i32; 2] = [0, -1];
 
-    fn is_ordinary([_, shift]: [i32; 2]) -> bool {
-        shift < 0
-    }
-
     #[inline(always)]
     unsafe fn constants<S: Simd>(scales: &[[i32; 2]; LANES]) -> Constants<S> {
-        let right = |[_, shift]: [i32; 2]| if shift < 0 { shift.wrapping_neg() as u32 & 31 } else { 0 };
-        let add = |scale| (1i64 << 30).wrapping_add(1i64 << (30 + right(scale)));
-        // SAFETY: the caller's.
+        // SAFETY: sixteen pairs; else the caller's.
         unsafe {
-            let all = lanes::<S, _>(scales, |[m, _]| m);
+            let [multiplier, shift] = S::pairs(scales.as_ptr());
+            let zero = S::splat(0);
+            let right = S::and(S::sub(zero, shift), S::gt(zero, shift));
+            let half = S::splat64(1 << 30);
+            let right_even = S::and(right, S::splat64(31));
             Constants {
-                even: all,
-                odd: S::odd(all),
-                add_even: halves::<S, _>(scales, 0, add),
-                add_odd: halves::<S, _>(scales, 1, add),
-                shift: lanes::<S, _>(scales, |[_, shift]| shift),
-                last: lanes::<S, _>(scales, |scale| right(scale).saturating_sub(1) as i32),
+                even: multiplier,
+                odd: S::odd(multiplier),
+                add_even: S::add64(half, S::sll64(half, right_even)),
+                add_odd: S::add64(half, S::sll64(half, S::odd(right))),
+                shift,
+                last: S::sub(right, S::splat(1)),
+                ordinary: !S::any(S::gt(shift, S::splat(-1))),
             }
         }
     }
@@ -134,23 +110,20 @@ impl Rescale for Tflite {
 impl Rescale for Single {
     const NONE: [i32; 2] = [0, 0];
 
-    fn is_ordinary([_, shift]: [i32; 2]) -> bool {
-        shift == 0
-    }
-
     #[inline(always)]
     unsafe fn constants<S: Simd>(scales: &[[i32; 2]; LANES]) -> Constants<S> {
-        // SAFETY: the caller's.
+        // SAFETY: sixteen pairs; else the caller's.
         unsafe {
-            let all = lanes::<S, _>(scales, |[m, _]| m);
+            let [multiplier, shift] = S::pairs(scales.as_ptr());
             let half = S::splat64(1 << 31);
             Constants {
-                even: all,
-                odd: S::odd(all),
+                even: multiplier,
+                odd: S::odd(multiplier),
                 add_even: half,
                 add_odd: half,
-                shift: lanes::<S, _>(scales, |[_, shift]| shift & 31),
-                last: S::splat(0),
+                shift: S::and(shift, S::splat(31)),
+                last: shift,
+                ordinary: !S::any(S::gt(shift, S::splat(0))),
             }
         }
     }
@@ -177,16 +150,14 @@ impl Rescale for Single {
 impl Rescale for Onnx {
     const NONE: f32 = 0.0;
 
-    fn is_ordinary(scale: f32) -> bool {
-        scale <= 0.5
-    }
-
     #[inline(always)]
     unsafe fn constants<S: Simd>(scales: &[f32; LANES]) -> Constants<S> {
-        // SAFETY: the caller's.
+        // SAFETY: 64 bytes; else the caller's.
         unsafe {
-            let all = lanes::<S, _>(scales, |scale| scale.to_bits() as i32);
-            Constants { even: all, odd: all, add_even: all, add_odd: all, shift: all, last: all }
+            let all = S::load(scales.as_ptr().cast());
+            // Bits of floats that are not negative are in the floats' order. Up to a half, no result is near 2^31.
+            let ordinary = !S::any(S::gt(all, S::splat(0.5f32.to_bits() as i32)));
+            Constants { even: all, odd: all, add_even: all, add_odd: all, shift: all, last: all, ordinary }
         }
     }
 

@@ -1,4 +1,5 @@
 //! Copies of input rows as the inner loops read them: padded, every level plus 128.
+#![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 
@@ -61,31 +62,68 @@ pub(super) fn sorted(
         };
         for phase in 0..phases {
             let plane = slots.get_mut(phase * columns * pixel..).ok_or(Error::Internal)?;
-            for (k, slot) in plane.chunks_exact_mut(pixel.max(1)).take(columns).enumerate() {
-                let x = (k * stride + phase).checked_sub(left).filter(|&x| x < width);
-                match x.and_then(|x| levels.get(x * depth..(x + 1) * depth)) {
-                    Some(levels) if multiplier == 1 => copy(levels, slot),
-                    Some(levels) => {
-                        for (slots, &level) in slot.chunks_exact_mut(multiplier).zip(levels) {
-                            slots.fill(level ^ OFFSET);
-                        }
-                    }
-                    None => slot.fill(fill),
-                }
+            let plane = plane.get_mut(..columns * pixel).ok_or(Error::Internal)?;
+            // Column `k` of the plane is column `k * stride + phase - left` of the image.
+            let begin = left.saturating_sub(phase).div_ceil(stride).min(columns);
+            let end = (width + left).saturating_sub(phase).div_ceil(stride).clamp(begin, columns);
+            let (before, rest) = plane.split_at_mut(begin * pixel);
+            let (inside, after) = rest.split_at_mut((end - begin) * pixel);
+            before.fill(fill);
+            after.fill(fill);
+            if begin < end {
+                let from = levels.get((begin * stride + phase - left) * depth..).ok_or(Error::Internal)?;
+                pixels(from, inside, [stride, depth, multiplier]);
             }
         }
     }
     Ok(())
 }
 
-/// As [`offset`], for the few bytes of a pixel.
+/// Every `stride`th pixel of `depth` bytes, each byte with the offset and repeated.
 #[inline(always)]
-fn copy(from: &[u8], to: &mut [u8]) {
-    const MASK: u64 = u64::MAX / 255 * OFFSET as u64;
-    let (eights, rest) = from.as_chunks::<8>();
-    let (slots, rest_slots) = to.as_chunks_mut::<8>();
-    for (slot, &levels) in slots.iter_mut().zip(eights) {
-        *slot = (u64::from_ne_bytes(levels) ^ MASK).to_ne_bytes();
+fn pixels(from: &[u8], to: &mut [u8], [stride, depth, multiplier]: [usize; 3]) {
+    let (step, pixel) = (stride * depth, depth * multiplier);
+    let whole = to.len().checked_div(pixel).unwrap_or(0);
+    let fits = whole > 0 && from.len() >= (whole - 1) * step + depth;
+    if !fits || multiplier != 1 || depth < 8 {
+        for (levels, slots) in from.chunks(step.max(1)).zip(to.chunks_exact_mut(pixel.max(1))) {
+            for (slots, &level) in slots.chunks_exact_mut(multiplier.max(1)).zip(levels) {
+                slots.fill(level ^ OFFSET);
+            }
+        }
+        return;
     }
-    offset(rest, rest_slots);
+    // SAFETY: pixels that start every `step` bytes are within `from`, those that start every `depth` bytes within `to`,
+    // as just seen; pieces are within pixels, of at least eight bytes.
+    unsafe {
+        let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
+        for _ in 0..whole {
+            if depth >= 16 {
+                copy::<16>(from, to, depth);
+            } else {
+                copy::<8>(from, to, depth);
+            }
+            (from, to) = (from.wrapping_add(step), to.wrapping_add(depth));
+        }
+    }
+}
+
+/// `depth` bytes, at least `PIECE`, with the offset; the last piece may go over bytes that are done.
+#[inline(always)]
+unsafe fn copy<const PIECE: usize>(from: *const u8, to: *mut u8, depth: usize) {
+    let mut at = 0;
+    while at < depth {
+        let start = if at + PIECE <= depth { at } else { depth - PIECE };
+        // SAFETY: the caller's.
+        unsafe {
+            let mut levels = from.add(start).cast::<[u8; PIECE]>().read();
+            let mut i = 0;
+            while i < PIECE {
+                levels[i] ^= OFFSET;
+                i += 1;
+            }
+            to.add(start).cast::<[u8; PIECE]>().write(levels);
+        }
+        at += PIECE;
+    }
 }

@@ -33,6 +33,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn load(p: *const i32) -> Self::I32;
     /// Writes 64 bytes at `p`.
     unsafe fn put(p: *mut i32, v: Self::I32);
+    /// The first and the second numbers of the sixteen pairs at `p`.
+    unsafe fn pairs(p: *const [i32; 2]) -> [Self::I32; 2];
     unsafe fn splat(v: i32) -> Self::I32;
     unsafe fn splat64(v: i64) -> Self::I32;
     unsafe fn add(a: Self::I32, b: Self::I32) -> Self::I32;
@@ -45,6 +47,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn xor(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Lanes of all ones where `a > b`.
     unsafe fn gt(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Whether the upper bit of any lane is set.
+    unsafe fn any(v: Self::I32) -> bool;
     /// `a` where `mask` is all ones, `b` where it is zero.
     unsafe fn select(mask: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Shift counts per lane, 0..=31.
@@ -59,6 +63,8 @@ pub(super) trait Simd: Copy + 'static {
     /// Odd lanes in the places of even ones; odd places are whatever.
     unsafe fn odd(v: Self::I32) -> Self::I32;
     unsafe fn add64(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Shift counts per 64-bit lane, 0..=63.
+    unsafe fn sll64(v: Self::I32, by: Self::I32) -> Self::I32;
     unsafe fn sub64(a: Self::I32, b: Self::I32) -> Self::I32;
     /// The upper halves of eight 64-bit lanes each, `even`'s in the even places.
     unsafe fn high(even: Self::I32, odd: Self::I32) -> Self::I32;
@@ -90,16 +96,27 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
     unsafe fn store_half(p: *mut u8, v: Self::Bytes, half: usize);
+    /// Writes the first 8 of every 16 bytes, 32 in all.
+    unsafe fn store_eights(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `16 quarter..16 quarter + 16`.
     unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
 
-    /// [`super::tile::tile`], compiled once for the instruction set.
-    unsafe fn tile(
+    /// [`super::tile::fixed`], compiled for the instruction set.
+    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
         x: *const u8,
         taps: &Taps,
         w: *const i8,
         bias: &[Self::I32; 2],
-        shape: [usize; 2],
         sums: &mut [Self::I32; SUMS],
+    );
+
+    /// [`super::tile::vector`], compiled for the instruction set.
+    unsafe fn vector(
+        x: *const u8,
+        taps: &Taps,
+        w: *const i8,
+        bias: &[Self::I32; 4],
+        blocks: usize,
+        sums: &mut [Self::I32; 4],
     );
 }

@@ -56,16 +56,14 @@ pub(super) unsafe fn tile<S: Simd>(
             match pixels {
                 // SAFETY: the caller's.
                 $($pixels if const { $pixels <= S::PIXELS[$blocks - 1] } => unsafe {
-                    fixed::<S, $blocks, $pixels>(x, taps, w, bias, sums)
+                    S::tile::<$blocks, $pixels>(x, taps, w, bias, sums)
                 },)*
                 _ => {}
             }
         };
     }
     match blocks {
-        // SAFETY: the caller's.
-        1 if pixels == 1 => unsafe { single::<S>(x, taps, w, bias, sums) },
-        1 => pixels!(1: 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        1 => pixels!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         2 if const { S::BLOCKS >= 2 } => pixels!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
         _ => {}
     }
@@ -77,76 +75,107 @@ const APART: usize = 4;
 /// How far ahead weights are asked for that are read once.
 const AHEAD: usize = 512;
 
-/// One pixel with one block of channels.
+/// One pixel with `blocks` blocks of channels, at most four, one after the other: weights are read once and in order.
+///
+/// # Safety
+///
+/// As [`tile`]'s.
 #[inline(always)]
-unsafe fn single<S: Simd>(
+pub(super) unsafe fn vector<S: Simd>(
     x: *const u8,
     taps: &Taps,
     mut w: *const i8,
-    bias: &[S::I32; 2],
-    sums: &mut [S::I32; SUMS],
+    bias: &[S::I32; 4],
+    blocks: usize,
+    sums: &mut [S::I32; 4],
 ) {
     // SAFETY: the caller's; asking for memory ahead reads nothing.
     unsafe {
-        let mut acc = [bias[0], S::splat(0), S::splat(0), S::splat(0)];
-        for row in 0..taps.rows {
-            let mut x = x.add(row * taps.row_step);
-            let mut left = taps.quads;
-            while left >= APART {
-                for (i, sum) in acc.iter_mut().enumerate() {
-                    let w = w.add(i * 4 * LANES);
-                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
-                    *sum = S::dot(*sum, S::quad(x.add(4 * i)), S::weights(w));
+        let mut block = 0;
+        while block < blocks && block < 4 {
+            let mut acc = [bias[block], S::splat(0), S::splat(0), S::splat(0)];
+            let mut row = 0;
+            while row < taps.rows {
+                let mut x = x.add(row * taps.row_step);
+                let mut left = taps.quads;
+                while left >= APART {
+                    let mut i = 0;
+                    while i < APART {
+                        let w = w.add(i * 4 * LANES);
+                        _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
+                        acc[i] = S::dot(acc[i], S::quad(x.add(4 * i)), S::weights(w));
+                        i += 1;
+                    }
+                    (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
+                    left -= APART;
                 }
-                (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
-                left -= APART;
+                while left > 0 {
+                    acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
+                    (x, w) = (x.add(4), w.add(4 * LANES));
+                    left -= 1;
+                }
+                row += 1;
             }
-            for _ in 0..left {
-                acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
-                (x, w) = (x.add(4), w.add(4 * LANES));
-            }
+            sums[block] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
+            block += 1;
         }
-        sums[0] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
     }
 }
 
+/// As [`tile`], for numbers that are known here, so that the sums stay in registers. Loops count by hand: iterators of
+/// vectors are not inlined for sure.
 #[inline(always)]
-unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
+pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
     x: *const u8,
     taps: &Taps,
     mut w: *const i8,
     bias: &[S::I32; 2],
     sums: &mut [S::I32; SUMS],
 ) {
-    let (step, block) = (taps.step, taps.block());
+    let (step, block, quads) = (taps.step, taps.block(), taps.quads);
     let mut acc = [[bias[0]; BLOCKS]; PIXELS];
-    for pixel in &mut acc {
-        for (sum, &bias) in pixel.iter_mut().zip(bias) {
-            *sum = bias;
+    if BLOCKS == 2 {
+        let mut j = 0;
+        while j < PIXELS {
+            acc[j][BLOCKS - 1] = bias[1];
+            j += 1;
         }
     }
     // SAFETY: the caller's; every offset is within what it promises.
     unsafe {
-        for row in 0..taps.rows {
+        let mut row = 0;
+        while row < taps.rows {
             let mut x = x.add(row * taps.row_step);
-            for _ in 0..taps.quads {
+            let mut quad = 0;
+            while quad < quads {
                 let mut weights = [S::weights(w); BLOCKS];
-                for (b, weights) in weights.iter_mut().enumerate().skip(1) {
-                    *weights = S::weights(w.add(b * block));
+                if BLOCKS == 2 {
+                    weights[BLOCKS - 1] = S::weights(w.add(block));
                 }
-                for (j, pixel) in acc.iter_mut().enumerate() {
+                let mut j = 0;
+                while j < PIXELS {
                     let quad = S::quad(x.add(j * step));
-                    for (sum, &weights) in pixel.iter_mut().zip(&weights) {
-                        *sum = S::dot(*sum, quad, weights);
+                    let mut b = 0;
+                    while b < BLOCKS {
+                        acc[j][b] = S::dot(acc[j][b], quad, weights[b]);
+                        b += 1;
                     }
+                    j += 1;
                 }
-                x = x.add(4);
-                w = w.add(4 * LANES);
+                (x, w) = (x.add(4), w.add(4 * LANES));
+                quad += 1;
             }
+            row += 1;
         }
     }
-    for (slots, pixel) in sums.chunks_exact_mut(BLOCKS).zip(&acc) {
-        slots.copy_from_slice(pixel);
+    let mut j = 0;
+    while j < PIXELS {
+        let mut b = 0;
+        while b < BLOCKS {
+            sums[j * BLOCKS + b] = acc[j][b];
+            b += 1;
+        }
+        j += 1;
     }
 }
 
@@ -163,12 +192,11 @@ pub(super) struct Finish {
 pub(super) unsafe fn finish<S: Simd, R: Rescale>(
     sums: [S::I32; 4],
     constants: [&Constants<S>; 4],
-    ordinary: bool,
     end: &Finish,
 ) -> S::Bytes {
     // SAFETY: the caller's.
     unsafe {
-        if ordinary {
+        if constants[0].ordinary && constants[1].ordinary && constants[2].ordinary && constants[3].ordinary {
             let [a, b, c, d] = sums;
             let y = [
                 R::ordinary::<S>(a, constants[0]),
@@ -193,7 +221,7 @@ pub(super) unsafe fn finish<S: Simd, R: Rescale>(
 }
 
 /// Writes the first `count` bytes of each of the pieces of `bytes` that start every `piece` bytes, to `to` and every
-/// `step` bytes after it, `pieces` of them; `piece` is 16 or 32.
+/// `step` bytes after it, `pieces` of them. For what is left over at ends.
 ///
 /// # Safety
 ///
@@ -205,30 +233,52 @@ pub(super) unsafe fn scatter<S: Simd>(
     to: *mut u8,
     step: usize,
 ) {
-    // SAFETY: the caller's.
-    unsafe {
-        if piece == count && step == count && pieces * piece == 64 {
-            S::store(to, bytes);
-        } else if piece == count {
-            for p in 0..4 {
-                if p >= pieces {
-                    break;
+    let mut all = [0u8; 64];
+    // SAFETY: 64 bytes; else the caller's.
+    unsafe { S::store(all.as_mut_ptr(), bytes) };
+    for (p, piece) in all.chunks_exact(piece.max(1)).take(pieces).enumerate() {
+        let Some(piece) = piece.get(..count) else { break };
+        // SAFETY: the caller's.
+        unsafe { core::ptr::copy_nonoverlapping(piece.as_ptr(), to.add(p * step), count) };
+    }
+}
+
+/// How pieces of 64 bytes go to memory where they are whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pieces {
+    /// One, of 64 bytes.
+    One,
+    /// Two of 32 bytes.
+    Halves,
+    /// Four of 16 bytes.
+    Quarters,
+    /// Four of 8 bytes, written together; 8 more follow each.
+    Eights,
+}
+
+impl Pieces {
+    /// Writes all of them, `step` bytes apart.
+    ///
+    /// # Safety
+    ///
+    /// As [`scatter`]'s.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Simd>(self, bytes: S::Bytes, to: *mut u8, step: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Pieces::One => S::store(to, bytes),
+                Pieces::Halves => {
+                    S::store_half(to, bytes, 0);
+                    S::store_half(to.add(step), bytes, 1);
                 }
-                match piece {
-                    32 => S::store_half(to.add(p * step), bytes, p & 1),
-                    _ => S::store_quarter(to.add(p * step), bytes, p),
+                Pieces::Quarters => {
+                    S::store_quarter(to, bytes, 0);
+                    S::store_quarter(to.add(step), bytes, 1);
+                    S::store_quarter(to.add(2 * step), bytes, 2);
+                    S::store_quarter(to.add(3 * step), bytes, 3);
                 }
-            }
-        } else {
-            let mut all = [0u8; 64];
-            S::store(all.as_mut_ptr(), bytes);
-            for p in 0..pieces {
-                let (from, to) = (all.as_ptr().add(p * piece), to.add(p * step));
-                if count == 8 {
-                    to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned());
-                } else {
-                    core::ptr::copy_nonoverlapping(from, to, count);
-                }
+                Pieces::Eights => S::store_eights(to, bytes),
             }
         }
     }
