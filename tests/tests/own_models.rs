@@ -11,7 +11,7 @@ use samara_packager::files::AlignedBytes;
 use samara_packager::ir::{Graph, Op, Tensor};
 use samara_packager::{import, passes, pipeline, plan};
 use samara_runtime::bundle::golden::Tolerance;
-use samara_runtime::{Bundle, Dtype, Session, ops};
+use samara_runtime::{Bundle, Choice, Dtype, Session, ops};
 
 /// Scale's bits and zero point.
 type Grid = (u32, i32);
@@ -104,7 +104,7 @@ fn bundle_activations(mut graph: Graph) -> BTreeSet<Grid> {
     let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
     let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: b"{}" };
     let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
-    let session = Session::load_with(&Bundle::parse(&bytes).unwrap(), ops::ALL, true).unwrap();
+    let session = Session::load_with(&Bundle::parse(&bytes).unwrap(), ops::ALL, Choice::Auto).unwrap();
     let plan = session.plan();
     let mut grids = BTreeSet::new();
     for i in 0..session.steps() {

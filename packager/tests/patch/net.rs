@@ -106,8 +106,11 @@ impl Net<'_> {
         match self.random.within(0, 11) {
             0..=2 => {
                 let outputs = self.random.within(1, 9);
-                let groups =
-                    if c.is_multiple_of(2) && outputs % 2 == 0 { self.random.pick(&[1, 1, 2]) } else { 1 };
+                let groups = if c.is_multiple_of(2) && outputs.is_multiple_of(2) {
+                    self.random.pick(&[1, 1, 2])
+                } else {
+                    1
+                };
                 let weights = self.constant(format!("{name}/w"), vec![outputs, size[0], size[1], c / groups]);
                 let bias = self.constant(format!("{name}/b"), vec![outputs]);
                 let window = self.window(size, true);

@@ -3,7 +3,7 @@
 use samara_packager::bundle::{Identity, Parts, Vector, write};
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Activation, Binary, Graph, Numeric, Op, Quant, Tensor};
-use samara_packager::plan::plan;
+use samara_packager::plan::{Kernels, plan};
 use samara_runtime::Dtype;
 use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::Window;
@@ -56,7 +56,7 @@ pub fn bundle() -> Vec<u8> {
         outputs: outputs.iter().map(|v| v.bytes().to_vec()).collect(),
     }];
     let identity = Identity { name: "small".into(), ..Identity::default() };
-    let plan = plan(&g).unwrap();
+    let plan = plan(&g, Kernels::HOST).unwrap();
     let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
     write(&Parts { identity: &identity, plan: &plan, golden: &golden, tolerance, card: b"" }).unwrap()
 }
