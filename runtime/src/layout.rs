@@ -28,7 +28,7 @@ pub enum Layout {
     BlocksLast = 2,
     /// int8 `[ceil(N/2)][ceil(K/4)][8]`, channels along dimension 0. A group of eight bytes is four little-endian numbers
     /// of 16 bits, `256 * w[2j+1][k] + w[2j][k]` for k, k + 2, k + 1, k + 3: the halves that `sxtb16` makes of four
-    /// activations meet those of its two words.
+    /// activations meet those of its two words. No odd channel has a weight of -128.
     Pairs = 3,
     /// int8 `[N][K up to a multiple of 4]`, channels along the last dimension.
     PlanesLast = 4,

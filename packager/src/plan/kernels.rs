@@ -113,12 +113,15 @@ pub(super) fn choose(kernels: Kernels, view: &View<'_>, step: &mut Lowered) -> R
     Ok(())
 }
 
-/// Whether [`kernel::PAIRS`] keeps every sum of products of an odd channel, whose multiplication it shares with an even
-/// one: 24 bits of it.
+/// Whether [`kernel::PAIRS`] keeps every odd channel, whose multiplication it shares with an even one: 24 bits of any sum
+/// of products, and weights that 16 bits hold beside the even channel's, so no -128.
 fn is_small(weights: &Value) -> bool {
     const ACTIVATION: u64 = 128;
     let levels = weights.elements::<i8>();
     let each = weights.desc.shape.inner(0);
     let mut odd = levels.chunks_exact(each.max(1)).skip(1).step_by(2);
-    odd.all(|row| row.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>() * ACTIVATION < 1 << 23)
+    odd.all(|row| {
+        let products = row.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>() * ACTIVATION;
+        products < 1 << 23 && !row.contains(&i8::MIN)
+    })
 }

@@ -153,7 +153,9 @@ impl TensorRecord {
         let scale = f32::from_bits(scale);
         let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place, layout };
         let offset = wire::u32(bytes, 4)?;
-        if offset & (dtype.size() as u32 - 1) != 0 {
+        // Kernels read other layouts in words.
+        let align = if layout == Layout::Dense { dtype.size() } else { BASE_ALIGN };
+        if offset & (align as u32 - 1) != 0 {
             return Err(Error::Alignment);
         }
         Ok(TensorRecord { desc, offset })
@@ -352,6 +354,20 @@ mod tests {
             assert_eq!(parsed, record);
             assert_eq!(parsed.range(), 16..16 + desc.bytes());
             assert_eq!(read(Place::Arena).err(), dtype.is_constant_only().then_some(Error::Dtype));
+        }
+    }
+
+    #[test]
+    fn weights_that_kernels_read_in_words_start_at_sixteen_bytes() {
+        let desc = Desc { place: Place::Weights, ..Desc::new(Dtype::I8, Shape::new(&[4, 4]).unwrap()) };
+        for (layout, offset, error) in [
+            (Layout::Dense, 8, None),
+            (Layout::Pairs, 8, Some(Error::Alignment)),
+            (Layout::PlanesLast, 1, Some(Error::Alignment)),
+            (Layout::Pairs, 32, None),
+        ] {
+            let record = TensorRecord { desc: Desc { layout, ..desc }, offset };
+            assert_eq!(TensorRecord::parse(&record.emit()).err(), error, "{layout:?} {offset}");
         }
     }
 }

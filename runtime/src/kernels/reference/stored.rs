@@ -46,21 +46,22 @@ impl<'a, T: bytemuck::Pod> Stored<'a, T> {
     }
 }
 
+/// 16 bits: in pairs, where an even weight is negative, its odd neighbour is one more than its byte, 128 at most.
 impl Weights for Stored<'_, i8> {
-    type Value = i8;
+    type Value = i16;
 
-    fn row(&self, channel: usize, first: usize, count: usize) -> Result<impl Iterator<Item = i8>> {
+    fn row(&self, channel: usize, first: usize, count: usize) -> Result<impl Iterator<Item = i16>> {
         self.at(channel, first + count.saturating_sub(1))?;
         Ok((first..first + count).map(move |at| self.at(channel, at).unwrap_or(0)))
     }
 
-    fn at(&self, channel: usize, at: usize) -> Result<i8> {
+    fn at(&self, channel: usize, at: usize) -> Result<i16> {
         let (element, index) = self.element(channel, at)?;
         if self.layout != Layout::Pairs || channel & 1 == 0 {
-            return Ok(element);
+            return Ok(i16::from(element));
         }
         let even = *self.elements.get(index.wrapping_sub(1)).ok_or(Error::Internal)?;
-        Ok(element.wrapping_add(i8::from(even < 0)))
+        Ok(i16::from(element) + i16::from(even < 0))
     }
 }
 
@@ -141,7 +142,7 @@ impl<'a, R: Requant, const ID: u8> Dot for Folded<'a, R, ID> {
         })
     }
 
-    fn add(&self, sum: i32, x: i8, w: i8) -> i32 {
+    fn add(&self, sum: i32, x: i8, w: i16) -> i32 {
         sum.wrapping_add(i32::from(x).wrapping_sub(self.zero).wrapping_mul(i32::from(w)))
     }
 

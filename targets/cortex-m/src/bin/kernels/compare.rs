@@ -36,10 +36,10 @@ struct Buffers {
 
 impl Buffers {
     /// Bytes, and for layers biases and constants of requantization.
-    fn fill(&mut self, noise: &mut Noise, case: &Case, rounding: Rounding) {
+    fn fill(&mut self, noise: &mut Noise, case: &Case, rounding: Rounding, layout: Layout) {
         self.x.0.fill_with(|| noise.below(256) as u8);
-        // With and without the one weight that quantizers leave out.
-        let least = noise.between(-128, -127);
+        // With and without the one weight that quantizers leave out, which pairs have no room for.
+        let least = if layout == Layout::Pairs { -127 } else { noise.between(-128, -127) };
         self.weights.0.fill_with(|| noise.between(least, 127) as u8);
         let [Some(x), Some(weights), Some(bias), Some(_)] = case.inputs else { return };
         let n = bias.shape.elements();
@@ -147,7 +147,7 @@ fn operator<O: Op>(buffers: &mut Buffers) -> Result<bool, Error> {
             if scratch > ROOM || stored > ROOM {
                 continue;
             }
-            buffers.fill(&mut noise, &case, rounding);
+            buffers.fill(&mut noise, &case, rounding, fast.layout);
             if fast.layout != Layout::Dense {
                 buffers.lay(&case, fast.layout);
             }
