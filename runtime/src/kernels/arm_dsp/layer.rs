@@ -98,7 +98,8 @@ impl<'a, R: Scale> Layer<'a, R> {
         // SAFETY: one pair's weights and biases are there, and eight sums at most are written; columns are as long as
         // `levels` has checked.
         unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
-        for (pixel, [even, odd]) in outputs.chunks_exact_mut(self.outputs).zip(sums.as_chunks::<2>().0) {
+        for (pixel, [even, odd]) in outputs.chunks_exact_mut(self.outputs.max(1)).zip(sums.as_chunks::<2>().0)
+        {
             // The odd channel's without bias, in the upper 24 bits.
             let sums = [*even, (*odd >> 8).wrapping_add(bias[1])];
             for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {

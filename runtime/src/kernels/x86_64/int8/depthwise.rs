@@ -47,7 +47,8 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     let (taps, rest) = rest.split_at_mut_checked(p.groups * p.taps[1] * VECTOR).ok_or(Error::Internal)?;
     let (starts, kept) = rest.split_at_mut_checked(p.starts).ok_or(Error::Internal)?;
     let starts: &mut [u32] = bytemuck::try_cast_slice_mut(starts).map_err(|_| Error::Alignment)?;
-    Positions::new(&p).starts(p.kept, starts);
+    let positions = Positions::new(&p);
+    positions.starts(if positions.are_whole() { p.kept } else { 1 }, starts);
     let images = input.chunks_exact((height * width * depth).max(1)).take(p.batch);
     for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
         for (strip, slots) in output.chunks_mut((p.rows * ow * outputs).max(1)).enumerate() {
@@ -98,7 +99,13 @@ impl Positions {
         Positions { is_flat, row, per_row, step, stored: 4 * p.row * p.groups }
     }
 
-    /// For as many rows as are kept, the last one again up to the end.
+    /// Whether rows are whole positions, so that several rows are done as one.
+    #[inline(always)]
+    fn are_whole(&self) -> bool {
+        self.row.checked_rem(self.step) == Some(0)
+    }
+
+    /// For so many rows, the last one again up to the end.
     #[inline(always)]
     fn starts(&self, kept: usize, slots: &mut [u32]) {
         let mut slots = slots.iter_mut();
@@ -179,20 +186,25 @@ impl<R: Rescale> Layer<'_, R> {
         let Positions { is_flat, row, per_row, step, stored } = Positions::new(p);
         let patterns = if is_flat { 1 } else { outputs.div_ceil(LANES) };
         // Rows of whole vectors follow each other in the output; others are done one by one.
-        let together = if row % step == 0 { count } else { 1 };
+        let together = if Positions::new(p).are_whole() { count } else { 1 };
         let positions = together * per_row;
-        // What the pointers below rely on: sixteen lanes at the last position of the last column of taps.
-        let reach = 4 * (self.column(p.taps[1] - 1) + (per_row - 1) * step + (patterns - 1) * LANES) + VECTOR;
+        // What the pointers below rely on: sixteen lanes at the furthest position and column of taps of the last part.
+        let starts = starts.get(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
+        let furthest = starts.iter().fold(0, |most, &start| most.max(start)) as usize;
+        let column = (0..p.taps[1]).fold(0, |most, kx| most.max(self.column(kx)));
+        let parts = count.checked_div(together).unwrap_or(0);
+        let reach = parts.saturating_sub(1) * stored
+            + furthest
+            + 4 * ((p.groups - 1) * p.row + column + (patterns - 1) * LANES)
+            + VECTOR;
         let quads = (p.taps[0] * p.taps[1]).div_ceil(4);
-        let fits = kept.len() >= (p.kept * p.groups - 1) * 4 * p.row + reach
+        let fits = kept.len() >= reach
             && self.weights.len() >= outputs.div_ceil(LANES) * quads * VECTOR
             && taps.len() >= p.groups * p.taps[1] * VECTOR
-            && starts.len() >= positions.next_multiple_of(4)
             && output.len() >= count * row;
         if !fits {
             return Err(Error::Internal);
         }
-        let starts = starts.get(..positions.next_multiple_of(4)).ok_or(Error::Internal)?;
         for pattern in 0..patterns {
             let first = pattern * LANES;
             let valid = if is_flat { LANES } else { LANES.min(outputs - first) };
@@ -204,7 +216,7 @@ impl<R: Rescale> Layer<'_, R> {
                     self.channels.block::<S>(first)
                 };
                 self.columns::<S>(self.weights.as_ptr().add(pattern * quads * VECTOR), is_flat, taps);
-                for part in 0..count.checked_div(together).unwrap_or(0) {
+                for part in 0..parts {
                     let x = kept.as_ptr().add(part * stored + 4 * first);
                     let run = Run {
                         taps: taps.as_ptr(),
