@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<bool> {
     for (name, part) in [
         ("the panic-free proof", proofs::panic_free as fn() -> Result<Tally>),
         ("symbols of a two-operator firmware", proofs::symbols),
-        ("budgets on microcontrollers", || budgets::run(&budgets::Args::default())),
+        ("budgets on microcontrollers", || budgets::run(&budgets::Args::promised())),
         ("kernels of devices", kernels::run),
         ("kernels on emulated processors", emulated::run),
         ("devices", devices::run),
