@@ -204,7 +204,9 @@ fn expected_output(tally: &mut Tally, vibration: &Model, dir: &Path) -> Result<(
             continue;
         }
         let text = command::read(emulated(linux, &runner(Some(linux))?).arg(vibration.bundle(linux.name)?))?;
-        compare_text(tally, linux.name, &text, "targets/linux-arm/expected.txt")?;
+        // The first line holds the arena, which depends on the target's kernels.
+        let text = text.split_once('\n').map_or("", |(_, rest)| rest);
+        compare_text(tally, linux.name, text, "targets/linux-arm/expected.txt")?;
     }
     for machine in [qemu::M4, qemu::M0_ON_M3, qemu::LM3S, qemu::MICROBIT, qemu::M55] {
         if missing(machine.target, &[qemu::SYSTEM]).is_some() {

@@ -17,5 +17,5 @@ mod scale;
 mod text;
 mod three;
 
-pub use pairs::{layer as conv_2d, layer as fully_connected};
+pub use pairs::{conv_2d, fully_connected};
 pub use planes::depthwise_conv_2d;

@@ -5,6 +5,7 @@ use super::layer::Layer;
 use super::scale::Scale;
 use crate::error::{Error, Result};
 use crate::layout::QUAD;
+use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
@@ -13,23 +14,28 @@ use crate::ops::layer::scratch::pixels_at_once;
 use crate::ops::op::{Context, Op};
 use crate::ops::window::Window;
 
-/// Conv2D without groups, or FullyConnected, whose weights have two dimensions: each of its rows is an image of one pixel.
-/// One function, so that a device that runs both has it once.
-pub fn layer<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+/// Conv2D without groups.
+pub fn conv_2d<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let op = Conv2d::parse(attributes)?;
     let (x, w) = (io.input_desc(0)?, io.input_desc(WEIGHTS)?.shape);
-    let zero = x.zero_point as i8;
-    let (columns, clamp) = if w.rank() == 4 {
-        let op = Conv2d::parse(attributes)?;
-        let [_, height, width, channels] = x.shape.dims4()?;
-        let taps = [w.dim(1), w.dim(2)];
-        (Columns { window: op.window, input: [height, width, channels], taps, zero }, op.clamp)
-    } else {
-        let input = [1, 1, w.dim(1)];
-        let clamp = FullyConnected::parse(attributes)?.clamp;
-        (Columns { window: Window::UNIT, input, taps: [1, 1], zero }, clamp)
-    };
+    let [_, height, width, channels] = x.shape.dims4()?;
+    let (input, taps) = ([height, width, channels], [w.dim(1), w.dim(2)]);
+    run::<R>(io, Columns { window: op.window, input, taps, zero: x.zero_point as i8 }, op.clamp)
+}
+
+/// FullyConnected: each of its rows is an image of one pixel.
+pub fn fully_connected<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    let clamp = FullyConnected::parse(attributes)?.clamp;
+    let (x, depth) = (io.input_desc(0)?, io.input_desc(WEIGHTS)?.shape.dim(1));
+    let (input, taps) = ([1, 1, depth], [1, 1]);
+    run::<R>(io, Columns { window: Window::UNIT, input, taps, zero: x.zero_point as i8 }, clamp)
+}
+
+/// Of both, so that a device that runs both has it once.
+#[inline(never)]
+fn run<R: Scale>(io: &mut Io<'_>, columns: Columns, clamp: Clamp) -> Result<()> {
+    let outputs = io.input_desc(WEIGHTS)?.shape.dim(0);
     let y = io.output_desc(0)?.shape;
-    let outputs = w.dim(0);
     let pixels = y.elements().checked_div(outputs).ok_or(Error::Shape)?;
     let channels = columns.input[2];
     let layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
