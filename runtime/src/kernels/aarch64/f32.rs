@@ -70,12 +70,14 @@ impl Lanes for Neon {
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Neon([0, 1, 2, 3].map(|i| vld1q_f32(at.add(i * QUARTER)))) }
     }
 
     #[inline(always)]
     unsafe fn load_first(at: *const f32, n: usize) -> Self {
         let mut buffer = [0f32; LANES];
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             core::ptr::copy_nonoverlapping(at, buffer.as_mut_ptr(), n.min(LANES));
             Self::load(buffer.as_ptr())
@@ -85,6 +87,7 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
         for (i, quarter) in self.0.into_iter().enumerate() {
+            // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
             unsafe { vst1q_f32(at.add(i * QUARTER), quarter) };
         }
     }
@@ -92,6 +95,7 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn store_first(self, at: *mut f32, n: usize) {
         let mut buffer = [0f32; LANES];
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             self.store(buffer.as_mut_ptr());
             core::ptr::copy_nonoverlapping(buffer.as_ptr(), at, n.min(LANES));
@@ -100,23 +104,27 @@ impl Lanes for Neon {
 
     #[inline(always)]
     unsafe fn fma(self, x: f32, w: Self) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         self.zip(w, |sum, w| unsafe { vfmaq_n_f32(sum, w, x) })
     }
 
     #[inline(always)]
     unsafe fn fma_lanes(self, x: Self, w: Self) -> Self {
         let ([a, b, c, d], [p, q, r, s], [u, v, y, z]) = (self.0, x.0, w.0);
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Neon([vfmaq_f32(a, p, u), vfmaq_f32(b, q, v), vfmaq_f32(c, r, y), vfmaq_f32(d, s, z)]) }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         self.zip(other, |a, b| unsafe { vaddq_f32(a, b) })
     }
 
     #[inline(always)]
     unsafe fn limit(self, lo: f32, hi: f32) -> Self {
         // Selected by comparison: NaN and zeros of any sign pass, which minima and maxima would change.
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (lo, hi) = (vdupq_n_f32(lo), vdupq_n_f32(hi));
             Neon(self.0.map(|x| {

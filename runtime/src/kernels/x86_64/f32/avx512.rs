@@ -36,11 +36,13 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_loadu_ps(at) })
     }
 
     #[inline(always)]
     unsafe fn load_first(at: *const f32, n: usize) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             match n {
                 8 => Avx512(_mm512_zextps256_ps512(_mm256_loadu_ps(at))),
@@ -51,11 +53,13 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn store(self, at: *mut f32) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_storeu_ps(at, self.0) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, at: *mut f32, n: usize) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             match n {
                 8 => _mm256_storeu_ps(at, _mm512_castps512_ps256(self.0)),
@@ -66,22 +70,26 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     unsafe fn fma(self, x: f32, w: Self) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_fmadd_ps(_mm512_set1_ps(x), w.0, self.0) })
     }
 
     #[inline(always)]
     unsafe fn fma_lanes(self, x: Self, w: Self) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_fmadd_ps(x.0, w.0, self.0) })
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_add_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn limit(self, lo: f32, hi: f32) -> Self {
         // The second operand is the result where neither is greater: NaN and zeros of any sign pass.
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_min_ps(_mm512_set1_ps(hi), _mm512_max_ps(_mm512_set1_ps(lo), self.0)) })
     }
 }

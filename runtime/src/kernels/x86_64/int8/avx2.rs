@@ -17,10 +17,12 @@ type Pair = [__m256i; 2];
 macro_rules! each {
     ($f:ident $(::<$n:literal>)? ($a:expr)) => {{
         let a = $a;
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [$f $(::<$n>)? (a[0]), $f $(::<$n>)? (a[1])] }
     }};
     ($f:ident $(::<$n:literal>)? ($a:expr, $b:expr)) => {{
         let (a, b) = ($a, $b);
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [$f $(::<$n>)? (a[0], b[0]), $f $(::<$n>)? (a[1], b[1])] }
     }};
 }
@@ -86,17 +88,20 @@ impl<const VNNI: bool> Avx2<VNNI> {
     /// The unsigned bytes 0 and 2, then 1 and 3, of every 32 bits, as 16 bits.
     #[inline(always)]
     unsafe fn widen(x: __m256i) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_and_si256(x, _mm256_set1_epi32(0x00FF_00FF)), _mm256_srli_epi16::<8>(x)] }
     }
 
     /// As [`Self::widen`] for signed bytes.
     #[inline(always)]
     unsafe fn widen_signed(w: __m256i) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w)), _mm256_srai_epi16::<8>(w)] }
     }
 
     #[inline(always)]
     unsafe fn dot_one(sum: __m256i, x: Pair, w: Pair) -> __m256i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             if VNNI {
                 _mm256_dpbusd_avx_epi32(sum, x[0], w[0])
@@ -119,10 +124,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())] }
     }
     #[inline(always)]
     unsafe fn put(p: *mut i32, v: Pair) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             _mm256_storeu_si256(p.cast(), v[0]);
             _mm256_storeu_si256(p.add(8).cast(), v[1]);
@@ -130,6 +137,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn pairs(p: *const [i32; 2]) -> [Pair; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let [first_low, second_low] = eight_pairs(p);
             let [first_high, second_high] = eight_pairs(p.add(8));
@@ -138,10 +146,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn splat(v: i32) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_set1_epi32(v); 2] }
     }
     #[inline(always)]
     unsafe fn splat64(v: i64) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_set1_epi64x(v); 2] }
     }
     #[inline(always)]
@@ -154,6 +164,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn widen(p: *const i8) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (low, high) = (_mm_loadl_epi64(p.cast()), _mm_loadl_epi64(p.add(8).cast()));
             [_mm256_cvtepi8_epi32(low), _mm256_cvtepi8_epi32(high)]
@@ -181,10 +192,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn any(v: Pair) -> bool {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_or_si256(v[0], v[1]))) != 0 }
     }
     #[inline(always)]
     unsafe fn select(mask: Pair, a: Pair, b: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [_mm256_blendv_epi8(b[0], a[0], mask[0]), _mm256_blendv_epi8(b[1], a[1], mask[1])] }
     }
     #[inline(always)]
@@ -232,6 +245,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     #[inline(always)]
     unsafe fn scale(v: Pair, scale: Pair) -> Pair {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             // Rounded first, so that the processor's rounding mode does not matter.
             let [a, b] = Self::real(v, scale);
@@ -243,6 +257,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn too_large(v: Pair, scale: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let limit = _mm256_set1_ps(2147483648.0);
             let [a, b] = Self::real(v, scale);
@@ -255,6 +270,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 
     #[inline(always)]
     unsafe fn quad(p: *const u8) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let x = _mm256_set1_epi32(p.cast::<i32>().read_unaligned());
             if VNNI { [x, x] } else { Self::widen(x) }
@@ -262,20 +278,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn weights(p: *const i8) -> [Pair; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Self::lane_weights(Self::load(p.cast())) }
     }
     #[inline(always)]
     unsafe fn lane_weights(v: Pair) -> [Pair; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             if VNNI { [[v[0]; 2], [v[1]; 2]] } else { [Self::widen_signed(v[0]), Self::widen_signed(v[1])] }
         }
     }
     #[inline(always)]
     unsafe fn dot(sum: Pair, x: Pair, w: [Pair; 2]) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [Self::dot_one(sum[0], x, w[0]), Self::dot_one(sum[1], x, w[1])] }
     }
     #[inline(always)]
     unsafe fn dot_lanes(sum: Pair, x: Pair, w: [Pair; 2]) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (low, high) =
                 if VNNI { ([x[0]; 2], [x[1]; 2]) } else { (Self::widen(x[0]), Self::widen(x[1])) };
@@ -285,10 +305,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 
     #[inline(always)]
     unsafe fn bytes(p: *const u8) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Self::load(p.cast()) }
     }
     #[inline(always)]
     unsafe fn interleave([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let [p, q] = interleave_half(a[0], b[0], c[0], d[0]);
             let [r, s] = interleave_half(a[1], b[1], c[1], d[1]);
@@ -297,18 +319,22 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn narrow(v: [Pair; 4], zero: i16, low: i8, high: i8) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { [narrow_half(v[0], v[1], zero, low, high), narrow_half(v[2], v[3], zero, low, high)] }
     }
     #[inline(always)]
     unsafe fn store(p: *mut u8, v: Pair) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Self::put(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn store_half(p: *mut u8, v: Pair, half: usize) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm256_storeu_si256(p.cast(), if half == 0 { v[0] } else { v[1] }) }
     }
     #[inline(always)]
     unsafe fn store_eights(p: *mut u8, v: Pair) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let eights = _mm256_permute4x64_epi64::<0xD8>(_mm256_unpacklo_epi64(v[0], v[1]));
             _mm256_storeu_si256(p.cast(), eights);
@@ -316,6 +342,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: Pair, quarter: usize) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let half = if quarter < 2 { v[0] } else { v[1] };
             let part = if quarter & 1 == 0 {

@@ -32,14 +32,17 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
     unsafe fn put(p: *mut i32, v: __m512i) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_storeu_si512(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn pairs(p: *const [i32; 2]) -> [__m512i; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (low, high) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(8).cast()));
             let first = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -49,91 +52,113 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn splat(v: i32) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_set1_epi32(v) }
     }
     #[inline(always)]
     unsafe fn splat64(v: i64) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_set1_epi64(v) }
     }
     #[inline(always)]
     unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_add_epi32(a, b) }
     }
     #[inline(always)]
     unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_sub_epi32(a, b) }
     }
     #[inline(always)]
     unsafe fn widen(p: *const i8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast())) }
     }
     #[inline(always)]
     unsafe fn mul(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_mullo_epi32(a, b) }
     }
     #[inline(always)]
     unsafe fn and(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_and_si512(a, b) }
     }
     #[inline(always)]
     unsafe fn or(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_or_si512(a, b) }
     }
     #[inline(always)]
     unsafe fn xor(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_xor_si512(a, b) }
     }
     #[inline(always)]
     unsafe fn gt(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_movm_epi32(_mm512_cmpgt_epi32_mask(a, b)) }
     }
     #[inline(always)]
     unsafe fn any(v: __m512i) -> bool {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_movepi32_mask(v) != 0 }
     }
     #[inline(always)]
     unsafe fn select(mask: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_ternarylogic_epi32::<0xCA>(mask, a, b) }
     }
     #[inline(always)]
     unsafe fn sra(v: __m512i, by: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_srav_epi32(v, by) }
     }
     #[inline(always)]
     unsafe fn srl(v: __m512i, by: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_srlv_epi32(v, by) }
     }
     #[inline(always)]
     unsafe fn sll(v: __m512i, by: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_sllv_epi32(v, by) }
     }
     #[inline(always)]
     unsafe fn sign(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_srai_epi32::<31>(v) }
     }
 
     #[inline(always)]
     unsafe fn mul_even(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_mul_epi32(a, b) }
     }
     #[inline(always)]
     unsafe fn odd(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_srli_epi64::<32>(v) }
     }
     #[inline(always)]
     unsafe fn add64(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_add_epi64(a, b) }
     }
     #[inline(always)]
     unsafe fn sll64(v: __m512i, by: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_sllv_epi64(v, by) }
     }
     #[inline(always)]
     unsafe fn sub64(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_sub_epi64(a, b) }
     }
     #[inline(always)]
     unsafe fn high(even: __m512i, odd: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (even, odd) = (_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd));
             _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even))
@@ -143,6 +168,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn scale(v: __m512i, scale: __m512i) -> __m512i {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_castsi512_ps(scale));
             _mm512_cvt_roundps_epi32::<NEAREST>(product)
@@ -150,6 +176,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn too_large(v: __m512i, scale: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let product = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_castsi512_ps(scale));
             _mm512_movm_epi32(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(product, _mm512_set1_ps(2147483648.0)))
@@ -158,10 +185,12 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn quad(p: *const u8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn weights(p: *const i8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
@@ -170,19 +199,23 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn dot(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_dpbusd_epi32(sum, x, w) }
     }
     #[inline(always)]
     unsafe fn dot_lanes(sum: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_dpbusd_epi32(sum, x, w) }
     }
 
     #[inline(always)]
     unsafe fn bytes(p: *const u8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
     unsafe fn interleave(rows: [__m512i; 4]) -> [__m512i; 4] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             // Dwords 0, 4, 8, 12 of a row into the first 128 bits and so on: unpacking then leaves lanes in order.
             let (a, b) = (transpose(rows[0]), transpose(rows[1]));
@@ -199,6 +232,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn narrow([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let zero = _mm512_set1_epi16(zero);
             let ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
@@ -211,10 +245,12 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn store(p: *mut u8, v: __m512i) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { _mm512_storeu_si512(p.cast(), v) }
     }
     #[inline(always)]
     unsafe fn store_half(p: *mut u8, v: __m512i, half: usize) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let part = if half == 0 { _mm512_castsi512_si256(v) } else { _mm512_extracti64x4_epi64::<1>(v) };
             _mm256_storeu_si256(p.cast(), part);
@@ -222,6 +258,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_eights(p: *mut u8, v: __m512i) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let order = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
             let eights = _mm512_permutexvar_epi64(order, v);
@@ -230,6 +267,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: __m512i, quarter: usize) {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let part = match quarter {
                 0 => _mm512_castsi512_si128(v),
