@@ -51,19 +51,21 @@ impl<'a, R: Scale> Layer<'a, R> {
             return Err(Error::Internal);
         }
         let mut args = Args {
+            zeros: [0; 8],
+            entry,
+            columns: run.start,
             bias: null(),
             scales: null(),
-            step: self.channels.step(),
-            weights: null(),
-            columns: run.start,
-            end: run.end,
             output: null_mut(),
-            channels: self.outputs,
             zero: R::zero(self.zero),
-            pairs: 0,
+            is_special: 0,
+            weights: null(),
+            step: self.channels.step() * 2,
+            last: null(),
+            channels: self.outputs,
+            end: run.end,
             sums: null_mut(),
-            is_odd: self.groups % 2,
-            entry,
+            is_odd: usize::from(pixels == 1 && !self.groups.is_multiple_of(2)),
         };
         let all = self.outputs.div_ceil(2);
         let mut first = 0;
@@ -73,15 +75,16 @@ impl<'a, R: Scale> Layer<'a, R> {
             // Plain pairs of channels go through the loops together, others alone, for their sums.
             let plain = self.channels.plain(first, self.outputs / 2);
             if plain > 0 {
-                let (bias, scales) = self.channels.from(2 * first)?;
+                let (bias, scales) = self.channels.pairs(first, plain)?;
                 (args.bias, args.scales) = (bias.as_ptr(), scales.as_ptr().cast());
+                args.last = bias.as_ptr_range().end;
                 args.output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
-                args.pairs = plain;
+                (args.sums, args.is_special) = (null_mut(), args.is_odd);
                 // SAFETY: there are so many pairs' weights, biases, constants and outputs; columns and outputs are as long
                 // as checked above.
                 unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
             } else {
-                self.sums(pixels, first, args, outputs)?;
+                self.sums(pixels, first, &mut args, outputs)?;
             }
             first += plain.max(1);
         }
@@ -91,19 +94,17 @@ impl<'a, R: Scale> Layer<'a, R> {
 
     /// The outputs of one pair of channels by way of its sums. `args` has the pair's weights.
     #[inline(never)]
-    fn sums(&self, pixels: usize, pair: usize, mut args: Args, outputs: &mut [i8]) -> Result<()> {
-        let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
+    fn sums(&self, pixels: usize, pair: usize, args: &mut Args, outputs: &mut [i8]) -> Result<()> {
         let mut sums = [0i32; 8];
-        (args.bias, args.sums, args.pairs) = (bias.as_ptr(), sums.as_mut_ptr(), 1);
-        // SAFETY: one pair's weights and biases are there, and eight sums at most are written; columns are as long as
-        // `levels` has checked.
-        unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
+        (args.sums, args.is_special) = (sums.as_mut_ptr(), 1);
+        // SAFETY: one pair's weights are there, and eight sums at most are written; columns are as long as `levels` has
+        // checked.
+        unsafe { R::PAIRS[usize::from(pixels == 4)](args) };
         for (pixel, [even, odd]) in outputs.chunks_exact_mut(self.outputs.max(1)).zip(sums.as_chunks::<2>().0)
         {
-            // The odd channel's without bias, in the upper 24 bits.
-            let sums = [*even, (*odd >> 8).wrapping_add(bias[1])];
-            for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {
-                *slot = self.channels.level(o, sum, self.zero)?;
+            // Without bias, the odd channel's in the upper 24 bits.
+            for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip([*even, *odd >> 8]) {
+                *slot = self.channels.level(o, sum.wrapping_add(self.channels.bias(o)), self.zero)?;
             }
         }
         Ok(())

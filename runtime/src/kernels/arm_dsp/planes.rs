@@ -115,7 +115,7 @@ impl<'a, R: Scale> Planes<'a, R> {
         if row.input.len() < room || row.output.len() != ow * outputs {
             return Err(Error::Internal);
         }
-        let (bias, scales) = self.filters.from(0)?;
+        let (bias, scales) = self.filters.all();
         let input = row.input.get(first..).ok_or(Error::Internal)?.as_ptr();
         let output = row.output.as_mut_ptr();
         let behind = (3 - columns.left) * channels;
@@ -130,13 +130,14 @@ impl<'a, R: Scale> Planes<'a, R> {
             step: self.filters.step(),
             zero: R::zero(self.zeros[1]),
             input,
+            rows: [second.wrapping_sub(first), third.wrapping_sub(first)],
+            channels,
             output: match columns.stride {
                 1 => (output as usize).wrapping_sub(input as usize).wrapping_sub(behind),
                 _ => output as usize,
             },
             end: [columns.whole * channels, (columns.whole + columns.right) * channels],
-            rows: [second.wrapping_sub(first), third.wrapping_sub(first)],
-            channels,
+            by_twos: usize::from(columns.stride == 2),
             left: columns.left,
             fill,
             is_masked: usize::from(padding != [0; 2]),
@@ -144,11 +145,9 @@ impl<'a, R: Scale> Planes<'a, R> {
             kept: padding.map(|p| !p),
             left_over: channels,
         };
-        let [ones, twos] = R::THREE;
-        let run = if columns.stride == 1 { ones } else { twos };
         // SAFETY: weights, biases and constants are of as many channels, as `new` has seen; all three rows lie in
         // `row.input`, as checked here; `columns` holds as many ends of outputs as an output row has pixels.
-        unsafe { run(&mut args) };
+        unsafe { R::THREE(&mut args) };
         limit(self.op.clamp, row.output);
         Ok(())
     }
