@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ops::window::Window;
 
 /// Where a layer's inputs come from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Columns {
     window: Window,
     /// Height, width and channels of an image.
@@ -14,12 +14,12 @@ pub(super) struct Columns {
     taps: [usize; 2],
     /// Height and width of an output image.
     output: [usize; 2],
-    /// What padding holds: the zero point.
-    zero: i8,
+    /// What is under the window at hand.
+    rows: Rows,
 }
 
 impl Columns {
-    /// Of windows over images.
+    /// Of windows over images; padding holds `zero`.
     pub(super) fn new(
         window: Window,
         input: [usize; 3],
@@ -27,7 +27,15 @@ impl Columns {
         output: [usize; 2],
         zero: i8,
     ) -> Self {
-        Columns { window, input, taps, output, zero }
+        let [_, width, channels] = input;
+        let [down, right] = window.dilation.map(usize::from);
+        // Without dilation the taps of a row are one run, between padding, else each is a row of its own.
+        let (inside, stride) = match right {
+            1 => (taps[1] * channels, down * width * channels),
+            _ => (channels, right * channels),
+        };
+        let pixel = usize::from(window.stride[1]) * channels;
+        Columns { window, input, taps, output, rows: Rows::new(inside, stride, pixel, zero) }
     }
 
     /// Of so many pixels as they are, in one row.
@@ -43,89 +51,79 @@ impl Columns {
 
     /// Gathers `step` pixels of the output from number `first` on, each a word after the one before.
     #[inline(never)]
-    pub(super) fn gather(&self, x: &[i8], first: usize, words: &mut [u32], step: usize) -> Result<()> {
-        let ([height, width, channels], [kh, kw], [oh, ow]) = (self.input, self.taps, self.output);
-        let [down, right] = self.window.dilation.map(usize::from);
-        let row = width * channels;
-        let half = u32::from(self.zero as u8);
-        let mut rows = Rows {
-            top: 0,
-            bottom: 0,
-            rows: 0,
-            stride: 0,
-            before: 0,
-            inside: 0,
-            after: 0,
-            fill: half * 0x0101_0101,
-            pixels: 1,
-            pixel: usize::from(self.window.stride[1]) * channels,
-            is_end: 1,
-            step: 4 * step,
-            carry: [0; 2],
-        };
+    pub(super) fn gather(&mut self, x: &[i8], first: usize, words: &mut [u32], step: usize) -> Result<()> {
+        let ([height, width, channels], [oh, ow]) = (self.input, self.output);
+        self.rows.step = 4 * step;
+        if self.taps == [1, 1] && oh == 1 && self.window == Window::UNIT {
+            self.rows.pixels = step;
+            let from = x.get(first * channels..).ok_or(Error::Internal)?;
+            return self.rows.expand(from, words).map(|_| ());
+        }
         let mut slot = 0;
         while slot < step {
-            let line = (first + slot).checked_div(ow).ok_or(Error::Shape)?;
-            let n = line.checked_div(oh).ok_or(Error::Shape)?;
-            let at = first + slot - line * ow;
-            let image = x.get(n * height * row..).ok_or(Error::Internal)?;
-            let [above, inner, y] = self.taps(0, line - n * oh, height);
-            let [before, inside, x] = self.taps(1, at, width);
-            let after = kw - before - inside;
-            let from = if inner * inside == 0 { 0 } else { y * row + x * channels };
-            let from = image.get(from..).ok_or(Error::Internal)?;
+            let row = (first + slot).checked_div(ow).ok_or(Error::Shape)?;
+            let n = row.checked_div(oh).ok_or(Error::Shape)?;
+            let image = x.get(n * height * width * channels..).ok_or(Error::Internal)?;
             let words = words.get_mut(slot..).ok_or(Error::Internal)?;
-            let count = if inside == kw && right == 1 { self.alike(at).min(step - slot) } else { 1 };
-            rows.pixels = count;
-            if right == 1 {
-                // The taps of a row are one run, between padding.
-                let run = kw * channels;
-                rows.rows = if inside == 0 { 0 } else { inner };
-                (rows.top, rows.bottom) = (above * run, (kh - above - rows.rows) * run);
-                (rows.before, rows.inside, rows.after) =
-                    (before * channels, inside * channels, after * channels);
-                rows.stride = down * row;
-                rows.expand(from, words)?;
-            } else {
-                // Each tap is a row of its own.
-                let mut place = 0;
-                for ky in 0..kh {
-                    let is_inside = ky >= above && ky < above + inner;
-                    rows.rows = if is_inside { inside } else { 0 };
-                    (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
-                    (rows.inside, rows.stride) = (channels, right * channels);
-                    (rows.pixels, rows.is_end) = (count, usize::from(ky + 1 == kh));
-                    let from = from.get(ky.saturating_sub(above) * down * row..).unwrap_or(&[]);
-                    place += rows.expand(from, words.get_mut(place..).ok_or(Error::Internal)?)?;
-                }
-            }
-            slot += count;
+            slot += self.window(image, [row - n * oh, first + slot - row * ow], words, step - slot)?;
         }
         Ok(())
+    }
+
+    /// Gathers the pixel at row and column `at` of the output and, where it has the same form, at most `most` of those
+    /// beside it. Returns how many that are.
+    #[inline(always)]
+    fn window(&mut self, image: &[i8], at: [usize; 2], words: &mut [u32], most: usize) -> Result<usize> {
+        let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
+        let [above, inner, y] = self.span(0, at[0], height);
+        let [before, inside, x] = self.span(1, at[1], width);
+        let after = kw - before - inside;
+        let from = if inner * inside == 0 { 0 } else { (y * width + x) * channels };
+        let image = image.get(from..).ok_or(Error::Internal)?;
+        let rows = &mut self.rows;
+        if self.window.dilation[1] != 1 {
+            let row = usize::from(self.window.dilation[0]) * width * channels;
+            let mut place = 0;
+            for ky in 0..kh {
+                rows.rows = if (above..above + inner).contains(&ky) { inside } else { 0 };
+                (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
+                (rows.pixels, rows.is_end) = (1, usize::from(ky + 1 == kh));
+                let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(&[]);
+                place += rows.expand(image, words.get_mut(place..).ok_or(Error::Internal)?)?;
+            }
+            return Ok(1);
+        }
+        rows.rows = if inside == 0 { 0 } else { inner };
+        let run = kw * channels;
+        (rows.top, rows.bottom) = (above * run, (kh - above - rows.rows) * run);
+        (rows.before, rows.inside, rows.after) = (before * channels, inside * channels, after * channels);
+        rows.pixels = 1;
+        if inside == kw {
+            // So are the columns up to the last one whose window ends in the image.
+            let room = (width + usize::from(self.window.pad[1])).saturating_sub(kw);
+            let last = room.checked_div(usize::from(self.window.stride[1])).unwrap_or(0);
+            rows.pixels = (last + 1).min(self.output[1]).saturating_sub(at[1]).min(most).max(1);
+        }
+        let count = rows.pixels;
+        rows.expand(image, words)?;
+        Ok(count)
     }
 
     /// Along an axis at position `at` of the output: taps in the padding before the image, taps inside it, and where the
     /// first of these is.
     #[inline(never)]
-    fn taps(&self, axis: usize, at: usize, size: usize) -> [usize; 3] {
+    fn span(&self, axis: usize, at: usize, size: usize) -> [usize; 3] {
         let Window { stride, dilation, pad } = self.window;
-        let pick = |of: [u16; 2]| usize::from(if axis == 0 { of[0] } else { of[1] });
-        let (start, pad, apart) = (at * pick(stride), pick([pad[0], pad[1]]), pick(dilation));
-        let taps = if axis == 0 { self.taps[0] } else { self.taps[1] };
+        let [stride, apart, pad, taps] = match axis {
+            0 => [usize::from(stride[0]), usize::from(dilation[0]), usize::from(pad[0]), self.taps[0]],
+            _ => [usize::from(stride[1]), usize::from(dilation[1]), usize::from(pad[1]), self.taps[1]],
+        };
+        let start = at * stride;
         // Taps before a place.
         let before = |place: usize| {
             (place.saturating_sub(start) + apart - 1).checked_div(apart).unwrap_or(0).min(taps)
         };
         let (first, end) = (before(pad), before(pad + size));
         [first, end.saturating_sub(first), (start + first * apart).saturating_sub(pad)]
-    }
-
-    /// Columns of the output from `at`, whose window's columns lie inside the image, to the last one of which that is so.
-    fn alike(&self, at: usize) -> usize {
-        let [_, width, _] = self.input;
-        let reach = (self.taps[1] - 1) * usize::from(self.window.dilation[1]);
-        let room = (width + usize::from(self.window.pad[1])).saturating_sub(reach + 1);
-        let last = room.checked_div(usize::from(self.window.stride[1])).unwrap_or(0);
-        (last + 1).min(self.output[1]).saturating_sub(at).max(1)
     }
 }

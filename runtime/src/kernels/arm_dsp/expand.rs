@@ -16,26 +16,34 @@ pub(super) struct Rows {
     pub(super) bottom: usize,
     pub(super) rows: usize,
     /// Bytes from row to row.
-    pub(super) stride: usize,
+    stride: usize,
     /// Bytes of every row: padding, image, padding.
     pub(super) before: usize,
     pub(super) inside: usize,
     pub(super) after: usize,
     /// Padding, in each byte.
-    pub(super) fill: u32,
+    fill: u32,
     /// Windows, and bytes from one to the next one in the image. Where there is one, it may be a part of a window that
     /// goes on.
     pub(super) pixels: usize,
-    pub(super) pixel: usize,
+    pixel: usize,
     /// Whether a window ends: 0 or 1.
     pub(super) is_end: usize,
     /// Bytes from a word to the next one's place.
     pub(super) step: usize,
     /// Bytes that are no group yet, and their bits.
-    pub(super) carry: [u32; 2],
+    carry: [u32; 2],
 }
 
 impl Rows {
+    /// One window that is one row of so many bytes, apart from what changes from window to window.
+    pub(super) fn new(inside: usize, stride: usize, pixel: usize, fill: i8) -> Self {
+        let fill = u32::from(fill as u8) * 0x0101_0101;
+        let (top, bottom, before, after) = (0, 0, 0, 0);
+        let (rows, pixels, is_end, step, carry) = (1, 1, 1, 4, [0; 2]);
+        Rows { top, bottom, rows, stride, before, inside, after, fill, pixels, pixel, is_end, step, carry }
+    }
+
     /// Bytes of a window, or of this part of it.
     fn bytes(&self) -> usize {
         self.top + self.rows * (self.before + self.inside + self.after) + self.bottom
@@ -54,7 +62,7 @@ impl Rows {
             (rows, inside) => rows.saturating_sub(1) * self.stride + inside,
         };
         let read = self.pixels.saturating_sub(1) * self.pixel + rows;
-        if self.pixels == 0 || self.step == 0 || read > image.len() || written > words.len() {
+        if self.pixels == 0 || read > image.len() || written > words.len() {
             return Err(Error::Internal);
         }
         let start = words.as_mut_ptr();

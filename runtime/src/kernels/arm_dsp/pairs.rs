@@ -36,10 +36,10 @@ pub fn fully_connected<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Conte
 
 /// Of both, so that a device that runs both has it once.
 #[inline(never)]
-fn run<R: Scale>(io: &mut Io<'_>, columns: Columns, clamp: Clamp) -> Result<()> {
+fn run<R: Scale>(io: &mut Io<'_>, mut columns: Columns, clamp: Clamp) -> Result<()> {
     let outputs = io.input_desc(WEIGHTS)?.shape.dim(0);
     let pixels = io.output_desc(0)?.shape.elements().checked_div(outputs).ok_or(Error::Shape)?;
-    let layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
+    let mut layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
     let words =
         io.scratch::<u32>()?.get_mut(..layer.words() * pixels_at_once(pixels)).ok_or(Error::TooSmall)?;
     let mut pair = io.pair::<i8, i8>(0, 0)?;
