@@ -6,41 +6,40 @@ use crate::ops::window::Window;
 
 /// Where a layer's inputs come from.
 #[derive(Debug)]
-pub(super) struct Columns {
-    window: Window,
+pub(super) struct Columns<'a> {
+    window: &'a Window,
     /// Height, width and channels of an image.
     input: [usize; 3],
     /// Height and width of the window.
     taps: [usize; 2],
     /// Height and width of an output image.
     output: [usize; 2],
+    /// Whether there is one row of pixels as they are.
+    is_plain: bool,
     /// What is under the window at hand.
     rows: Rows,
 }
 
-impl Columns {
+impl<'a> Columns<'a> {
     /// Of windows over images; padding holds `zero`.
+    #[inline(always)]
     pub(super) fn new(
-        window: Window,
+        window: &'a Window,
         input: [usize; 3],
         taps: [usize; 2],
         output: [usize; 2],
         zero: i8,
     ) -> Self {
         let [_, width, channels] = input;
-        let [down, right] = window.dilation.map(usize::from);
+        let [down, right] = [usize::from(window.dilation[0]), usize::from(window.dilation[1])];
         // Without dilation the taps of a row are one run, between padding, else each is a row of its own.
         let (inside, stride) = match right {
             1 => (taps[1] * channels, down * width * channels),
             _ => (channels, right * channels),
         };
         let pixel = usize::from(window.stride[1]) * channels;
-        Columns { window, input, taps, output, rows: Rows::new(inside, stride, pixel, zero) }
-    }
-
-    /// Of so many pixels as they are, in one row.
-    pub(super) fn pixels(pixels: usize, channels: usize) -> Self {
-        Columns::new(Window::UNIT, [1, pixels, channels], [1, 1], [1, pixels], 0)
+        let is_plain = taps == [1, 1] && output[0] == 1 && *window == Window::UNIT;
+        Columns { window, input, taps, output, is_plain, rows: Rows::new(inside, stride, pixel, zero) }
     }
 
     /// Weights of one output channel.
@@ -54,7 +53,7 @@ impl Columns {
     pub(super) fn gather(&mut self, x: &[i8], first: usize, words: &mut [u32], step: usize) -> Result<()> {
         let ([height, width, channels], [oh, ow]) = (self.input, self.output);
         self.rows.step = 4 * step;
-        if self.taps == [1, 1] && oh == 1 && self.window == Window::UNIT {
+        if self.is_plain {
             self.rows.pixels = step;
             let from = x.get(first * channels..).ok_or(Error::Internal)?;
             return self.rows.expand(from, words).map(|_| ());
@@ -113,7 +112,7 @@ impl Columns {
     /// first of these is.
     #[inline(never)]
     fn span(&self, axis: usize, at: usize, size: usize) -> [usize; 3] {
-        let Window { stride, dilation, pad } = self.window;
+        let Window { stride, dilation, pad } = *self.window;
         let [stride, apart, pad, taps] = match axis {
             0 => [usize::from(stride[0]), usize::from(dilation[0]), usize::from(pad[0]), self.taps[0]],
             _ => [usize::from(stride[1]), usize::from(dilation[1]), usize::from(pad[1]), self.taps[1]],

@@ -16,29 +16,29 @@ use crate::ops::window::Window;
 /// Conv2D without groups.
 pub fn conv_2d<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
-    let (x, w, y) = (io.input_desc(0)?, io.input_desc(WEIGHTS)?.shape, io.output_desc(0)?.shape);
-    let [_, height, width, channels] = x.shape.dims4()?;
-    let (input, taps) = ([height, width, channels], [w.dim(1), w.dim(2)]);
-    let columns = match (taps, op.window) {
-        ([1, 1], Window::UNIT) => Columns::pixels(y.outer(3), channels),
-        (_, window) => Columns::new(window, input, taps, [y.dim(1), y.dim(2)], x.zero_point as i8),
-    };
-    run::<R>(io, columns, op.clamp)
+    run::<R>(io, &op.window, op.clamp)
 }
 
 /// FullyConnected: each of its rows is a pixel.
 pub fn fully_connected<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let clamp = FullyConnected::parse(attributes)?.clamp;
-    let (elements, depth) = (io.input_desc(0)?.shape.elements(), io.input_desc(WEIGHTS)?.shape.dim(1));
-    let pixels = elements.checked_div(depth).ok_or(Error::Shape)?;
-    run::<R>(io, Columns::pixels(pixels, depth), clamp)
+    run::<R>(io, &Window::UNIT, FullyConnected::parse(attributes)?.clamp)
 }
 
 /// Of both, so that a device that runs both has it once.
 #[inline(never)]
-fn run<R: Scale>(io: &mut Io<'_>, mut columns: Columns, clamp: Clamp) -> Result<()> {
-    let outputs = io.input_desc(WEIGHTS)?.shape.dim(0);
-    let pixels = io.output_desc(0)?.shape.elements().checked_div(outputs).ok_or(Error::Shape)?;
+fn run<R: Scale>(io: &mut Io<'_>, window: &Window, clamp: Clamp) -> Result<()> {
+    let (x, w, y) = (io.input_desc(0)?, &io.input_desc(WEIGHTS)?.shape, &io.output_desc(0)?.shape);
+    let outputs = w.dim(0);
+    let pixels = y.elements().checked_div(outputs).ok_or(Error::Shape)?;
+    let taps = if w.rank() == 4 { [w.dim(1), w.dim(2)] } else { [1, 1] };
+    let mut columns = if taps == [1, 1] && *window == Window::UNIT {
+        // One row of pixels as they are.
+        Columns::new(window, [1, pixels, w.dim(w.rank().wrapping_sub(1))], taps, [1, pixels], 0)
+    } else {
+        let [_, height, width, channels] = x.shape.dims4()?;
+        let output = [y.dim(1), y.dim(2)];
+        Columns::new(window, [height, width, channels], taps, output, x.zero_point as i8)
+    };
     let mut layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
     let words =
         io.scratch::<u32>()?.get_mut(..layer.words() * pixels_at_once(pixels)).ok_or(Error::TooSmall)?;
