@@ -21,7 +21,7 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Of windows over images; padding holds `zero`.
+    /// Of windows over images, or of one row of pixels where `is_plain` says so; padding holds `zero`.
     #[inline(always)]
     pub(super) fn new(
         window: &'a Window,
@@ -29,6 +29,7 @@ impl<'a> Columns<'a> {
         taps: [usize; 2],
         output: [usize; 2],
         zero: i8,
+        is_plain: bool,
     ) -> Self {
         let [_, width, channels] = input;
         let [down, right] = [usize::from(window.dilation[0]), usize::from(window.dilation[1])];
@@ -38,7 +39,6 @@ impl<'a> Columns<'a> {
             _ => (channels, right * channels),
         };
         let pixel = usize::from(window.stride[1]) * channels;
-        let is_plain = taps == [1, 1] && output[0] == 1 && *window == Window::UNIT;
         Columns { window, input, taps, output, is_plain, rows: Rows::new(inside, stride, pixel, zero) }
     }
 

@@ -31,14 +31,15 @@ fn run<R: Scale>(io: &mut Io<'_>, window: &Window, clamp: Clamp) -> Result<()> {
     let outputs = w.dim(0);
     let pixels = y.elements().checked_div(outputs).ok_or(Error::Shape)?;
     let taps = if w.rank() == 4 { [w.dim(1), w.dim(2)] } else { [1, 1] };
-    let mut columns = if taps == [1, 1] && *window == Window::UNIT {
-        // One row of pixels as they are.
-        Columns::new(window, [1, pixels, w.dim(w.rank().wrapping_sub(1))], taps, [1, pixels], 0)
+    // Windows that are single pixels read one row of them, as they are.
+    let is_plain = taps == [1, 1] && *window == Window::UNIT;
+    let (input, output) = if is_plain {
+        ([1, pixels, w.dim(w.rank().wrapping_sub(1))], [1, pixels])
     } else {
         let [_, height, width, channels] = x.shape.dims4()?;
-        let output = [y.dim(1), y.dim(2)];
-        Columns::new(window, [height, width, channels], taps, output, x.zero_point as i8)
+        ([height, width, channels], [y.dim(1), y.dim(2)])
     };
+    let mut columns = Columns::new(window, input, taps, output, x.zero_point as i8, is_plain);
     let mut layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
     let words =
         io.scratch::<u32>()?.get_mut(..layer.words() * pixels_at_once(pixels)).ok_or(Error::TooSmall)?;
