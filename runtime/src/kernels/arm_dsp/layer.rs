@@ -69,7 +69,7 @@ impl<'a, R: Scale> Layer<'a, R> {
             return Err(Error::Internal);
         }
         (self.args.columns, self.args.end) = (run.start, run.end);
-        self.args.is_odd = usize::from(pixels == 1) & self.groups % 2;
+        self.args.is_odd = if pixels == 1 { self.groups % 2 } else { 0 };
         let all = self.outputs.div_ceil(2);
         let mut first = 0;
         while first < all {
