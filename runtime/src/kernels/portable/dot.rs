@@ -1,20 +1,35 @@
 //! Sums of products of bytes, two channels at a time. Functions of their own, so that all registers are theirs.
 
-/// A processor with eight registers, Cortex-M0.
-const IS_SMALL: bool = cfg!(all(target_arch = "arm", not(target_has_atomic = "32")));
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+use super::small;
 
-/// As many pixels as share a load of weights: with few registers there is none for a second one.
-pub(crate) const PIXELS: usize = if IS_SMALL { 1 } else { 2 };
+/// As many pixels as share a load of weights: a processor with eight registers has none for a second one.
+pub(crate) const PIXELS: usize =
+    if cfg!(all(target_arch = "arm", not(target_has_atomic = "32"))) { 1 } else { 2 };
 
-/// Bytes per round of the loops below; with few registers they go byte by byte, which keeps sums out of memory.
+/// Bytes per round of the loops below.
 const ROUND: usize = 4;
 
 /// `sums[o] + x * weights[o]` for two rows of weights as long as `x`.
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+#[inline(never)]
+pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], mut sums: [i32; 2]) -> [i32; 2] {
+    let done = small::rounds(x, [wa, wb], &mut sums);
+    let [x, wa, wb] = [x, wa, wb].map(|bytes| bytes.get(done..).unwrap_or(&[]));
+    for ((&x, &wa), &wb) in x.iter().zip(wa).zip(wb) {
+        sums[0] = sums[0].wrapping_add(i32::from(x).wrapping_mul(i32::from(wa)));
+        sums[1] = sums[1].wrapping_add(i32::from(x).wrapping_mul(i32::from(wb)));
+    }
+    sums
+}
+
+/// `sums[o] + x * weights[o]` for two rows of weights as long as `x`.
+#[cfg(not(all(target_arch = "arm", not(target_has_atomic = "32"))))]
 #[inline(never)]
 pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], [mut a, mut b]: [i32; 2]) -> [i32; 2] {
-    let (xs, x_rest) = rounds(x);
-    let (was, wa_rest) = rounds(wa);
-    let (wbs, wb_rest) = rounds(wb);
+    let (xs, x_rest) = x.as_chunks::<ROUND>();
+    let (was, wa_rest) = wa.as_chunks::<ROUND>();
+    let (wbs, wb_rest) = wb.as_chunks::<ROUND>();
     let mut step = |x: i8, wa: i8, wb: i8| {
         let x = i32::from(x);
         a = a.wrapping_add(x.wrapping_mul(i32::from(wa)));
@@ -30,12 +45,6 @@ pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], [mut a, mut b]: [i32; 2]) -> [
         step(x, wa, wb);
     }
     [a, b]
-}
-
-/// Whole rounds, and bytes to do one by one.
-#[inline(always)]
-fn rounds(bytes: &[i8]) -> (&[[i8; ROUND]], &[i8]) {
-    if IS_SMALL { (&[], bytes) } else { bytes.as_chunks() }
 }
 
 /// `sums[p][o] + x[p] * weights[o]` for two pixels and two rows of weights, all of one length.
