@@ -170,7 +170,8 @@ impl Budgets {
              # The compiler that they were taken with; others may exceed them by a little.\n",
         );
         text += &format!("rustc = {:?}\n", self.rustc);
-        text += "\n# Limits that hold whatever was counted. By hand: --update keeps them.\n";
+        text += "\n# Limits that hold whatever was counted. By hand: --update keeps them. Cortex-M0's are half of what its\n\
+                 # reference kernels take: `cargo xtask bench-mcu --core cortex-m0 --reference`.\n";
         text += &table("promised", &self.promised);
         text += "\n# What was counted last: `cargo xtask budgets --update` writes it.\n";
         text + &table("counted", &self.counted)
