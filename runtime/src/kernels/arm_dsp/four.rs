@@ -15,7 +15,7 @@ use super::text::{
 };
 
 /// Groups of four weights that the loop's body holds.
-const UNROLLED: usize = 4;
+const UNROLLED: usize = 2;
 /// Bytes of code of a group: 24 instructions of four.
 const GROUP: usize = 96;
 
@@ -89,8 +89,6 @@ macro_rules! four {
                     "mov pc, r10",
                     ".p2align 2",
                     "3:",
-                    group!(),
-                    group!(),
                     group!(),
                     group!(),
                     "ldr r10, [sp, #4]",
