@@ -29,9 +29,10 @@ pub(in crate::cli) struct Args {
     /// Device class that may run it; any by default.
     #[arg(long, default_value = "")]
     pub(super) class: String,
-    /// Target profile (`samara targets` lists them).
-    #[arg(long, default_value = "host")]
-    pub(super) target: String,
+    /// Target profile (`samara targets` lists them); several, with commas between them, for a bundle with a plan for
+    /// each. Reports speak of the first.
+    #[arg(long, default_value = "host", value_delimiter = ',')]
+    pub(super) target: Vec<String>,
     /// Shape of an input that the file leaves open, as NAME=1x3x96x96.
     #[arg(long, value_parser = units::input_shape)]
     pub(super) input_shape: Vec<(String, Vec<usize>)>,
