@@ -49,6 +49,8 @@ pub struct Options<'a> {
     pub budget: Budget,
     /// Whether large tensors are computed strip by strip.
     pub patching: Patching,
+    /// Threads that may run the bundle at once: large steps are cut for them.
+    pub threads: usize,
     /// What [`Scheme::Auto`] measures losses on, instead of the calibration data.
     pub labelled: Option<Labelled<'a>>,
     /// How integer steps of a model quantized here round.
@@ -70,6 +72,7 @@ impl Options<'_> {
             tuning: Tuning::default(),
             budget: Budget::default(),
             patching: Patching::default(),
+            threads: 1,
             labelled: None,
             numeric: Numeric::Single,
             import: import::Options::default(),
@@ -169,6 +172,9 @@ fn plans(graph: &Graph, options: &Options<'_>, base: Option<&Base>) -> Result<Ve
         }
         let plan = plan::plan(graph, target.kernels)?;
         let mut plan = plan::patch::patch(plan, options.patching, options.budget.ram)?;
+        if options.threads > 1 {
+            plan = plan::threads::split(&plan, options.threads)?;
+        }
         if let Some(base) = base {
             plan.equalized = base.equalization.factors.clone();
         }

@@ -37,23 +37,29 @@ pub(super) struct Measured {
     pub(super) steps: Vec<Step>,
 }
 
-/// Runs a session this often for each of: whole runs, single steps, runs without kernels.
-pub(super) fn measure(bundle: &Bundle<'_>, session: &Session<'_>, runs: usize) -> Result<Measured> {
+/// Runs a session this often for each of: whole runs on so many threads, single steps, runs without kernels.
+pub(super) fn measure(
+    bundle: &Bundle<'_>,
+    session: &Session<'_>,
+    runs: usize,
+    threads: usize,
+) -> Result<Measured> {
     let inputs = inputs(bundle, session)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
     let mut room = vec![ResolvedStep::EMPTY; session.steps()];
     let resolved = session.resolve(&mut room)?;
+    let threads = resolved.threads(threads)?;
     let mut run = resolved.bind(&mut arena)?;
     for _ in 0..runs.div_ceil(10) {
         prepare(&mut run, &inputs)?;
-        run.run()?;
+        run.run_on(&threads)?;
     }
     let clock = clock_us();
     let mut whole = Vec::with_capacity(runs);
     for _ in 0..runs {
         prepare(&mut run, &inputs)?;
         let start = Instant::now();
-        run.run()?;
+        run.run_on(&threads)?;
         whole.push((microseconds(start) - clock).max(0.0));
     }
     whole.sort_by(f64::total_cmp);
@@ -179,7 +185,7 @@ mod tests {
         let bytes = AlignedBytes::new(&bundle::bare("roof", &plan).unwrap());
         let bundle = Bundle::check(&bytes).unwrap();
         let session = Session::load(&bundle, ops::ALL).unwrap();
-        let measured = measure(&bundle, &session, 5).unwrap();
+        let measured = measure(&bundle, &session, 5, 2).unwrap();
         assert!(measured.min > 0.0 && measured.min <= measured.median && measured.median <= measured.p90);
         let [step] = &measured.steps[..] else { panic!("one layer is one step") };
         assert_eq!((step.name, step.macs), ("fully_connected", 6 * 32 * 32));

@@ -124,6 +124,7 @@ fn options<'a>(args: &Args, target: &'static Profile) -> Options<'a> {
         tuning: q.tuning(),
         budget: Budget { ram: args.ram, flash: q.flash, millis: q.latency, drop: args.evaluation.max_drop },
         patching: args.patch.unwrap_or_default(),
+        threads: args.threads.into(),
         numeric: q.numeric.numeric(),
         ..Options::new(target)
     }
