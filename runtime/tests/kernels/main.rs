@@ -71,9 +71,12 @@ fn shapes() -> impl Strategy<Value = Layer> {
     prop_oneof![2 => own, 1 => layers()]
 }
 
-/// Per-channel constants that the loader admits: ordinary ones and its extremes.
-fn constants(rounding: Rounding, channels: usize, noise: &mut Noise) -> Value {
+/// Per-channel constants that the loader admits: ordinary ones, as packed models have them, and, unless all shall be of
+/// that kind, its extremes.
+fn constants(rounding: Rounding, channels: usize, all_ordinary: bool, noise: &mut Noise) -> Value {
     let pair = |noise: &mut Noise| match (rounding, noise.int(0, 15)) {
+        (Rounding::Single, _) if all_ordinary => [noise.int(0, 1 << 24) as i32, 0],
+        (_, _) if all_ordinary => [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-22, -1) as i32],
         (Rounding::Single, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(0, 30) as i32],
         (Rounding::Single, _) => [noise.int(0, 1 << 24) as i32, noise.int(0, 3) as i32],
         (_, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, 30) as i32],
@@ -115,7 +118,11 @@ proptest! {
             levels.iter_mut().filter(|_| noise.int(0, 1) == 0).for_each(|w| *w = i8::MIN);
         }
         let w = Value::constant(Dtype::I8, &dims, &levels).unwrap();
-        let bias: Vec<i32> = (0..layer.outputs).map(|_| noise.int(-90000, 90000) as i32).collect();
+        let mut bias: Vec<i32> = (0..layer.outputs).map(|_| noise.int(-90000, 90000) as i32).collect();
+        if layer.seed % 7 == 0 {
+            // Sums wrap alike.
+            bias[layer.seed as usize / 7 % layer.outputs] = noise.int(i32::MIN as i64, i32::MAX as i64) as i32;
+        }
         let b = Value::constant(Dtype::I32, &[layer.outputs as u32], &bias).unwrap();
         let b = with_bias.then_some(b);
         let clamp = if layer.seed % 2 == 0 { Clamp::i32(-128, 127) } else { Clamp::i32(-100, 90) };
@@ -123,7 +130,8 @@ proptest! {
         let parameters = [(0.2, output_zero)];
         for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
             let shared = layer.kind == Kind::Dense && layer.seed % 3 == 0;
-            let s = constants(rounding, if shared { 1 } else { layer.outputs }, &mut noise);
+            let channels = if shared { 1 } else { layer.outputs };
+            let s = constants(rounding, channels, layer.seed % 4 < 2, &mut noise);
             let plain = [Some(&x), Some(&w), b.as_ref(), Some(&s)];
             let expect = eval(&layer.reference(), &attributes, rounding, 0, &plain, &parameters).unwrap().remove(0);
             for Alone { entry, def } in faster(&layer) {

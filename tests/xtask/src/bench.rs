@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::mcu::{Bench, Cost, Counts, Selection};
+use crate::mcu::{Bench, Cost, Counts, REFERENCE, Selection};
 use crate::qemu::Machine;
 
 /// What is measured.
@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Every step of the plan as well: kernel, multiply-accumulates, instructions, words loaded and stored.
     #[arg(long)]
     operators: bool,
+    /// The same model with reference kernels of its layers as well, and the ratio.
+    #[arg(long, conflicts_with = "bundle")]
+    reference: bool,
     /// A bundle of your own, packed for the one `--core` that is given, instead of the models here.
     #[arg(long, requires = "core", conflicts_with = "model")]
     bundle: Option<std::path::PathBuf>,
@@ -42,12 +45,21 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             continue;
         }
         for model in args.selection.models() {
-            match bench.pack(model, machine)? {
-                Some(bundle) => {
-                    rows.push(row(model, machine, &bench.cost(&bundle, machine, args.operators)?))
-                }
-                None => eprintln!("SKIPPED {model} on {}: ../shared is not there", machine.core),
+            let Some(bundle) = bench.pack(model, machine.core)? else {
+                eprintln!("SKIPPED {model} on {}: ../shared is not there", machine.core);
+                continue;
+            };
+            let cost = bench.cost(&bundle, machine, args.operators)?;
+            let mut row = row(model, machine, &cost);
+            if args.reference
+                && let Some(bundle) = bench.pack(model, REFERENCE)?
+            {
+                let reference = bench.cost(&bundle, machine, false)?.counts.instructions;
+                let ratio = cost.counts.instructions as f64 / reference as f64;
+                eprintln!("  with reference kernels {reference} instructions: {ratio:.3} of them");
+                row["reference_instructions"] = json!(reference);
             }
+            rows.push(row);
         }
     }
     if args.json {

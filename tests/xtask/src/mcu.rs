@@ -25,11 +25,28 @@ pub(crate) const MODELS: [(&str, Option<&str>); 5] = [
     ("ad", Some("ad_autoencoder_int8.tflite")),
 ];
 
-/// Some of [`CORES`] and [`MODELS`]; all where none is named.
+/// Names of [`MODELS`] packed otherwise: the model's own name, and what `pack` is told.
+const VARIANTS: [(&str, &str, &[&str]); 1] = [("vww-36000", "vww", &["--ram", "36000"])];
+
+/// What can be measured.
+pub(crate) const NAMES: [&str; MODELS.len() + VARIANTS.len()] = {
+    let mut names = [""; MODELS.len() + VARIANTS.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = if i < MODELS.len() { MODELS[i].0 } else { VARIANTS[i - MODELS.len()].0 };
+        i += 1;
+    }
+    names
+};
+
+/// The target whose bundles hold what every processor's reference kernels read.
+pub(crate) const REFERENCE: &str = "portable";
+
+/// Some of [`CORES`] and [`NAMES`]; all where none is named.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Selection {
     /// Only these models, such as `kws,ad`.
-    #[arg(long, value_delimiter = ',', value_parser = MODELS.map(|(name, _)| name))]
+    #[arg(long, value_delimiter = ',', value_parser = NAMES)]
     model: Vec<String>,
     /// Only these cores, such as `cortex-m4`.
     #[arg(long, value_delimiter = ',', value_parser = CORES.map(|m| m.core))]
@@ -49,8 +66,7 @@ impl Selection {
 
     /// The chosen models' names.
     pub(crate) fn models(&self) -> impl Iterator<Item = &'static str> {
-        let all = MODELS.into_iter().map(|(name, _)| name);
-        all.filter(|name| self.model.is_empty() || self.model.iter().any(|m| m == name))
+        NAMES.into_iter().filter(|name| self.model.is_empty() || self.model.iter().any(|m| m == name))
     }
 }
 
@@ -110,13 +126,15 @@ impl Bench {
         missing(machine.target, &[qemu::SYSTEM, "cc"])
     }
 
-    /// Packs one of [`MODELS`] for a core; `None` where its file is not on this machine.
-    pub(crate) fn pack(&self, model: &str, machine: Machine) -> Result<Option<PathBuf>> {
+    /// Packs one of [`NAMES`] for a target; `None` where its file is not on this machine.
+    pub(crate) fn pack(&self, model: &str, target: &str) -> Result<Option<PathBuf>> {
+        let variant = VARIANTS.iter().find(|(name, ..)| *name == model);
+        let (own, options) = variant.map_or((model, &[][..]), |&(_, own, options)| (own, options));
         let &(name, file) = MODELS
             .iter()
-            .find(|(name, _)| *name == model)
+            .find(|(name, _)| *name == own)
             .with_context(|| format!("no model is called '{model}'"))?;
-        let bundle = self.dir.path().join(format!("{name}-{}.samara", machine.core));
+        let bundle = self.dir.path().join(format!("{model}-{target}.samara"));
         let mut pack = Command::new(&self.samara);
         pack.arg("pack");
         match (file, command::shared()) {
@@ -127,7 +145,7 @@ impl Bench {
                 pack.arg(folder.join("model.onnx")).arg("--calibrate").arg(folder.join("calibrate.npz"))
             }
         };
-        pack.args(["--name", name, "--target", machine.core, "-o"]).arg(&bundle);
+        pack.args(["--name", name, "--target", target]).args(options).arg("-o").arg(&bundle);
         command::read(&mut pack)?;
         Ok(Some(bundle))
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::elf::Elf;
 use crate::firmware::Firmware;
-use crate::mcu::{Bench, CORES, MODELS};
+use crate::mcu::{Bench, CORES, NAMES};
 
 /// Which firmware.
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 15)]
     top: usize,
     /// The model; the project's own needs no other files.
-    #[arg(long, default_value = "kws", value_parser = MODELS.map(|(name, _)| name))]
+    #[arg(long, default_value = "kws", value_parser = NAMES)]
     model: String,
     /// The core.
     #[arg(long, default_value = CORES[0].core, value_parser = CORES.map(|m| m.core))]
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         anyhow::bail!("{}: {why}; `cargo xtask setup` installs it where it may", machine.core);
     }
     let bench = Bench::new()?;
-    let Some(bundle) = bench.pack(&args.model, machine)? else {
+    let Some(bundle) = bench.pack(&args.model, machine.core)? else {
         anyhow::bail!("{}: ../shared is not there; --model vibration needs nothing", args.model);
     };
     let cost = bench.cost(&bundle, machine, false)?;

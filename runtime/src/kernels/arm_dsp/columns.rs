@@ -2,22 +2,46 @@
 
 use super::expand::Rows;
 use crate::error::{Error, Result};
-use crate::ops::layer::scratch::is_staged;
 use crate::ops::window::Window;
 
 /// Where a layer's inputs come from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Columns {
-    pub(super) window: Window,
+#[derive(Debug)]
+pub(super) struct Columns<'a> {
+    window: &'a Window,
     /// Height, width and channels of an image.
-    pub(super) input: [usize; 3],
+    input: [usize; 3],
     /// Height and width of the window.
-    pub(super) taps: [usize; 2],
-    /// What padding holds: the zero point.
-    pub(super) zero: i8,
+    taps: [usize; 2],
+    /// Height and width of an output image.
+    output: [usize; 2],
+    /// Whether there is one row of pixels as they are.
+    is_plain: bool,
+    /// What is under the window at hand.
+    rows: Rows,
 }
 
-impl Columns {
+impl<'a> Columns<'a> {
+    /// Of windows over images, or of one row of pixels where `is_plain` says so; padding holds `zero`.
+    #[inline(always)]
+    pub(super) fn new(
+        window: &'a Window,
+        input: [usize; 3],
+        taps: [usize; 2],
+        output: [usize; 2],
+        zero: i8,
+        is_plain: bool,
+    ) -> Self {
+        let [_, width, channels] = input;
+        let [down, right] = [usize::from(window.dilation[0]), usize::from(window.dilation[1])];
+        // Without dilation the taps of a row are one run, between padding, else each is a row of its own.
+        let (inside, stride) = match right {
+            1 => (taps[1] * channels, down * width * channels),
+            _ => (channels, right * channels),
+        };
+        let pixel = usize::from(window.stride[1]) * channels;
+        Columns { window, input, taps, output, is_plain, rows: Rows::new(inside, stride, pixel, zero) }
+    }
+
     /// Weights of one output channel.
     pub(super) fn depth(&self) -> usize {
         let [kh, kw] = self.taps;
@@ -26,137 +50,79 @@ impl Columns {
 
     /// Gathers `step` pixels of the output from number `first` on, each a word after the one before.
     #[inline(never)]
-    pub(super) fn pixels(
-        &self,
-        x: &[i8],
-        first: usize,
-        (words, step): (&mut [u32], usize),
-        staging: &mut [i8],
-    ) -> Result<()> {
-        let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        let [oh, ow] = self.window.output([height, width], self.taps)?;
-        let image = height * width * channels;
-        // What a window wholly inside the image holds.
-        let stride = width * channels * usize::from(self.window.dilation[0]);
-        let interior = Rows::new((kh, stride), (0, kw * channels, 0), self.zero, step);
-        for slot in 0..step {
+    pub(super) fn gather(&mut self, x: &[i8], first: usize, words: &mut [u32], step: usize) -> Result<()> {
+        let ([height, width, channels], [oh, ow]) = (self.input, self.output);
+        self.rows.step = 4 * step;
+        if self.is_plain {
+            self.rows.pixels = step;
+            let from = x.get(first * channels..).ok_or(Error::Internal)?;
+            return self.rows.expand(from, words).map(|_| ());
+        }
+        let mut slot = 0;
+        while slot < step {
             let row = (first + slot).checked_div(ow).ok_or(Error::Shape)?;
             let n = row.checked_div(oh).ok_or(Error::Shape)?;
-            let at = [row - n * oh, first + slot - row * ow];
-            let image = x.get(n * image..(n + 1) * image).ok_or(Error::Internal)?;
+            let image = x.get(n * height * width * channels..).ok_or(Error::Internal)?;
             let words = words.get_mut(slot..).ok_or(Error::Internal)?;
-            match self.plain(at) {
-                Some(from) => {
-                    interior.expand(image.get(from..).ok_or(Error::Internal)?, words)?;
-                }
-                None => self.gather(image, at, (words, step), staging)?,
-            }
+            slot += self.window(image, [row - n * oh, first + slot - row * ow], words, step - slot)?;
         }
         Ok(())
     }
 
-    /// The first byte under the window of the pixel at row and column `at` of the output, where every tap lies inside
-    /// the image, rows are one run each, and nothing is staged.
+    /// Gathers the pixel at row and column `at` of the output and, where it has the same form, at most `most` of those
+    /// beside it. Returns how many that are.
     #[inline(always)]
-    fn plain(&self, [y, x]: [usize; 2]) -> Option<usize> {
+    fn window(&mut self, image: &[i8], at: [usize; 2], words: &mut [u32], most: usize) -> Result<usize> {
         let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        let Window { stride, dilation, pad: [top, left, ..] } = self.window;
-        let y = (y * usize::from(stride[0])).wrapping_sub(usize::from(top));
-        let x = (x * usize::from(stride[1])).wrapping_sub(usize::from(left));
-        // Where they start before the image, they wrap to beyond it.
-        let bottom = y.wrapping_add((kh - 1) * usize::from(dilation[0]));
-        let right = x.wrapping_add(kw - 1);
-        let inside = y < height && bottom < height && x < width && right < width;
-        let is_plain = inside && dilation[1] == 1 && !is_staged(channels);
-        is_plain.then(|| (y * width + x) * channels)
+        let [above, inner, y] = self.span(0, at[0], height);
+        let [before, inside, x] = self.span(1, at[1], width);
+        let after = kw - before - inside;
+        let from = if inner * inside == 0 { 0 } else { (y * width + x) * channels };
+        let image = image.get(from..).ok_or(Error::Internal)?;
+        let rows = &mut self.rows;
+        if self.window.dilation[1] != 1 {
+            let row = usize::from(self.window.dilation[0]) * width * channels;
+            let mut place = 0;
+            for ky in 0..kh {
+                rows.rows = if (above..above + inner).contains(&ky) { inside } else { 0 };
+                (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
+                (rows.pixels, rows.is_end) = (1, usize::from(ky + 1 == kh));
+                let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(&[]);
+                place += rows.expand(image, words.get_mut(place..).ok_or(Error::Internal)?)?;
+            }
+            return Ok(1);
+        }
+        rows.rows = if inside == 0 { 0 } else { inner };
+        let run = kw * channels;
+        (rows.top, rows.bottom) = (above * run, (kh - above - rows.rows) * run);
+        (rows.before, rows.inside, rows.after) = (before * channels, inside * channels, after * channels);
+        rows.pixels = 1;
+        if inside == kw {
+            // So are the columns up to the last one whose window ends in the image.
+            let room = (width + usize::from(self.window.pad[1])).saturating_sub(kw);
+            let last = room.checked_div(usize::from(self.window.stride[1])).unwrap_or(0);
+            rows.pixels = (last + 1).min(self.output[1]).saturating_sub(at[1]).min(most).max(1);
+        }
+        let count = rows.pixels;
+        rows.expand(image, words)?;
+        Ok(count)
     }
 
-    /// Gathers the pixel at row and column `at` of the output into `words`, `step` words apart, from the `image` under
-    /// it; by way of `staging` where that is not empty.
+    /// Along an axis at position `at` of the output: taps in the padding before the image, taps inside it, and where the
+    /// first of these is.
     #[inline(never)]
-    fn gather(
-        &self,
-        image: &[i8],
-        [y, x]: [usize; 2],
-        (words, step): (&mut [u32], usize),
-        staging: &mut [i8],
-    ) -> Result<()> {
-        let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        // Without dilation the taps of a row are one run, between padding; else each is a run of its own.
-        let is_run = self.window.dilation[1] == 1;
-        let start = x * usize::from(self.window.stride[1]);
-        let left = usize::from(self.window.pad[1]);
-        let before = left.saturating_sub(start).min(kw);
-        let end = (width + left).saturating_sub(start).min(kw).max(before);
-        let mut sink = Sink { words, step, staging, zero: self.zero, at: 0 };
-        for ky in 0..kh {
-            let iy = self.window.tap(0, y, ky, height);
-            for kx in 0..if is_run { 1 } else { kw } {
-                let (ix, sizes) = match (iy, is_run, self.window.tap(1, x, kx, width)) {
-                    (Some(_), true, _) => (start + before, (before, end - before, kw - end)),
-                    (Some(_), false, Some(ix)) => (ix + left, (0, 1, 0)),
-                    (_, false, _) => (left, (1, 0, 0)),
-                    (None, true, _) => (left, (kw, 0, 0)),
-                };
-                let from = (iy.unwrap_or(0) * width + ix).saturating_sub(left) * channels;
-                let (before, inside, after) = (sizes.0 * channels, sizes.1 * channels, sizes.2 * channels);
-                let bytes = if inside == 0 { Some(&[][..]) } else { image.get(from..from + inside) };
-                sink.put(before, bytes.ok_or(Error::Internal)?, after)?;
-            }
-        }
-        if !sink.staging.is_empty() {
-            Rows::new((1, 0), (0, sink.staging.len(), 0), 0, step).expand(sink.staging, sink.words)?;
-        }
-        Ok(())
+    fn span(&self, axis: usize, at: usize, size: usize) -> [usize; 3] {
+        let Window { stride, dilation, pad } = *self.window;
+        let [stride, apart, pad, taps] = match axis {
+            0 => [usize::from(stride[0]), usize::from(dilation[0]), usize::from(pad[0]), self.taps[0]],
+            _ => [usize::from(stride[1]), usize::from(dilation[1]), usize::from(pad[1]), self.taps[1]],
+        };
+        let start = at * stride;
+        // Taps before a place.
+        let before = |place: usize| {
+            (place.saturating_sub(start) + apart - 1).checked_div(apart).unwrap_or(0).min(taps)
+        };
+        let (first, end) = (before(pad), before(pad + size));
+        [first, end.saturating_sub(first), (start + first * apart).saturating_sub(pad)]
     }
-}
-
-/// A column as it is filled.
-struct Sink<'a> {
-    words: &'a mut [u32],
-    step: usize,
-    staging: &'a mut [i8],
-    zero: i8,
-    /// Bytes, or words and the gaps between them, so far.
-    at: usize,
-}
-
-impl Sink<'_> {
-    /// So many bytes of padding, bytes, and padding again.
-    #[inline(always)]
-    fn put(&mut self, before: usize, bytes: &[i8], after: usize) -> Result<()> {
-        if self.staging.is_empty() {
-            let words = self.words.get_mut(self.at..).ok_or(Error::Internal)?;
-            let rows = Rows::new((1, 0), (before, bytes.len(), after), self.zero, self.step);
-            self.at += rows.expand(bytes, words)?;
-            return Ok(());
-        }
-        let end = self.at + before + bytes.len() + after;
-        let slots = self.staging.get_mut(self.at..end).ok_or(Error::Internal)?;
-        for slot in slots.iter_mut().take(before) {
-            *slot = self.zero;
-        }
-        for (slot, &byte) in slots.iter_mut().skip(before).zip(bytes) {
-            *slot = byte;
-        }
-        for slot in slots.iter_mut().rev().take(after) {
-            *slot = self.zero;
-        }
-        self.at = end;
-        Ok(())
-    }
-}
-
-/// The two parts of scratch memory: words for columns, and bytes for one of them where it is staged.
-pub(super) fn split(
-    scratch: &mut [u8],
-    words: usize,
-    padded: usize,
-    channels: usize,
-) -> Result<(&mut [u32], &mut [i8])> {
-    let (columns, staging) = scratch.split_at_mut_checked(4 * words).ok_or(Error::TooSmall)?;
-    let staged = if is_staged(channels) { padded } else { 0 };
-    let staging = staging.get_mut(..staged).ok_or(Error::TooSmall)?;
-    let columns = bytemuck::try_cast_slice_mut(columns).map_err(|_| Error::Alignment)?;
-    Ok((columns, bytemuck::cast_slice_mut(staging)))
 }

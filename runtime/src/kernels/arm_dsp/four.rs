@@ -1,4 +1,4 @@
-//! Args pixels times a range of output channels, two channels at a time.
+//! Four pixels times a range of output channels, two channels at a time.
 //!
 //! Eight sums stay in registers. A word of weights holds two weights of both channels, `even + 256 * odd`: one
 //! extraction makes the even channel's, the word as it is serves the odd one, whose sum is freed of the even one's at
@@ -8,8 +8,11 @@
 use core::arch::asm;
 use core::mem::offset_of;
 
-use super::args::Args;
-use super::text::{constants_single, constants_tflite, level_single, level_tflite};
+use super::args::{Args, BASE};
+use super::text::{
+    bias_single, bias_tflite, constants_single, constants_tflite, even_single, even_tflite, level_single,
+    level_tflite, odd_single, odd_tflite,
+};
 
 /// Groups of four weights that the loop's body holds.
 const UNROLLED: usize = 4;
@@ -51,12 +54,19 @@ macro_rules! group {
     };
 }
 
+/// The level of pixel `$sum` of the channel at hand, stored.
+macro_rules! store {
+    ($level:ident, $sum:literal, $at:literal) => {
+        concat!($level!($sum, "r11", "r9", "lr"), "strb lr, ", $at, "\n")
+    };
+}
+
 macro_rules! four {
-    ($(#[$doc:meta])* $name:ident, $constants:ident, $level:ident) => {
+    ($(#[$doc:meta])* $name:ident, $constants:ident, $bias:ident, $even:ident, $odd:ident, $level:ident) => {
         $(#[$doc])*
         ///
         /// # Safety
-        /// For `pairs` pairs of channels the pointers of `args` lead to as much as the fields' descriptions say, the
+        /// Up to the `last` biases the pointers of `args` lead to as much as the fields' descriptions say, the
         /// columns to a multiple of eight words, and nobody else writes there.
         #[inline(never)]
         pub(super) unsafe fn $name(args: &mut Args) {
@@ -64,28 +74,18 @@ macro_rules! four {
             // beyond the declared ones, and the stack's pointer.
             unsafe {
                 asm!(
-                    "push {{r0, r4-r11, lr}}",
+                    "push {{r4-r11, lr}}",
+                    "add r0, r0, #{base}",
                     "ldr r1, [r0, #{end}]",
-                    "push {{r1}}",
+                    "push {{r0, r1}}",
                     "adr r1, 3f",
-                    "ldr r2, [r0, #{entry}]",
+                    "ldr r2, [r0, #-8]",
                     "add r1, r1, r2",
-                    "str r1, [r0, #{entry}]",
+                    "str r1, [r0, #-8]",
                     "ldr lr, [r0, #{weights}]",
-                    "mov r12, r0",
-                    // A pair: both of its sums start at the even channel's bias, which their difference loses.
+                    // A pair: sums of 0, the address in the unrolled code, and the columns.
                     "2:",
-                    "ldr r0, [r12, #{bias}]",
-                    "ldr r0, [r0]",
-                    "mov r1, r0",
-                    "mov r2, r0",
-                    "mov r3, r0",
-                    "mov r4, r0",
-                    "mov r5, r0",
-                    "mov r6, r0",
-                    "mov r7, r0",
-                    "ldr r10, [r12, #{entry}]",
-                    "ldr r12, [r12, #{columns}]",
+                    "ldmdb r0, {{r0-r7, r10, r12}}",
                     "mov pc, r10",
                     ".p2align 2",
                     "3:",
@@ -93,79 +93,72 @@ macro_rules! four {
                     group!(),
                     group!(),
                     group!(),
-                    "ldr r10, [sp]",
+                    "ldr r10, [sp, #4]",
                     "cmp r12, r10",
                     "bne 3b",
                     // 256 times the odd channel's sums.
-                    "ldr r12, [sp, #4]",
+                    "ldr r12, [sp]",
                     "sub r1, r1, r0",
                     "sub r3, r3, r2",
                     "sub r5, r5, r4",
                     "sub r7, r7, r6",
-                    "ldr r10, [r12, #{sums}]",
-                    "cmp r10, #0",
-                    "bne 4f",
-                    "ldr r9, [r12, #{scales}]",
-                    "ldr r10, [r12, #{zero}]",
-                    "ldrd r8, r9, [r9]",
-                    $constants!(),
                     "str lr, [r12, #{weights}]",
-                    "ldr lr, [r12, #{channels}]",
-                    "ldr r12, [r12, #{output}]",
-                    $level!("r0", "r12"),
-                    $level!("r2", "r12, lr"),
-                    $level!("r4", "r12, lr, lsl #1"),
-                    "add r12, r12, lr",
-                    $level!("r6", "r12, lr, lsl #1"),
-                    "sub r12, r12, lr",
-                    "add r12, r12, #1",
-                    "ldr r0, [sp, #4]",
-                    "ldrd r8, r9, [r0, #{bias}]",
-                    "ldr r4, [r0, #{step}]",
-                    "ldr r2, [r8, #4]",
-                    "add r8, r8, #8",
-                    "add r6, r9, r4",
-                    "add r9, r6, r4",
-                    "strd r8, r9, [r0, #{bias}]",
-                    "ldr r10, [r0, #{zero}]",
-                    "ldrd r8, r9, [r6]",
-                    $constants!(),
-                    "add r1, r2, r1, asr #8",
-                    $level!("r1", "r12"),
-                    "add r3, r2, r3, asr #8",
-                    $level!("r3", "r12, lr"),
-                    "add r5, r2, r5, asr #8",
-                    $level!("r5", "r12, lr, lsl #1"),
-                    "add r12, r12, lr",
-                    "add r7, r2, r7, asr #8",
-                    $level!("r7", "r12, lr, lsl #1"),
-                    "sub r12, r12, lr",
-                    "add r12, r12, #1",
-                    "str r12, [r0, #{output}]",
+                    "ldm r12, {{r8-r11, lr}}",
+                    "cmp lr, #0",
+                    "bne 4f",
+                    // The even channel, with the output in `r10`.
+                    "ldr lr, [r8]",
+                    "ldrd r8, r9, [r9]",
+                    $constants!("r9", "r11", "r11"),
+                    $bias!("lr"),
+                    $even!("r0", "lr"),
+                    $even!("r2", "lr"),
+                    $even!("r4", "lr"),
+                    $even!("r6", "lr"),
+                    "ldr r12, [r12, #{channels}]",
+                    store!($level, "r0", "[r10]"),
+                    store!($level, "r2", "[r10, r12]"),
+                    store!($level, "r4", "[r10, r12, lsl #1]"),
+                    "add r10, r10, r12",
+                    store!($level, "r6", "[r10, r12, lsl #1]"),
+                    // The odd channel, from the second pixel on, then the first one.
+                    "ldr r0, [sp]",
+                    "ldm r0, {{r2, r4, r6, r11}}",
+                    "ldr lr, [r2, #4]!",
+                    "ldrd r8, r9, [r4, #8]",
+                    $constants!("r9", "r11", "r11"),
+                    $bias!("lr"),
+                    $odd!("r1", "lr"),
+                    $odd!("r3", "lr"),
+                    $odd!("r5", "lr"),
+                    $odd!("r7", "lr"),
+                    store!($level, "r3", "[r10, #1]!"),
+                    store!($level, "r5", "[r10, r12]"),
+                    store!($level, "r7", "[r10, r12, lsl #1]"),
+                    "sub r10, r10, r12",
+                    store!($level, "r1", "[r10], #1"),
+                    "ldr r6, [r0, #{step}]",
+                    "add r2, r2, #4",
+                    "add r4, r4, r6",
+                    "stm r0, {{r2, r4, r10}}",
                     "ldr lr, [r0, #{weights}]",
-                    "mov r12, r0",
-                    "ldr r1, [r0, #{pairs}]",
-                    "subs r1, r1, #1",
-                    "str r1, [r0, #{pairs}]",
+                    "ldr r4, [r0, #{last}]",
+                    "cmp r2, r4",
                     "bne 2b",
                     "b 5f",
                     "4:",
-                    "stm r10, {{r0-r7}}",
+                    "ldr r12, [r12, #{sums}]",
+                    "stm r12, {{r0-r7}}",
                     "5:",
-                    "pop {{r1}}",
-                    "pop {{r0, r4-r11, lr}}",
-                    end = const offset_of!(Args, end),
-                    entry = const offset_of!(Args, entry),
-                    weights = const offset_of!(Args, weights),
-                    bias = const offset_of!(Args, bias),
-                    columns = const offset_of!(Args, columns),
-                    sums = const offset_of!(Args, sums),
-                    scales = const offset_of!(Args, scales),
-                    step = const offset_of!(Args, step),
-                    zero = const offset_of!(Args, zero),
-                    channels = const offset_of!(Args, channels),
-                    output = const offset_of!(Args, output),
-                    pairs = const offset_of!(Args, pairs),
+                    "pop {{r0, r1}}",
+                    "pop {{r4-r11, lr}}",
+                    base = const BASE,
+                    end = const offset_of!(Args, end) - BASE,
+                    weights = const offset_of!(Args, weights) - BASE,
+                    sums = const offset_of!(Args, sums) - BASE,
+                    step = const offset_of!(Args, step) - BASE,
+                    last = const offset_of!(Args, last) - BASE,
+                    channels = const offset_of!(Args, channels) - BASE,
                     inout("r0") args => _,
                     out("r1") _,
                     out("r2") _,
@@ -179,9 +172,9 @@ macro_rules! four {
 
 four! {
     /// Sums become levels with TFLite rounding.
-    tflite, constants_tflite, level_tflite
+    tflite, constants_tflite, bias_tflite, even_tflite, odd_tflite, level_tflite
 }
 four! {
     /// Sums become levels with single rounding.
-    single, constants_single, level_single
+    single, constants_single, bias_single, even_single, odd_single, level_single
 }

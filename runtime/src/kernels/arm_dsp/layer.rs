@@ -21,6 +21,7 @@ pub(super) struct Layer<'a, R: Scale> {
     groups: usize,
     zero: i32,
     clamp: Clamp,
+    args: Args,
 }
 
 impl<'a, R: Scale> Layer<'a, R> {
@@ -30,8 +31,25 @@ impl<'a, R: Scale> Layer<'a, R> {
         if groups == 0 || weights.len() != outputs.div_ceil(2) * 2 * groups {
             return Err(Error::Internal);
         }
-        let channels = Channels::new(io, outputs, depth)?;
-        Ok(Layer { weights, channels, outputs, groups, zero: io.output_desc(0)?.zero_point, clamp })
+        let (channels, zero) = (Channels::new(io, outputs, depth)?, io.output_desc(0)?.zero_point);
+        let args = Args {
+            zeros: [0; 8],
+            entry: 0,
+            columns: null(),
+            bias: null(),
+            scales: null(),
+            output: null_mut(),
+            zero: R::zero(zero),
+            is_special: 0,
+            weights: null(),
+            step: channels.step() * 2,
+            last: null(),
+            channels: outputs,
+            end: null(),
+            sums: null_mut(),
+            is_odd: 0,
+        };
+        Ok(Layer { weights, channels, outputs, groups, zero, clamp, args })
     }
 
     /// Words of one pixel's column.
@@ -41,7 +59,7 @@ impl<'a, R: Scale> Layer<'a, R> {
 
     /// The outputs of four pixels or of one, one pixel after the other, from their columns, word by word in turn.
     #[inline(never)]
-    pub(super) fn levels(&self, pixels: usize, columns: &[u32], outputs: &mut [i8]) -> Result<()> {
+    pub(super) fn levels(&mut self, pixels: usize, columns: &[u32], outputs: &mut [i8]) -> Result<()> {
         let (end, entry) = match pixels {
             4 => (4 * self.words(), four::skip(self.groups)),
             _ => (self.groups / 2 * 4, one::skip(self.groups)),
@@ -50,38 +68,27 @@ impl<'a, R: Scale> Layer<'a, R> {
         if columns.len() < pixels * self.words() || outputs.len() != pixels * self.outputs {
             return Err(Error::Internal);
         }
-        let mut args = Args {
-            bias: null(),
-            scales: null(),
-            step: self.channels.step(),
-            weights: null(),
-            columns: run.start,
-            end: run.end,
-            output: null_mut(),
-            channels: self.outputs,
-            zero: R::zero(self.zero),
-            pairs: 0,
-            sums: null_mut(),
-            is_odd: self.groups % 2,
-            entry,
-        };
+        (self.args.columns, self.args.end) = (run.start, run.end);
+        self.args.is_odd = if pixels == 1 { self.groups % 2 } else { 0 };
         let all = self.outputs.div_ceil(2);
         let mut first = 0;
         while first < all {
-            args.weights = self.weights.get(first * self.words()..).ok_or(Error::Internal)?.as_ptr();
+            let args = &mut self.args;
+            args.weights = self.weights.get(first * 2 * self.groups..).ok_or(Error::Internal)?.as_ptr();
             args.entry = entry;
             // Plain pairs of channels go through the loops together, others alone, for their sums.
             let plain = self.channels.plain(first, self.outputs / 2);
             if plain > 0 {
-                let (bias, scales) = self.channels.from(2 * first)?;
+                let (bias, scales) = self.channels.pairs(first, plain)?;
                 (args.bias, args.scales) = (bias.as_ptr(), scales.as_ptr().cast());
+                args.last = bias.as_ptr_range().end;
                 args.output = outputs.get_mut(2 * first..).ok_or(Error::Internal)?.as_mut_ptr();
-                args.pairs = plain;
+                (args.sums, args.is_special) = (null_mut(), args.is_odd);
                 // SAFETY: there are so many pairs' weights, biases, constants and outputs; columns and outputs are as long
                 // as checked above.
-                unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
+                unsafe { R::PAIRS[usize::from(pixels == 4)](args) };
             } else {
-                self.sums(pixels, first, args, outputs)?;
+                self.sums(pixels, first, outputs)?;
             }
             first += plain.max(1);
         }
@@ -89,21 +96,19 @@ impl<'a, R: Scale> Layer<'a, R> {
         Ok(())
     }
 
-    /// The outputs of one pair of channels by way of its sums. `args` has the pair's weights.
+    /// The outputs of one pair of channels by way of its sums; its weights are among the arguments.
     #[inline(never)]
-    fn sums(&self, pixels: usize, pair: usize, mut args: Args, outputs: &mut [i8]) -> Result<()> {
-        let bias = [self.channels.bias(2 * pair), self.channels.bias(2 * pair + 1)];
+    fn sums(&mut self, pixels: usize, pair: usize, outputs: &mut [i8]) -> Result<()> {
         let mut sums = [0i32; 8];
-        (args.bias, args.sums, args.pairs) = (bias.as_ptr(), sums.as_mut_ptr(), 1);
-        // SAFETY: one pair's weights and biases are there, and eight sums at most are written; columns are as long as
-        // `levels` has checked.
-        unsafe { R::PAIRS[usize::from(pixels == 4)](&mut args) };
+        (self.args.sums, self.args.is_special) = (sums.as_mut_ptr(), 1);
+        // SAFETY: one pair's weights are there, and eight sums at most are written; columns are as long as `levels` has
+        // checked.
+        unsafe { R::PAIRS[usize::from(pixels == 4)](&mut self.args) };
         for (pixel, [even, odd]) in outputs.chunks_exact_mut(self.outputs.max(1)).zip(sums.as_chunks::<2>().0)
         {
-            // The odd channel's without bias, in the upper 24 bits.
-            let sums = [*even, (*odd >> 8).wrapping_add(bias[1])];
-            for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip(sums) {
-                *slot = self.channels.level(o, sum, self.zero)?;
+            // Without bias, the odd channel's in the upper 24 bits.
+            for ((o, slot), sum) in (0..).zip(pixel).skip(2 * pair).zip([*even, *odd >> 8]) {
+                *slot = self.channels.level(o, sum.wrapping_add(self.channels.bias(o)), self.zero)?;
             }
         }
         Ok(())

@@ -1,10 +1,9 @@
 //! Conv2D and FullyConnected with weights in pairs of channels: four pixels at a time, across the ends of rows.
 
-use super::columns::{Columns, split};
+use super::columns::Columns;
 use super::layer::Layer;
 use super::scale::Scale;
 use crate::error::{Error, Result};
-use crate::layout::QUAD;
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::fully_connected::FullyConnected;
@@ -17,31 +16,33 @@ use crate::ops::window::Window;
 /// Conv2D without groups.
 pub fn conv_2d<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
-    let (x, w) = (io.input_desc(0)?, io.input_desc(WEIGHTS)?.shape);
-    let [_, height, width, channels] = x.shape.dims4()?;
-    let (input, taps) = ([height, width, channels], [w.dim(1), w.dim(2)]);
-    run::<R>(io, Columns { window: op.window, input, taps, zero: x.zero_point as i8 }, op.clamp)
+    run::<R>(io, &op.window, op.clamp)
 }
 
-/// FullyConnected: each of its rows is an image of one pixel.
+/// FullyConnected: each of its rows is a pixel.
 pub fn fully_connected<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
-    let clamp = FullyConnected::parse(attributes)?.clamp;
-    let (x, depth) = (io.input_desc(0)?, io.input_desc(WEIGHTS)?.shape.dim(1));
-    let (input, taps) = ([1, 1, depth], [1, 1]);
-    run::<R>(io, Columns { window: Window::UNIT, input, taps, zero: x.zero_point as i8 }, clamp)
+    run::<R>(io, &Window::UNIT, FullyConnected::parse(attributes)?.clamp)
 }
 
 /// Of both, so that a device that runs both has it once.
 #[inline(never)]
-fn run<R: Scale>(io: &mut Io<'_>, columns: Columns, clamp: Clamp) -> Result<()> {
-    let outputs = io.input_desc(WEIGHTS)?.shape.dim(0);
-    let y = io.output_desc(0)?.shape;
+fn run<R: Scale>(io: &mut Io<'_>, window: &Window, clamp: Clamp) -> Result<()> {
+    let (x, w, y) = (io.input_desc(0)?, &io.input_desc(WEIGHTS)?.shape, &io.output_desc(0)?.shape);
+    let outputs = w.dim(0);
     let pixels = y.elements().checked_div(outputs).ok_or(Error::Shape)?;
-    let channels = columns.input[2];
-    let layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
-    let scratch = io.scratch::<u8>()?;
-    let padded = columns.depth().next_multiple_of(QUAD);
-    let (words, staging) = split(scratch, layer.words() * pixels_at_once(pixels), padded, channels)?;
+    let taps = if w.rank() == 4 { [w.dim(1), w.dim(2)] } else { [1, 1] };
+    // Windows that are single pixels read one row of them, as they are.
+    let is_plain = taps == [1, 1] && *window == Window::UNIT;
+    let (input, output) = if is_plain {
+        ([1, pixels, w.dim(w.rank().wrapping_sub(1))], [1, pixels])
+    } else {
+        let [_, height, width, channels] = x.shape.dims4()?;
+        ([height, width, channels], [y.dim(1), y.dim(2)])
+    };
+    let mut columns = Columns::new(window, input, taps, output, x.zero_point as i8, is_plain);
+    let mut layer = Layer::<R>::new(io, clamp, outputs, columns.depth())?;
+    let words =
+        io.scratch::<u32>()?.get_mut(..layer.words() * pixels_at_once(pixels)).ok_or(Error::TooSmall)?;
     let mut pair = io.pair::<i8, i8>(0, 0)?;
     let descending = pair.descending();
     let mut left = pixels;
@@ -49,7 +50,7 @@ fn run<R: Scale>(io: &mut Io<'_>, columns: Columns, clamp: Clamp) -> Result<()> 
         let count = if left < 4 { 1 } else { 4 };
         let first = if descending { left - count } else { pixels - left };
         // All of these pixels are read before any is written.
-        columns.pixels(pair.input()?, first, (words, count), staging)?;
+        columns.gather(pair.input()?, first, words, count)?;
         layer.levels(count, words, pair.output(first * outputs..(first + count) * outputs)?)?;
         left -= count;
     }

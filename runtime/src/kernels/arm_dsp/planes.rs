@@ -1,6 +1,8 @@
 //! DepthwiseConv2D with weights channel by channel, row by row, so that input and output may overlap by rows.
 #![allow(unsafe_code)]
 
+use core::ptr::null;
+
 use super::layer::limit;
 use super::scale::{Channels, Scale};
 use super::three::Three;
@@ -17,9 +19,9 @@ pub fn depthwise_conv_2d<R: Scale>(attributes: &[u8], io: &mut Io<'_>, _cx: &Con
     let op = DepthwiseConv2d::parse(attributes)?;
     let [_, kh, _, _] = io.input_desc(WEIGHTS)?.shape.dims4()?;
     let planes = Planes::<R>::new(&op, io)?;
-    let columns = planes.columns();
-    by_rows::<i8>(io, &op.window, kh, |row| match columns {
-        Some(columns) if !row.input.is_empty() => planes.three(columns, row),
+    let mut three = planes.columns().map(|columns| planes.three(columns));
+    by_rows::<i8>(io, &op.window, kh, |row| match &mut three {
+        Some(three) if !row.input.is_empty() => planes.row(three, row),
         _ => planes.any(row),
     })
 }
@@ -42,10 +44,6 @@ struct Planes<'a, R: Scale> {
 /// Of a row with a window of 3 by 3: which columns outputs end in.
 #[derive(Clone, Copy)]
 struct Columns {
-    /// From output to output: 1 or 2.
-    stride: usize,
-    /// Columns of padding before the image: 0 or 1.
-    left: usize,
     /// Columns of the image up to the last one that an output ends in.
     whole: usize,
     /// Columns of padding up to the last output.
@@ -91,64 +89,71 @@ impl<'a, R: Scale> Planes<'a, R> {
         let last = (ow - 1) * stride + 2 - left;
         let beyond = (last + 1).saturating_sub(width);
         match (stride, beyond) {
-            (1, _) => Some(Columns { stride, left, whole: last + 1 - beyond, right: beyond }),
-            (_, 0) => Some(Columns { stride, left, whole: last + 1, right: 0 }),
+            (1, _) | (_, 0) => Some(Columns { whole: last + 1 - beyond, right: beyond }),
             // Its second column is the image's last one.
-            (_, 1) => Some(Columns { stride, left, whole: width - 1, right: 2 }),
+            (_, 1) => Some(Columns { whole: width - 1, right: 2 }),
             _ => None,
+        }
+    }
+
+    /// What is the same for all rows.
+    fn three(&self, Columns { whole, right }: Columns) -> Three {
+        let [_, _, channels] = self.input;
+        let zero = u32::from(self.zeros[0] as u16);
+        Three {
+            weights: null(),
+            bias: null(),
+            scales: null(),
+            step: self.filters.step(),
+            zero: R::zero(self.zeros[1]),
+            input: null(),
+            rows: [0; 2],
+            channels,
+            output: 0,
+            end: [whole * channels, (whole + right) * channels],
+            by_twos: usize::from(self.op.window.stride[1] == 2),
+            left: usize::from(self.op.window.pad[1]),
+            fill: zero << 16 | zero,
+            is_masked: 0,
+            masked: [0; 2],
+            kept: [0; 2],
+            left_over: 0,
         }
     }
 
     /// A row with at least one row of inputs under it.
     #[inline(never)]
-    fn three(&self, columns: Columns, row: Row<'_, i8>) -> Result<()> {
+    fn row(&self, three: &mut Three, row: Row<'_, i8>) -> Result<()> {
         let ([height, width, channels], [ow, outputs]) = (self.input, self.output);
-        let at = |ky| {
-            let iy = self.op.window.tap(0, row.y, ky, height)?;
-            iy.checked_sub(row.first).map(|y| y * width * channels)
-        };
-        let [upper, middle, lower] = [at(0), at(1), at(2)];
-        // What is multiplied by zero may come from any row.
-        let some = upper.or(middle).or(lower).ok_or(Error::Internal)?;
-        let [first, second, third] = [upper, middle, lower].map(|row| row.unwrap_or(some));
-        let room = first.max(second).max(third) + width * channels;
+        // What is multiplied by zero may come from any row: the first one is there.
+        let (mut rows, mut padding) = ([0; 3], [0u32; 3]);
+        for ((ky, slot), padding) in rows.iter_mut().enumerate().zip(&mut padding) {
+            match self.op.window.tap(0, row.y, ky, height) {
+                Some(iy) => *slot = (iy - row.first) * width * channels,
+                None => *padding = u32::MAX,
+            }
+        }
+        let [upper, middle, lower] = rows;
+        let room = upper.max(middle).max(lower) + width * channels;
         if row.input.len() < room || row.output.len() != ow * outputs {
             return Err(Error::Internal);
         }
-        let (bias, scales) = self.filters.from(0)?;
-        let input = row.input.get(first..).ok_or(Error::Internal)?.as_ptr();
-        let output = row.output.as_mut_ptr();
-        let behind = (3 - columns.left) * channels;
-        let half = |row: Option<usize>, shift: u32| if row.is_none() { 0xFFFFu32 << shift } else { 0 };
-        let padding = [half(upper, 0) | half(middle, 16), half(lower, 0) | half(lower, 16)];
-        let zero = self.zeros[0] as u16 as u32;
-        let fill = zero << 16 | zero;
-        let mut args = Three {
-            weights: self.weights.as_ptr(),
-            bias: bias.as_ptr(),
-            scales: scales.as_ptr().cast(),
-            step: self.filters.step(),
-            zero: R::zero(self.zeros[1]),
-            input,
-            output: match columns.stride {
-                1 => (output as usize).wrapping_sub(input as usize).wrapping_sub(behind),
-                _ => output as usize,
-            },
-            end: [columns.whole * channels, (columns.whole + columns.right) * channels],
-            rows: [second.wrapping_sub(first), third.wrapping_sub(first)],
-            channels,
-            left: columns.left,
-            fill,
-            is_masked: usize::from(padding != [0; 2]),
-            masked: padding.map(|p| p & fill),
-            kept: padding.map(|p| !p),
-            left_over: channels,
-        };
-        let [ones, twos] = R::THREE;
-        let run = if columns.stride == 1 { ones } else { twos };
+        let input = row.input.get(upper..).ok_or(Error::Internal)?.as_ptr();
+        let output = row.output.as_mut_ptr() as usize;
+        let behind = input as usize + (3 - three.left) * channels;
+        let padding = [padding[0] & 0xFFFF | padding[1] << 16, padding[2]];
+        let (bias, scales) = self.filters.all();
+        (three.weights, three.bias) = (self.weights.as_ptr(), bias.as_ptr());
+        (three.scales, three.left_over) = (scales.as_ptr().cast(), channels);
+        three.input = input;
+        three.rows = [middle.wrapping_sub(upper), lower.wrapping_sub(upper)];
+        three.output = if three.by_twos == 1 { output } else { output.wrapping_sub(behind) };
+        three.is_masked = usize::from(padding != [0; 2]);
+        three.masked = padding.map(|p| p & three.fill);
+        three.kept = padding.map(|p| !p);
         // SAFETY: weights, biases and constants are of as many channels, as `new` has seen; all three rows lie in
         // `row.input`, as checked here; `columns` holds as many ends of outputs as an output row has pixels.
-        unsafe { run(&mut args) };
+        unsafe { R::THREE(three) };
         limit(self.op.clamp, row.output);
         Ok(())
     }

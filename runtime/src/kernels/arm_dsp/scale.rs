@@ -24,8 +24,8 @@ pub trait Scale: Requant {
     /// One pixel's sums of pairs of channels, and four pixels'.
     const PAIRS: [unsafe fn(&mut Args); 2];
 
-    /// A row of depthwise convolution with a window of 3 by 3, and with every second output.
-    const THREE: [unsafe fn(&mut three::Three); 2];
+    /// A row of depthwise convolution with a window of 3 by 3.
+    const THREE: unsafe fn(&mut three::Three);
 }
 
 impl Scale for Tflite {
@@ -41,7 +41,7 @@ impl Scale for Tflite {
     // They double it.
     const MOST: u32 = (1 << 30) - 1;
     const PAIRS: [unsafe fn(&mut Args); 2] = [one::tflite, four::tflite];
-    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_tflite, three::twos_tflite];
+    const THREE: unsafe fn(&mut three::Three) = three::tflite;
 }
 
 impl Scale for Single {
@@ -55,7 +55,7 @@ impl Scale for Single {
 
     const MOST: u32 = i32::MAX as u32;
     const PAIRS: [unsafe fn(&mut Args); 2] = [one::single, four::single];
-    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
+    const THREE: unsafe fn(&mut three::Three) = three::single;
 }
 
 /// In floats; only the products are the loops'.
@@ -70,13 +70,15 @@ impl Scale for Onnx {
 
     const MOST: u32 = i32::MAX as u32;
     const PAIRS: [unsafe fn(&mut Args); 2] = [one::single, four::single];
-    const THREE: [unsafe fn(&mut three::Three); 2] = [three::ones_single, three::twos_single];
+    const THREE: unsafe fn(&mut three::Three) = three::single;
 }
 
 /// Channels that the loops serve, as far as constants decide: their biases and scales.
 pub(super) struct Channels<'a, R: Scale> {
     bias: Option<&'a [i32]>,
     scales: &'a [R::Scale],
+    /// A pair's, where all channels share one.
+    shared: [R::Scale; 2],
     /// The largest magnitude of a bias that leaves room for the products.
     most: u32,
     /// Whether every channel is plain.
@@ -95,7 +97,7 @@ impl<'a, R: Scale> Channels<'a, R> {
         let most = products.and_then(|p| R::MOST.checked_sub(p)).unwrap_or(0);
         let small = bias.is_some_and(|b| b.iter().all(|b| b.unsigned_abs() <= most));
         let all = small && scales.iter().all(|&s| R::is_plain(s));
-        Ok(Channels { bias, scales, most, all })
+        Ok(Channels { bias, scales, shared: [*scales.first().ok_or(Error::Internal)?; 2], most, all })
     }
 
     /// Whether the loops give channel `o`'s levels.
@@ -118,10 +120,16 @@ impl<'a, R: Scale> Channels<'a, R> {
         self.all
     }
 
-    /// From channel `o` on: biases and constants.
-    pub(super) fn from(&self, o: usize) -> Result<(&'a [i32], &'a [R::Scale])> {
-        let bias = self.bias.and_then(|b| b.get(o..));
-        let scales = if self.scales.len() == 1 { Some(self.scales) } else { self.scales.get(o..) };
+    /// Of all channels: biases and constants.
+    pub(super) fn all(&self) -> (&'a [i32], &'a [R::Scale]) {
+        (self.bias.unwrap_or(&[]), self.scales)
+    }
+
+    /// Of `pairs` pairs of channels from number `first` on: biases, and the first pair's constants and what follows.
+    pub(super) fn pairs(&self, first: usize, pairs: usize) -> Result<(&'a [i32], &[R::Scale])> {
+        let bias = self.bias.and_then(|b| b.get(2 * first..2 * (first + pairs)));
+        let scales =
+            if self.scales.len() == 1 { Some(&self.shared[..]) } else { self.scales.get(2 * first..) };
         bias.zip(scales).ok_or(Error::Internal)
     }
 

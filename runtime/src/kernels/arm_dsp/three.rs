@@ -7,9 +7,9 @@
 use core::arch::asm;
 use core::mem::offset_of;
 
-use super::text::{constants_single, constants_tflite};
+use super::text::{constants_single, constants_tflite, level_single, level_tflite};
 
-/// What the loop reads and advances.
+/// What the loop reads and advances. What is loaded together lies together.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Three {
@@ -26,16 +26,18 @@ pub struct Three {
     /// The input under the window's upper row, at its first column in the image. Where that row lies in the padding,
     /// any row.
     pub(super) input: *const i8,
-    /// Of [`ones_tflite`] and [`ones_single`] the bytes from the input behind the last column that the first output ends
-    /// in to that output, else that output's address.
-    pub(super) output: usize,
-    /// Bytes from `input` behind the last column of the image that an output ends in, and behind the columns of padding
-    /// that follow.
-    pub(super) end: [usize; 2],
     /// Bytes from the upper row to the middle and the lower one.
     pub(super) rows: [usize; 2],
     /// Bytes from column to column, which the channels number too.
     pub(super) channels: usize,
+    /// Of outputs next to each other the bytes from the input behind the last column that the first output ends in to
+    /// that output, else that output's address.
+    pub(super) output: usize,
+    /// Bytes from `input` behind the last column of the image that an output ends in, and behind the columns of padding
+    /// that follow.
+    pub(super) end: [usize; 2],
+    /// Whether outputs are two columns apart: 0 or 1.
+    pub(super) by_twos: usize,
     /// Whether the first column lies in the padding: 0 or 1.
     pub(super) left: usize,
     /// The input's zero point, twice in a word.
@@ -60,31 +62,23 @@ macro_rules! column {
     };
 }
 
-/// The level of sum `r7` to `r8`, TFLite rounding.
-macro_rules! level_tflite {
+/// Sum `r7` as the level takes it.
+macro_rules! doubled_tflite {
     () => {
-        "lsl r7, r7, #1
-         ldrd r8, r9, [sp]
-         smmlar r8, r7, r8, r9
-         add r8, r8, r7, asr #31
-         asr r8, r8, r4
-         ssat r8, #8, r8"
+        "lsl r7, r7, #1"
     };
 }
 
-/// The level of sum `r7` to `r8`, single rounding.
-macro_rules! level_single {
+macro_rules! doubled_single {
     () => {
-        "ldrd r8, r9, [sp]
-         smmlar r8, r7, r8, r9
-         ssat r8, #8, r8"
+        ""
     };
 }
 
 /// Outputs next to each other: every column ends one, continues one and begins one. `r5` and `r6` hold the two that
 /// go on; the output lies at a fixed distance from the input.
 macro_rules! by_ones {
-    ($level:ident) => {
+    ($doubled:ident, $level:ident) => {
         concat!(
             // The second column; the first one is in `r8` and `r9`.
             "ldr r6, [sp, #16]\n",
@@ -108,8 +102,10 @@ macro_rules! by_ones {
             "ldr r6, [sp, #16]\n",
             "smlad r6, r8, r0, r6\n",
             "smlabb r6, r9, r3, r6\n",
-            $level!(),
-            "\nldr r9, [sp, #20]\n",
+            $doubled!(),
+            "\nldrd r8, r9, [sp]\n",
+            $level!("r7", "r9", "r4", "r8"),
+            "ldr r9, [sp, #20]\n",
             "strb r8, [r10, r9]\n",
             "5:\n",
             "ldr r8, [sp, #8]\n",
@@ -128,7 +124,7 @@ macro_rules! by_ones {
 /// Every second output: one column continues an output, the next one ends it and begins another. `r5` holds the one that
 /// goes on, `r6` its place.
 macro_rules! by_twos {
-    ($level:ident) => {
+    ($doubled:ident, $level:ident) => {
         concat!(
             "ldr r5, [sp, #16]\n",
             "ldr r6, [sp, #20]\n",
@@ -136,27 +132,29 @@ macro_rules! by_twos {
             "str r7, [sp, #20]\n",
             "smlad r5, r8, r0, r5\n",
             "smlabb r5, r9, r3, r5\n",
-            "b 5f\n",
-            "3:\n",
+            "b 25f\n",
+            "23:\n",
             column!(),
             "\nadd r10, r10, lr\n",
             "smlad r5, r8, r1, r5\n",
             "smlabt r5, r9, r3, r5\n",
             column!(),
-            "\n4:\n",
+            "\n24:\n",
             "add r10, r10, lr\n",
             "smlad r7, r8, r2, r5\n",
             "smlabt r7, r9, r4, r7\n",
             "ldr r5, [sp, #16]\n",
             "smlad r5, r8, r0, r5\n",
             "smlabb r5, r9, r3, r5\n",
-            $level!(),
-            "\nstrb r8, [r6]\n",
+            $doubled!(),
+            "\nldrd r8, r9, [sp]\n",
+            $level!("r7", "r9", "r4", "r8"),
+            "strb r8, [r6]\n",
             "add r6, r6, lr\n",
-            "5:\n",
+            "25:\n",
             "ldr r8, [sp, #8]\n",
             "cmp r10, r8\n",
-            "blo 3b\n",
+            "blo 23b\n",
             "ldr r8, [sp, #12]\n",
             "cmp r10, r8\n",
             "bhs 6f\n",
@@ -166,13 +164,13 @@ macro_rules! by_twos {
             "smlabt r5, r9, r3, r5\n",
             "ldr r8, [sp, #24]\n",
             "mov r9, r8\n",
-            "b 4b\n",
+            "b 24b\n",
         )
     };
 }
 
 macro_rules! three {
-    ($(#[$doc:meta])* $name:ident, $outputs:ident, $constants:ident, $level:ident) => {
+    ($(#[$doc:meta])* $name:ident, $constants:ident, $doubled:ident, $level:ident) => {
         $(#[$doc])*
         ///
         /// # Safety
@@ -192,46 +190,40 @@ macro_rules! three {
                     "str r1, [sp, #24]",
                     "ldr r1, [r0, #{output}]",
                     "str r1, [sp, #20]",
+                    "mov r12, r0",
+                    // Weights, bias, scales, step and zero point.
                     "2:",
-                    "ldr r12, [sp, #28]",
-                    // Weights: one word per column of the upper and middle row; the lower row in halves.
-                    "ldr r7, [r12, #{weights}]",
-                    "ldrd r0, r1, [r7]",
-                    "ldrsb r4, [r7, #8]",
-                    "add r7, r7, #12",
-                    "str r7, [r12, #{weights}]",
+                    "ldm r12, {{r5-r8, r10}}",
+                    "ldm r5!, {{r0, r1, r4}}",
+                    "ldr r11, [r6], #4",
+                    "ldrd r2, r3, [r7]",
+                    "add r7, r7, r8",
+                    "stm r12, {{r5-r7}}",
+                    $constants!("r3", "r10", "r10"),
+                    "str r2, [sp]",
+                    "str r10, [sp, #4]",
+                    // One word per column of the upper and middle row; the lower row in halves, the last one of
+                    // which shares its register with the shift.
                     "sxtb16 r2, r0",
                     "sxtb16 r3, r0, ror #8",
                     "sxtb16 r5, r1",
                     "sxtb16 r6, r1, ror #8",
+                    "sxtb r4, r4",
                     "pkhbt r0, r2, r3",
                     "pkhbt r1, r3, r5, lsl #16",
                     "lsl r8, r6, #16",
                     "pkhtb r2, r8, r2, asr #16",
                     "pkhtb r3, r6, r5, asr #16",
-                    // The shift shares a register with the last weight.
-                    "ldr r5, [r12, #{scales}]",
-                    "ldr r6, [r12, #{step}]",
-                    "ldrd r8, r9, [r5]",
-                    "add r5, r5, r6",
-                    "str r5, [r12, #{scales}]",
-                    "ldr r10, [r12, #{zero}]",
-                    $constants!(),
-                    "str r8, [sp]",
-                    "str r10, [sp, #4]",
                     "pkhbt r4, r9, r4, lsl #16",
-                    "ldr r6, [r12, #{bias}]",
-                    "ldr r5, [r6], #4",
-                    "str r6, [r12, #{bias}]",
                     "ldr r8, [r12, #{is_masked}]",
                     "cmp r8, #0",
                     "beq 7f",
                     "ldrd r8, r9, [r12, #{masked}]",
-                    "smlad r5, r8, r0, r5",
-                    "smlad r5, r8, r1, r5",
-                    "smlad r5, r8, r2, r5",
-                    "smlad r5, r9, r3, r5",
-                    "smlabt r5, r9, r4, r5",
+                    "smlad r11, r8, r0, r11",
+                    "smlad r11, r8, r1, r11",
+                    "smlad r11, r8, r2, r11",
+                    "smlad r11, r9, r3, r11",
+                    "smlabt r11, r9, r4, r11",
                     "ldrd r8, r9, [r12, #{kept}]",
                     "and r0, r0, r8",
                     "and r1, r1, r8",
@@ -240,26 +232,28 @@ macro_rules! three {
                     "orr r9, r9, #255",
                     "and r4, r4, r9",
                     "7:",
-                    "str r5, [sp, #16]",
-                    "ldr r10, [r12, #{input}]",
-                    "add r8, r10, #1",
-                    "str r8, [r12, #{input}]",
+                    "str r11, [sp, #16]",
+                    "ldrd r6, r7, [r12, #{by_twos}]",
                     "ldrd r8, r9, [r12, #{end}]",
+                    "ldr r10, [r12, #{input}]",
+                    "add r5, r10, #1",
+                    "str r5, [r12, #{input}]!",
+                    "ldm r12, {{r5, r11, r12, lr}}",
                     "add r8, r8, r10",
                     "add r9, r9, r10",
                     "strd r8, r9, [sp, #8]",
                     "ldr r8, [sp, #24]",
                     "mov r9, r8",
-                    "ldr lr, [r12, #{channels}]",
-                    "ldr r11, [r12, #{rows}]",
-                    "ldr r7, [r12, #{left}]",
-                    "ldr r12, [r12, #{rows} + 4]",
                     "cmp r7, #0",
                     "bne 8f",
                     column!(),
                     "add r10, r10, lr",
                     "8:",
-                    $outputs!($level),
+                    "cmp r6, #0",
+                    "bne 9f",
+                    by_ones!($doubled, $level),
+                    "9:",
+                    by_twos!($doubled, $level),
                     "6:",
                     "ldr r12, [sp, #28]",
                     "ldr r8, [r12, #{left_over}]",
@@ -268,17 +262,10 @@ macro_rules! three {
                     "bne 2b",
                     "add sp, sp, #32",
                     "pop {{r0, r4-r11, lr}}",
-                    weights = const offset_of!(Three, weights),
-                    bias = const offset_of!(Three, bias),
-                    scales = const offset_of!(Three, scales),
-                    step = const offset_of!(Three, step),
-                    zero = const offset_of!(Three, zero),
                     input = const offset_of!(Three, input),
                     output = const offset_of!(Three, output),
                     end = const offset_of!(Three, end),
-                    rows = const offset_of!(Three, rows),
-                    channels = const offset_of!(Three, channels),
-                    left = const offset_of!(Three, left),
+                    by_twos = const offset_of!(Three, by_twos),
                     fill = const offset_of!(Three, fill),
                     is_masked = const offset_of!(Three, is_masked),
                     masked = const offset_of!(Three, masked),
@@ -296,18 +283,10 @@ macro_rules! three {
 }
 
 three! {
-    /// Outputs next to each other, TFLite rounding.
-    ones_tflite, by_ones, constants_tflite, level_tflite
+    /// TFLite rounding.
+    tflite, constants_tflite, doubled_tflite, level_tflite
 }
 three! {
-    /// Outputs next to each other, single rounding.
-    ones_single, by_ones, constants_single, level_single
-}
-three! {
-    /// Every second output, TFLite rounding.
-    twos_tflite, by_twos, constants_tflite, level_tflite
-}
-three! {
-    /// Every second output, single rounding.
-    twos_single, by_twos, constants_single, level_single
+    /// Single rounding.
+    single, constants_single, doubled_single, level_single
 }

@@ -1,5 +1,8 @@
 //! Sums of products of bytes, two channels at a time. Functions of their own, so that all registers are theirs.
 
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+use super::small;
+
 /// As many pixels as share a load of weights: a processor with eight registers has none for a second one.
 pub(crate) const PIXELS: usize =
     if cfg!(all(target_arch = "arm", not(target_has_atomic = "32"))) { 1 } else { 2 };
@@ -8,6 +11,20 @@ pub(crate) const PIXELS: usize =
 const ROUND: usize = 4;
 
 /// `sums[o] + x * weights[o]` for two rows of weights as long as `x`.
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+#[inline(never)]
+pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], mut sums: [i32; 2]) -> [i32; 2] {
+    let done = small::rounds(x, [wa, wb], &mut sums);
+    let [x, wa, wb] = [x, wa, wb].map(|bytes| bytes.get(done..).unwrap_or(&[]));
+    for ((&x, &wa), &wb) in x.iter().zip(wa).zip(wb) {
+        sums[0] = sums[0].wrapping_add(i32::from(x).wrapping_mul(i32::from(wa)));
+        sums[1] = sums[1].wrapping_add(i32::from(x).wrapping_mul(i32::from(wb)));
+    }
+    sums
+}
+
+/// `sums[o] + x * weights[o]` for two rows of weights as long as `x`.
+#[cfg(not(all(target_arch = "arm", not(target_has_atomic = "32"))))]
 #[inline(never)]
 pub(crate) fn one(x: &[i8], [wa, wb]: [&[i8]; 2], [mut a, mut b]: [i32; 2]) -> [i32; 2] {
     let (xs, x_rest) = x.as_chunks::<ROUND>();

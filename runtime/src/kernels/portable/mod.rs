@@ -10,3 +10,5 @@ pub mod fully_connected;
 pub(crate) mod patches;
 pub(crate) mod rows;
 pub mod scale;
+#[cfg(all(target_arch = "arm", not(target_has_atomic = "32")))]
+mod small;

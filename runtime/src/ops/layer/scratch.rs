@@ -108,17 +108,9 @@ pub const fn pixels_at_once(pixels: usize) -> usize {
     if pixels < 4 { 1 } else { 4 }
 }
 
-/// Whether [`kernel::PAIRS`] gathers a pixel's inputs as bytes before it widens them: taps of so many channels do not
-/// start at every fourth one.
-pub const fn is_staged(channels: usize) -> bool {
-    !channels.is_multiple_of(QUAD)
-}
-
-/// The inputs of four pixels, or of the only one, in 16 bits; and one pixel's as bytes.
+/// The inputs of four pixels, or of the only one, in 16 bits.
 #[cfg(any(feature = "std", feature = "dsp"))]
 fn pairs(pixels: usize, taps: usize, channels: usize) -> Result<usize> {
-    let padded =
-        taps.checked_mul(channels).and_then(|k| k.checked_next_multiple_of(QUAD)).ok_or(Error::Limit)?;
-    let each = if is_staged(channels) { padded } else { 0 };
-    padded.checked_mul(2 * pixels_at_once(pixels)).and_then(|n| n.checked_add(each)).ok_or(Error::Limit)
+    let padded = taps.checked_mul(channels).and_then(|k| k.checked_next_multiple_of(QUAD));
+    padded.and_then(|n| n.checked_mul(2 * pixels_at_once(pixels))).ok_or(Error::Limit)
 }
