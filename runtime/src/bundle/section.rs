@@ -105,7 +105,7 @@ impl<'a> Sections<'a> {
         let mut end = TABLE_HEADER_LEN + count * RECORD_LEN;
         wire::slice(content, 0, end)?;
         let sections = Sections { content, count };
-        let mut seen = 0u64;
+        let mut seen = 0u32;
         for i in 0..count {
             let s = Section::parse(content, i)?;
             let offset = usize::try_from(s.offset).map_err(|_| Error::Section)?;
@@ -114,13 +114,12 @@ impl<'a> Sections<'a> {
             if offset < end || offset & (SECTION_ALIGN - 1) != 0 || stop > content.len() {
                 return Err(Error::Section);
             }
-            if s.kind < 64 {
-                let bit = 1u64 << s.kind;
-                if seen & bit != 0 {
-                    return Err(Error::Section);
-                }
-                seen |= bit;
+            // All known kinds are below 32.
+            let bit = 1u32.checked_shl(u32::from(s.kind)).unwrap_or(0);
+            if seen & bit != 0 {
+                return Err(Error::Section);
             }
+            seen |= bit;
             wire::zero(wire::slice(content, end, offset - end)?)?;
             end = stop;
         }
