@@ -59,7 +59,9 @@ impl<'a> Golden<'a> {
         }
         let mut stride = 0usize;
         for i in 0..plan.publics() {
-            stride = stride.checked_add(padded(plan.public(i)?.desc.bytes())).ok_or(Error::Length)?;
+            let tensor = plan.public(i);
+            let bytes = tensor.as_ref().map_err(|&e| e)?.desc.bytes();
+            stride = stride.checked_add(padded(bytes)).ok_or(Error::Length)?;
         }
         let tolerances = wire::slice(bytes, HEADER_LEN, TOLERANCE_LEN * outputs)?;
         let data = bytes.get(HEADER_LEN + tolerances.len()..).unwrap_or(&[]);

@@ -71,13 +71,8 @@ impl Op for FullyConnected {
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
-        let y = outputs.first().ok_or(Error::Operand)?;
-        self.clamp.check(y.dtype)?;
-        let channels = match inputs.optional(CONSTANTS) {
-            Some(scales) if scales.shape.dim(0) == 1 => 1,
-            _ => inputs.get(1)?.shape.dim(0),
-        };
-        layer::check(inputs, y, constants, channels)
+        let scales = inputs.optional(CONSTANTS).filter(|scales| scales.shape.dim(0) == 1);
+        layer::check(inputs, outputs, constants, self.clamp, scales.map(|_| 1))
     }
 
     fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
-use crate::ops::op::Inferred;
+use crate::ops::op::{Inferred, Inputs};
 use crate::tensor::{Desc, Dtype, Shape};
 
 /// Strides, dilations and explicit padding of a two-dimensional window, in elements.
@@ -106,15 +106,24 @@ impl Window {
         row(taps.start)..row(taps.end.wrapping_sub(1)).wrapping_add(1)
     }
 
-    /// As [`crate::ops::Op::overlap`] for the only image of `x` and the only image of `y`.
-    pub fn overlap(&self, x: &Desc, y: &Desc) -> Option<usize> {
-        let (rows, _, input_row, output_row) = image(x, y)?;
+    /// As [`crate::ops::Op::overlap`], of single images.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        let [rows, _, input_row, output_row] = images(inputs, outputs, i, o)?;
         self.distance(rows, input_row, output_row)
     }
 
-    /// As [`crate::ops::Op::overlap_descending`] with `taps` rows of window taps.
-    pub fn overlap_descending(&self, x: &Desc, y: &Desc, taps: usize) -> Option<usize> {
-        let (rows, input_rows, input_row, output_row) = image(x, y)?;
+    /// As [`crate::ops::Op::overlap_descending`], of single images, with `taps` rows of window taps.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub fn overlap_descending(
+        &self,
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        i: usize,
+        o: usize,
+        taps: usize,
+    ) -> Option<usize> {
+        let [rows, input_rows, input_row, output_row] = images(inputs, outputs, i, o)?;
         self.distance_descending(rows, [input_rows, taps], input_row, output_row)
     }
 
@@ -167,13 +176,14 @@ fn greatest(rows: &[usize], last: usize, at: impl Fn(usize) -> Option<usize>) ->
     Some(most)
 }
 
-/// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image.
-fn image(x: &Desc, y: &Desc) -> Option<(usize, usize, usize, usize)> {
-    let row = |d: &Desc| d.shape.inner(1).checked_mul(d.dtype.size());
-    if x.shape.dim(0) != 1 {
-        return None;
-    }
-    Some((y.shape.dim(1), x.shape.dim(1), row(x)?, row(y)?))
+/// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image and for other
+/// operands than the first.
+fn images(inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<[usize; 4]> {
+    let (x, y) = (inputs.optional(0)?, outputs.first()?);
+    // Bounded by the shape's constructor.
+    let row = |d: &Desc| d.shape.inner(1).wrapping_mul(d.dtype.size());
+    let is_single = i == 0 && o == 0 && x.shape.dim(0) == 1;
+    is_single.then(|| [y.shape.dim(1), x.shape.dim(1), row(x), row(y)])
 }
 
 fn along(input: usize, taps: usize, stride: u16, dilation: u16, before: u16, after: u16) -> Result<usize> {
