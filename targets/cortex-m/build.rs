@@ -10,8 +10,13 @@ use samara_runtime::bundle::plan::BASE_ALIGN;
 use samara_runtime::{Bundle, Choice, Session, ops};
 
 fn main() {
+    println!("cargo::rustc-check-cfg=cfg(unaligned_words)");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
+    }
+    // All but Armv6-M read words at any address.
+    if !env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv6m")) {
+        println!("cargo::rustc-cfg=unaligned_words");
     }
     if let Err(message) = build() {
         eprintln!("samara-cortex-m: {message}");

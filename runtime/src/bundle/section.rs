@@ -116,7 +116,7 @@ impl<'a> Sections<'a> {
         let mut end = TABLE_HEADER_LEN + count * RECORD_LEN;
         wire::slice(content, 0, end)?;
         let sections = Sections { content, count, family };
-        let mut before = None;
+        let mut least = 0u32;
         for i in 0..count {
             let s = Section::parse(content, i)?;
             let offset = usize::try_from(s.offset).map_err(|_| Error::Section)?;
@@ -125,11 +125,11 @@ impl<'a> Sections<'a> {
             if offset < end || offset & (SECTION_ALIGN - 1) != 0 || stop > content.len() {
                 return Err(Error::Section);
             }
-            let this = Some((s.kind, s.family));
-            if this <= before {
+            let key = u32::from(s.kind) << 16 | u32::from(s.family);
+            if key < least {
                 return Err(Error::Section);
             }
-            before = this;
+            least = key.saturating_add(1);
             wire::zero(wire::slice(content, end, offset - end)?)?;
             end = stop;
         }
