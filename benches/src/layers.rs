@@ -1,12 +1,11 @@
 //! Models of one layer, or of several equal ones in a row, at any size.
 
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::error::Result;
 use samara_packager::files::AlignedBytes;
 use samara_packager::ir::{Activation, Graph, Numeric, Op, Quant, Tensor};
 use samara_packager::plan::{self, Kernels};
 use samara_runtime::Dtype;
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::Window;
 
 /// Which layer.
@@ -67,10 +66,7 @@ impl Layers {
     /// An unsigned bundle without golden vectors.
     pub fn bundle(&self, kernels: Kernels) -> Result<AlignedBytes> {
         let plan = plan::plan(&self.graph()?, kernels)?;
-        let identity = Identity { name: "layers".to_owned(), ..Identity::default() };
-        let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-        let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
-        Ok(AlignedBytes::new(&bundle::write(&parts)?))
+        Ok(AlignedBytes::new(&bundle::bare("layers", &plan)?))
     }
 
     fn graph(&self) -> Result<Graph> {

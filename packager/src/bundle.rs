@@ -4,7 +4,7 @@ use samara_runtime::bundle::golden::{self, Tolerance};
 use samara_runtime::bundle::manifest::{self, Tag};
 use samara_runtime::bundle::prefix::{CONTENT_ALIGN, HASH_LEN, SLOT_LEN};
 use samara_runtime::bundle::section::{self, Kind, SECTION_ALIGN, Section};
-use samara_runtime::bundle::{Prefix, Version};
+use samara_runtime::bundle::{Family, Prefix, Version};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub struct Identity {
     pub task: String,
     /// Class labels of output 0.
     pub labels: Vec<String>,
-    /// Target profile.
+    /// Target profiles, with commas between them.
     pub target: String,
 }
 
@@ -49,8 +49,8 @@ pub struct Vector {
 pub struct Parts<'a> {
     /// Who it is.
     pub identity: &'a Identity,
-    /// What it runs.
-    pub plan: &'a Plan,
+    /// What it runs: one plan for any processor, or one for each of several families.
+    pub plans: &'a [(Family, &'a Plan)],
     /// Its self-test.
     pub golden: &'a [Vector],
     /// Tolerance of every float output of the self-test.
@@ -59,17 +59,34 @@ pub struct Parts<'a> {
     pub card: &'a [u8],
 }
 
+impl<'a> Parts<'a> {
+    /// The plan that speaks for all: inputs and outputs are the same in each.
+    fn first(&self) -> Result<&'a Plan> {
+        self.plans.first().map(|&(_, plan)| plan).ok_or_else(|| Error::invalid("a bundle without a plan"))
+    }
+}
+
+/// A bundle that only says its name and what it runs: for benchmarks and tests.
+pub fn bare(name: &str, plan: &Plan) -> Result<Vec<u8>> {
+    let identity = Identity { name: name.into(), ..Identity::default() };
+    let (plans, tolerance) = ([(Family::Any, plan)], Tolerance { absolute: 0.0, relative: 0.0 });
+    write(&Parts { identity: &identity, plans: &plans, golden: &[], tolerance, card: &[] })
+}
+
 /// The bundle's bytes, unsigned. Equal parts give equal bytes.
 pub fn write(parts: &Parts<'_>) -> Result<Vec<u8>> {
-    let sections = [
-        (Kind::Manifest, manifest(parts)?),
-        (Kind::Plan, parts.plan.emit()?),
-        (Kind::Weights, parts.plan.weights.clone()),
-        (Kind::Golden, golden_section(parts)),
-        (Kind::Card, parts.card.to_vec()),
-        (Kind::Names, names(parts.plan)?),
+    let any = |kind, bytes| (kind, Family::Any, bytes);
+    let mut sections = vec![
+        any(Kind::Manifest, manifest(parts)?),
+        any(Kind::Golden, golden_section(parts)?),
+        any(Kind::Card, parts.card.to_vec()),
     ];
-    let content = content(&sections);
+    for &(family, plan) in parts.plans {
+        sections.push((Kind::Plan, family, plan.emit()?));
+        sections.push((Kind::Weights, family, plan.weights.clone()));
+        sections.push((Kind::Names, family, names(plan)?));
+    }
+    let content = content(sections);
     let table: Vec<u8> =
         content.chunks(1 << CHUNK_LOG2).flat_map(|c| <[u8; HASH_LEN]>::from(Sha256::digest(c))).collect();
     let mut class = [0u8; 32];
@@ -99,21 +116,20 @@ pub fn write(parts: &Parts<'_>) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn content(sections: &[(Kind, Vec<u8>)]) -> Vec<u8> {
-    let used: Vec<_> = sections
-        .iter()
-        .filter(|(kind, bytes)| {
-            !bytes.is_empty() || matches!(kind, Kind::Manifest | Kind::Plan | Kind::Weights)
-        })
-        .collect();
+fn content(sections: Vec<(Kind, Family, Vec<u8>)>) -> Vec<u8> {
+    let needed = |kind| matches!(kind, Kind::Manifest | Kind::Plan | Kind::Weights);
+    let mut used: Vec<_> =
+        sections.into_iter().filter(|(kind, _, bytes)| !bytes.is_empty() || needed(*kind)).collect();
+    used.sort_by_key(|&(kind, family, _)| (kind as u16, family));
     let mut at = section::TABLE_HEADER_LEN + used.len() * section::RECORD_LEN;
     let mut out = section::emit_table_header(used.len() as u32).to_vec();
-    for (kind, bytes) in &used {
+    for (kind, family, bytes) in &used {
         at = at.next_multiple_of(SECTION_ALIGN);
-        out.extend(Section { kind: *kind as u16, offset: at as u64, len: bytes.len() as u64 }.emit());
+        let (offset, len) = (at as u64, bytes.len() as u64);
+        out.extend(Section { kind: *kind as u16, family: *family as u16, offset, len }.emit());
         at += bytes.len();
     }
-    for (_, bytes) in used {
+    for (_, _, bytes) in used {
         out.resize(out.len().next_multiple_of(SECTION_ALIGN), 0);
         out.extend(bytes);
     }
@@ -138,16 +154,17 @@ fn manifest(parts: &Parts<'_>) -> Result<Vec<u8>> {
             put(tag, text)?;
         }
     }
-    for &t in &parts.plan.inputs {
-        put(Tag::Input, &parts.plan.tensors[t].name)?;
+    let plan = parts.first()?;
+    for &t in &plan.inputs {
+        put(Tag::Input, &plan.tensors[t].name)?;
     }
-    for &t in &parts.plan.outputs {
-        put(Tag::Output, &parts.plan.tensors[t].name)?;
+    for &t in &plan.outputs {
+        put(Tag::Output, &plan.tensors[t].name)?;
     }
     for label in &identity.labels {
         put(Tag::Label, label)?;
     }
-    let contract = contract(identity, parts.plan);
+    let contract = contract(identity, plan);
     out.extend(manifest::emit_header(Tag::Contract, contract.len() as u32));
     out.extend(contract);
     Ok(out)
@@ -176,14 +193,15 @@ pub fn contract(identity: &Identity, plan: &Plan) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
+fn golden_section(parts: &Parts<'_>) -> Result<Vec<u8>> {
     if parts.golden.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let outputs = &parts.plan.outputs;
+    let plan = parts.first()?;
+    let outputs = &plan.outputs;
     let mut out = golden::emit_header(parts.golden.len() as u32, outputs.len() as u32).to_vec();
     for &o in outputs {
-        let float = parts.plan.tensors[o].desc.dtype == samara_runtime::Dtype::F32;
+        let float = plan.tensors[o].desc.dtype == samara_runtime::Dtype::F32;
         out.extend(if float { parts.tolerance } else { Tolerance { absolute: 0.0, relative: 0.0 } }.emit());
     }
     for vector in parts.golden {
@@ -192,7 +210,7 @@ fn golden_section(parts: &Parts<'_>) -> Vec<u8> {
             out.resize(out.len().next_multiple_of(4), 0);
         }
     }
-    out
+    Ok(out)
 }
 
 /// Names for people, as JSON: tensors by id, steps by index; of tensors that are rows of the one they are named after,

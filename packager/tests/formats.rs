@@ -1,12 +1,11 @@
 //! Every format of weights with every format of activations, from the graph to a loaded bundle: the same bits by the
 //! interpreter and by a session, near what the same reals give as floats.
 
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::files::AlignedBytes;
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Activation, Graph, Numeric, Op, Quant, Tensor, TensorId};
 use samara_packager::plan::{self, Kernels};
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::{self, Window};
 use samara_runtime::{Bundle, Choice, Dtype, Session};
@@ -201,14 +200,7 @@ fn interpret(graph: &Graph, x: Value) -> Value {
 /// The outputs of sessions on the graph's bundle: with reference kernels, and with all.
 fn deployed(graph: &Graph, x: &Value) -> [Vec<u8>; 2] {
     let plan = plan::plan(graph, Kernels::HOST).unwrap();
-    let parts = Parts {
-        identity: &Identity { name: "formats".into(), ..Identity::default() },
-        plan: &plan,
-        golden: &[],
-        tolerance: Tolerance { absolute: 0.0, relative: 0.0 },
-        card: &[],
-    };
-    let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
+    let bytes = AlignedBytes::new(&bundle::bare("formats", &plan).unwrap());
     let bundle = Bundle::check(&bytes).unwrap();
     [Choice::Reference, Choice::Auto].map(|choice| {
         let session = Session::load_with(&bundle, ops::ALL, choice).unwrap();

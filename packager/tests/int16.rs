@@ -1,7 +1,7 @@
 //! int16 activations from the graph to their steps, in every numeric profile: the levels stay within one or two of
 //! what the operator gives in double precision on the same levels.
 
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::files::AlignedBytes;
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{
@@ -10,7 +10,6 @@ use samara_packager::ir::{
 use samara_packager::lower::{knots, table::Side};
 use samara_packager::plan;
 use samara_runtime::bundle::Bundle;
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::Window;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::{Dtype, Session, ops};
@@ -414,10 +413,7 @@ fn a_session_gives_the_levels_of_the_graph() {
     for numeric in PROFILES {
         let graph = network(numeric);
         let plan = plan::plan(&graph, plan::Kernels::HOST).unwrap();
-        let identity = Identity { name: "network".into(), target: "host".into(), ..Identity::default() };
-        let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-        let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
-        let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
+        let bytes = AlignedBytes::new(&bundle::bare("network", &plan).unwrap());
         let bundle = Bundle::check(&bytes).unwrap();
         let session = Session::load(&bundle, ops::ALL).unwrap();
         let mut arena = AlignedBytes::zeros(session.arena_bytes());

@@ -10,7 +10,7 @@ macro_rules! errors {
         /// The cause of a refusal. [`Error::code`] never changes meaning between versions.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[non_exhaustive]
-        #[repr(u16)]
+        #[repr(u32)]
         pub enum Error { $($(#[$doc])* $name = $code,)* }
 
         impl Error {

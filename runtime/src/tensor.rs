@@ -124,32 +124,47 @@ impl Dtype {
 }
 
 /// Dimensions, row-major, outermost first. Unused places are 1 so that equality is plain.
-#[derive(Clone, Copy, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    #[allow(dead_code, reason = "there for the value that it never has")]
-    here: Here,
-    rank: u8,
     dims: [u32; MAX_RANK],
-}
-
-impl PartialEq for Shape {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank && self.dims == other.dims
-    }
+    rank: Rank,
 }
 
 /// Never 0, so that tables of absent descriptions are zeros: firmware clears them instead of keeping a copy in flash.
+/// A whole word, so that shapes are copied as words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-enum Here {
-    Here = 1,
+#[repr(u32)]
+enum Rank {
+    Scalar = 1,
+    One,
+    Two,
+    Three,
+    Four,
+    Five,
+    Six,
+}
+
+impl Rank {
+    const fn new(rank: usize) -> Option<Self> {
+        match rank {
+            0 => Some(Rank::Scalar),
+            1 => Some(Rank::One),
+            2 => Some(Rank::Two),
+            3 => Some(Rank::Three),
+            4 => Some(Rank::Four),
+            5 => Some(Rank::Five),
+            6 => Some(Rank::Six),
+            _ => None,
+        }
+    }
 }
 
 impl Shape {
     /// One element.
-    pub const SCALAR: Shape = Shape { here: Here::Here, rank: 0, dims: [1; MAX_RANK] };
+    pub const SCALAR: Shape = Shape { dims: [1; MAX_RANK], rank: Rank::Scalar };
 
     /// At most [`MAX_RANK`] dimensions, each at least 1, with at most 2^28 elements in all.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn new(dims: &[u32]) -> Result<Self> {
         Shape::of(dims.len(), |axis| dims.get(axis).copied().unwrap_or(1))
     }
@@ -157,35 +172,42 @@ impl Shape {
     /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn of(rank: usize, dim: impl Fn(usize) -> u32) -> Result<Self> {
-        let rank = if rank > MAX_RANK { return Err(Error::Tensor) } else { rank as u8 };
         Shape::padded(rank, core::array::from_fn(dim))
     }
 
     /// As [`Shape::new`], of dimensions that are 1 from `rank` on.
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    pub(crate) fn padded(rank: u8, dims: [u32; MAX_RANK]) -> Result<Self> {
+    pub(crate) fn padded(rank: usize, dims: [u32; MAX_RANK]) -> Result<Self> {
         /// Keeps every byte count below 2^32, and those of what the arena holds below 2^30.
         const MOST: u64 = 1 << 28;
         let (mut count, mut unused) = (1u64, 0u32);
         for (axis, &d) in dims.iter().enumerate() {
             // Never above 2^60, and once above the limit never below it but by a dimension of 0.
             count = if count > MOST { MOST + 1 } else { count } * u64::from(d);
-            unused |= if axis < rank as usize { 0 } else { d ^ 1 };
+            unused |= if axis < rank { 0 } else { d ^ 1 };
         }
-        if rank as usize > MAX_RANK || unused != 0 || count == 0 {
-            return Err(Error::Tensor);
+        match Rank::new(rank) {
+            Some(_) if count > MOST => Err(Error::Limit),
+            Some(rank) if unused == 0 && count != 0 => Ok(Shape { dims, rank }),
+            _ => Err(Error::Tensor),
         }
-        if count > MOST { Err(Error::Limit) } else { Ok(Shape { here: Here::Here, rank, dims }) }
+    }
+
+    /// The same with another last dimension; a scalar has none.
+    pub(crate) fn with_last(&self, last: u32) -> Result<Self> {
+        let mut dims = self.dims;
+        *dims.get_mut(self.rank().wrapping_sub(1)).ok_or(Error::Shape)? = last;
+        Shape::padded(self.rank(), dims)
     }
 
     /// Number of dimensions.
     pub const fn rank(&self) -> usize {
-        self.rank as usize
+        self.rank as usize - 1
     }
 
     /// The dimensions in use.
     pub fn dims(&self) -> &[u32] {
-        self.dims.get(..self.rank as usize).unwrap_or(&[])
+        self.dims.get(..self.rank()).unwrap_or(&[])
     }
 
     /// Dimension `axis`, or 1 outside the rank.
@@ -199,7 +221,11 @@ impl Shape {
     /// The four dimensions of a rank-4 tensor, for NHWC and OHWI operators.
     pub fn dims4(&self) -> Result<[usize; 4]> {
         let [a, b, c, d, _, _] = self.dims;
-        if self.rank == 4 { Ok([a as usize, b as usize, c as usize, d as usize]) } else { Err(Error::Shape) }
+        if self.rank() == 4 {
+            Ok([a as usize, b as usize, c as usize, d as usize])
+        } else {
+            Err(Error::Shape)
+        }
     }
 
     /// Dimensions right-aligned in [`MAX_RANK`] places, padded with 1 in front, as broadcasting reads them.

@@ -266,7 +266,7 @@ fn hostile_plans_are_refused_or_run() {
             let made_up: Vec<Desc> = random.descs(4).into_iter().flatten().collect();
             questions(def, &attributes, &inputs, &made_up, &values, random.of(&Rounding::ALL));
             let Ok(inferred) = def.infer(&attributes, &inputs) else { continue };
-            let outputs = inferred.outputs();
+            let outputs = &inferred.outputs();
             questions(def, &attributes, &inputs, outputs, &values, random.of(&Rounding::ALL));
 
             let scratch = def.scratch(&attributes, &inputs, outputs, 0);

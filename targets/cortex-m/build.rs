@@ -5,12 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
+use samara_runtime::bundle::Family;
 use samara_runtime::bundle::plan::BASE_ALIGN;
 use samara_runtime::{Bundle, Choice, Session, ops};
 
 fn main() {
+    println!("cargo::rustc-check-cfg=cfg(unaligned_words)");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
+    }
+    // All but Armv6-M read words at any address.
+    if !env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv6m")) {
+        println!("cargo::rustc-cfg=unaligned_words");
     }
     if let Err(message) = build() {
         eprintln!("samara-cortex-m: {message}");
@@ -56,7 +62,9 @@ fn embed(path: &Path, machine: &str, layout: &str) -> Result<String, String> {
     let start = room.as_ptr().align_offset(BASE_ALIGN);
     let aligned = &mut room[start..start + bytes.len()];
     aligned.copy_from_slice(&bytes);
-    let bundle = Bundle::parse(aligned).map_err(|e| e.to_string())?;
+    // The family that the library is on the device, not the one it is here.
+    let family = if env::var_os("CARGO_FEATURE_DSP").is_some() { Family::Pairs } else { Family::Folded };
+    let bundle = Bundle::parse_for(aligned, family).map_err(|e| e.to_string())?;
     let session = Session::load_with(&bundle, ops::ALL, Choice::Reference).map_err(|e| e.to_string())?;
     let (flash, ram) = (length(layout, "FLASH")?, length(layout, "RAM")?);
     if bytes.len() >= flash || session.arena_bytes() >= ram {

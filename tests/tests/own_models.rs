@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use prost::Message;
 use samara_models::model;
 use samara_models::onnx::proto::{GraphProto, ModelProto, TensorProto};
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::files::AlignedBytes;
 use samara_packager::ir::{Graph, Op, Tensor};
 use samara_packager::{import, passes, pipeline, plan};
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::{Bundle, Choice, Dtype, Session, ops};
 
 /// Scale's bits and zero point.
@@ -100,10 +99,7 @@ fn graph_activations(graph: &Graph) -> BTreeSet<Grid> {
 fn bundle_activations(mut graph: Graph) -> BTreeSet<Grid> {
     passes::prepare_for_lowering(&mut graph).unwrap();
     let plan = plan::plan(&graph, plan::Kernels::HOST).unwrap();
-    let identity = Identity { name: "trained".into(), ..Identity::default() };
-    let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-    let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: b"{}" };
-    let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
+    let bytes = AlignedBytes::new(&bundle::bare("trained", &plan).unwrap());
     let session = Session::load_with(&Bundle::parse(&bytes).unwrap(), ops::ALL, Choice::Auto).unwrap();
     let plan = session.plan();
     let mut grids = BTreeSet::new();

@@ -7,6 +7,7 @@ use crate::{
     bundle::{BundleModel, identity},
     model::Identity,
 };
+use samara_runtime::session::{Resolved, ResolvedStep};
 use samara_runtime::{AlignedBytes, Bundle, Desc, Error, Session, bundle::Tag};
 use std::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -97,24 +98,31 @@ impl Engine {
 
 fn work(session: &Session<'_>, queue: &Receiver<Job>) {
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
+    let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+    // Steps that load has passed are found again; were they not, clients would hear that nobody computes.
+    let Ok(resolved) = session.resolve(&mut room) else { return };
+    let outputs = usize::from(session.plan().header.outputs);
     while let Ok(job) = queue.recv() {
         let started = Instant::now();
-        let outputs = run(session, &mut arena, &job.inputs);
+        let answer = run(&resolved, outputs, &mut arena, &job.inputs);
         let seconds = started.elapsed().as_secs_f64();
         // A client that went away has no use for its answer.
-        drop(job.reply.send(outputs.map(|outputs| Answer { outputs, seconds })));
+        drop(job.reply.send(answer.map(|outputs| Answer { outputs, seconds })));
     }
 }
 
-fn run(session: &Session<'_>, arena: &mut [u8], inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Error> {
-    let mut run = session.bind(arena)?;
+fn run(
+    resolved: &Resolved<'_, '_>,
+    outputs: usize,
+    arena: &mut [u8],
+    inputs: &[Vec<u8>],
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut run = resolved.bind(arena)?;
     for (index, bytes) in inputs.iter().enumerate() {
         run.input(index)?.copy_from_bytes(bytes)?;
     }
     run.run()?;
-    (0..usize::from(session.plan().header.outputs))
-        .map(|index| Ok(run.output(index)?.bytes().to_vec()))
-        .collect()
+    (0..outputs).map(|index| Ok(run.output(index)?.bytes().to_vec())).collect()
 }
 
 fn ports(bundle: &Bundle<'_>, session: &Session<'_>) -> Result<(Vec<Port>, Vec<Port>), Error> {

@@ -100,7 +100,8 @@ fn lay_out(sections: &[(Kind, Vec<u8>)]) -> Vec<u8> {
     let mut content = section::emit_table_header(sections.len() as u32).to_vec();
     for (kind, bytes) in sections {
         at = at.next_multiple_of(section::SECTION_ALIGN);
-        let record = section::Section { kind: *kind as u16, offset: at as u64, len: bytes.len() as u64 };
+        let (offset, len) = (at as u64, bytes.len() as u64);
+        let record = section::Section { kind: *kind as u16, family: 0, offset, len };
         content.extend(record.emit());
         at += bytes.len();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use samara_runtime::bundle::section::Kind;
 use samara_runtime::bundle::verify::{Slot, digest};
-use samara_runtime::bundle::{Bundle, Tag};
+use samara_runtime::bundle::{Bundle, Family, Tag};
 use samara_runtime::{Session, ops};
 use serde_json::{Value, json};
 
@@ -68,6 +68,7 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Value> {
     };
     let sections: Vec<Value> =
         bundle.sections.iter().map(|s| json!({ "kind": name_of(s.kind), "bytes": s.len })).collect();
+    let plans = plans(bytes, &bundle)?;
     let mut signatures = Vec::new();
     for i in 0..bundle.prefix.slots as usize {
         if let Some(slot) = Slot::parse(bytes, i)? {
@@ -92,11 +93,28 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Value> {
         // The stack depends on the target and its operator list; only measured profiles know it.
         "memory": { "arena_bytes": session.arena_bytes(), "stack_bytes": Value::Null },
         "sections": sections,
+        "plans": plans,
         "inputs": tensors(Tag::Input, inputs)?,
         "outputs": tensors(Tag::Output, outputs)?,
         "golden_vectors": bundle.golden.map_or(0, |g| g.vectors()),
         "signatures": signatures,
     }))
+}
+
+/// Every plan: whose it is, and the arena it needs.
+fn plans(bytes: &[u8], bundle: &Bundle<'_>) -> Result<Vec<Value>> {
+    let is_there = |family: &&Family| {
+        bundle.sections.iter().any(|s| s.kind == Kind::Plan as u16 && s.family == **family as u16)
+    };
+    let plan = |family: &Family| {
+        let bundle = Bundle::parse_for(bytes, *family)?;
+        let session = Session::load(&bundle, ops::ALL)?;
+        Ok(
+            json!({ "family": family.name(), "arena_bytes": session.arena_bytes(), "weight_bytes": bundle.weights.len(),
+                   "steps": session.steps() }),
+        )
+    };
+    Family::ALL.iter().filter(is_there).map(plan).collect()
 }
 
 fn text(r: &Value) -> String {
@@ -112,6 +130,11 @@ fn text(r: &Value) -> String {
         r["macs"],
         r["steps"]
     );
+    let plans = list("plans");
+    for p in plans.iter().filter(|_| plans.len() > 1) {
+        let (arena, weights) = (bytes(&p["arena_bytes"]), bytes(&p["weight_bytes"]));
+        out += &format!("  plan     {:10} arena {arena}, weights {weights}\n", string(&p["family"]));
+    }
     for (title, key) in [("input", "inputs"), ("output", "outputs")] {
         for t in list(key) {
             let quant = if t["scale"] == 0.0 {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use samara_runtime::bundle::{Bundle, Tag};
 use samara_runtime::ops::Isa;
+use samara_runtime::session::ResolvedStep;
 use samara_runtime::{Choice, Dtype, Session, ops};
 use serde_json::json;
 
@@ -27,6 +28,9 @@ pub(super) struct Args {
     /// integers.
     #[arg(long, value_parser = choice, default_value = "auto")]
     kernels: Choice,
+    /// Threads, for bundles packed with --threads. Results do not depend on it.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
     /// Write real values as float32 instead of the outputs' own type.
     #[arg(long)]
     dequantize: bool,
@@ -60,14 +64,17 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     }
     let samples = Samples::read_for(&args.input, specs)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
-    let mut run = session.bind(&mut arena).about(&about)?;
+    let mut room = vec![ResolvedStep::EMPTY; session.steps()];
+    let resolved = session.resolve(&mut room).about(&about)?;
+    let threads = resolved.threads(args.threads.into()).about(&about)?;
+    let mut run = resolved.bind(&mut arena).about(&about)?;
     let mut results = vec![Vec::new(); plan.header.outputs as usize];
     let progress = output.progress("running", samples.len());
     for sample in samples.iter() {
         for (i, value) in sample?.iter().enumerate() {
             run.input(i)?.copy_from_bytes(value.bytes())?;
         }
-        run.run().about(&about)?;
+        run.run_on(&threads).about(&about)?;
         for (o, result) in results.iter_mut().enumerate() {
             result.push(run.output(o)?.bytes().to_vec());
         }

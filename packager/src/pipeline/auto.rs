@@ -35,7 +35,7 @@ pub(super) fn quantize(auto: &Auto<'_>) -> Result<(Graph, Account)> {
         .map(|n| Layer { name: n.name.clone(), weights: prepared.input(n, 1).map_or(0, |w| w.elements()) })
         .collect();
     let mut formats = vec![Activations::Int8, Activations::Int16];
-    if !options.target.integer_only {
+    if options.integer_only().is_none() {
         formats.push(Activations::F32);
     }
     // Ranges, equalization and recovery are settled once for each format of activations.
@@ -86,11 +86,14 @@ impl Auto<'_> {
         passes::prepare_for_lowering(&mut graph)?;
         // Strips take long to find; the order of recipes hardly depends on them.
         let patching = if careful { self.options.patching } else { Patching::Off };
-        let plan = super::plan(&graph, &Options { patching, ..self.options.clone() }, Some(base))?;
-        let card = super::card(self.lineage, self.options, &plan, Some(&recipe), self.data.len())?;
-        let bytes = super::write(&graph, &plan, self.options, &card)?;
+        let plans = super::plans(&graph, &Options { patching, ..self.options.clone() }, Some(base))?;
+        let (_, plan) = plans.first().ok_or_else(|| Error::invalid("a search without a target"))?;
+        let card =
+            super::card(self.lineage, self.options, Some(&recipe), plan.numeric.name(), self.data.len())?;
+        let bytes = super::write(&graph, &plans, self.options, &card)?;
+        let ram = plans.iter().map(|(_, plan)| plan.arena).max().unwrap_or_default();
         let drop = if careful { self.evaluator.drop(&bytes)? } else { 0.0 };
-        let millis = cost::estimate(&plan, self.options.target)?.milliseconds();
-        Ok(Point { recipe, flash: bytes.len(), ram: plan.arena, millis, drop, noise })
+        let millis = cost::estimate(plan, self.options.target)?.milliseconds();
+        Ok(Point { recipe, flash: bytes.len(), ram, millis, drop, noise })
     }
 }

@@ -9,6 +9,7 @@ mod tune;
 use std::path::Path;
 
 use samara_runtime::Dtype;
+use samara_runtime::bundle::Family;
 use samara_runtime::bundle::golden::Tolerance;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -32,8 +33,10 @@ pub use tune::{Base, Tuning};
 pub struct Options<'a> {
     /// Who the bundle says it is; an empty name becomes the model's.
     pub identity: Identity,
-    /// What it is packed for.
+    /// What it is packed for; reports speak of this one.
     pub target: &'static Profile,
+    /// What else: each target whose kernels no other one has gets a plan of its own.
+    pub also: Vec<&'static Profile>,
     /// `None` keeps quantized models, and floats without calibration.
     pub scheme: Option<Scheme>,
     /// Typical inputs.
@@ -46,6 +49,8 @@ pub struct Options<'a> {
     pub budget: Budget,
     /// Whether large tensors are computed strip by strip.
     pub patching: Patching,
+    /// Threads that may run the bundle at once: large steps are cut for them.
+    pub threads: usize,
     /// What [`Scheme::Auto`] measures losses on, instead of the calibration data.
     pub labelled: Option<Labelled<'a>>,
     /// How integer steps of a model quantized here round.
@@ -60,16 +65,30 @@ impl Options<'_> {
         Options {
             identity: Identity::default(),
             target,
+            also: Vec::new(),
             scheme: None,
             calibration: None,
             calibration_digest: None,
             tuning: Tuning::default(),
             budget: Budget::default(),
             patching: Patching::default(),
+            threads: 1,
             labelled: None,
             numeric: Numeric::Single,
             import: import::Options::default(),
         }
+    }
+}
+
+impl<'a> Options<'a> {
+    /// Every target, the first one first.
+    fn targets(&self) -> impl Iterator<Item = &'static Profile> + use<'_, 'a> {
+        [self.target].into_iter().chain(self.also.iter().copied())
+    }
+
+    /// Whether one of the targets has no floating point.
+    fn integer_only(&self) -> Option<&'static Profile> {
+        self.targets().find(|t| t.integer_only)
     }
 }
 
@@ -82,8 +101,10 @@ pub struct Packed {
     pub source: Graph,
     /// The graph that was planned.
     pub graph: Graph,
-    /// Its plan.
+    /// Its plan for the target.
     pub plan: Plan,
+    /// Plans for the other targets, where their kernels are others.
+    pub also: Vec<(&'static Profile, Plan)>,
     /// How it was quantized.
     pub account: Account,
 }
@@ -120,65 +141,90 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
     let (mut graph, account) = scheme::quantize(&source, &options, &evaluator, &lineage).about(&about)?;
     passes::prepare_for_lowering(&mut graph).about(&about)?;
     let float = graph.nodes.iter().any(|n| graph.input(n, 0).is_some_and(|t| t.dtype == Dtype::F32));
-    if float && options.target.integer_only {
-        let cause =
-            format!("target '{}' has no floating point, and the model computes in f32", options.target.name);
+    if let (true, Some(target)) = (float, options.integer_only()) {
+        let cause = format!("target '{}' has no floating point, and the model computes in f32", target.name);
         return Err(Error::invalid(cause).remedy("give --calibrate DATA to quantize it").about(&about));
     }
-    let plan = plan(&graph, &options, account.base.as_ref()).about(&about)?;
-    if let Some(limit) = options.budget.ram.filter(|&limit| plan.arena > limit) {
-        return Err(too_large(&plan, limit, &options).about(&about));
+    let mut plans = plans(&graph, &options, account.base.as_ref()).about(&about)?;
+    for (target, plan) in &plans {
+        if let Some(limit) = options.budget.ram.filter(|&limit| plan.arena > limit) {
+            return Err(too_large(plan, limit, target, &options).about(&about));
+        }
     }
-    let card = card(&lineage, &options, &plan, account.recipe.as_ref(), account.samples)?;
-    let bytes = write(&graph, &plan, &options, &card).about(&about)?;
+    let card = card(&lineage, &options, account.recipe.as_ref(), plans[0].1.numeric.name(), account.samples)?;
+    let bytes = write(&graph, &plans, &options, &card).about(&about)?;
     if let (Some(limit), Scheme::Auto) = (options.budget.flash, options.scheme.unwrap_or(Scheme::F32))
         && bytes.len() > limit
     {
         let cause = format!("--flash of {limit} bytes is not met: the bundle has {}", bytes.len());
         return Err(Error::refused(cause).about(&about));
     }
-    Ok(Packed { bytes, source, graph, plan, account })
+    let (_, plan) = plans.remove(0);
+    Ok(Packed { bytes, source, graph, plan, also: plans, account })
 }
 
-/// The plan, patched as asked for, with the factors of what was equalized.
-fn plan(graph: &Graph, options: &Options<'_>, base: Option<&Base>) -> Result<Plan> {
-    let plan = plan::plan(graph, options.target.kernels)?;
-    let mut plan = plan::patch::patch(plan, options.patching, options.budget.ram)?;
-    if let Some(base) = base {
-        plan.equalized = base.equalization.factors.clone();
+/// A plan for each family of the targets, patched as asked for, with the factors of what was equalized.
+fn plans(graph: &Graph, options: &Options<'_>, base: Option<&Base>) -> Result<Vec<(&'static Profile, Plan)>> {
+    let mut plans: Vec<(&Profile, Plan)> = Vec::new();
+    for target in options.targets() {
+        if plans.iter().any(|(other, _)| other.kernels == target.kernels) {
+            continue;
+        }
+        let plan = plan::plan(graph, target.kernels)?;
+        let mut plan = plan::patch::patch(plan, options.patching, options.budget.ram)?;
+        if options.threads > 1 {
+            plan = plan::threads::split(&plan, options.threads)?;
+        }
+        if let Some(base) = base {
+            plan.equalized = base.equalization.factors.clone();
+        }
+        plans.push((target, plan));
     }
-    Ok(plan)
+    Ok(plans)
 }
 
 /// Says that a plan exceeds `--ram`.
-fn too_large(plan: &Plan, limit: usize, options: &Options<'_>) -> Error {
+fn too_large(plan: &Plan, limit: usize, target: &Profile, options: &Options<'_>) -> Error {
     let patched = if plan.patched.is_some() { " in strips" } else { "" };
-    let error =
-        Error::refused(format!("--ram of {limit} bytes is not met: the arena has {}{patched}", plan.arena));
+    let on = if options.also.is_empty() { String::new() } else { format!(" on {}", target.name) };
+    let error = Error::refused(format!(
+        "--ram of {limit} bytes is not met: the arena has {}{patched}{on}",
+        plan.arena
+    ));
     if options.patching == Patching::Off { error.remedy("leave out --patch off") } else { error }
 }
 
 /// The bundle's bytes.
-fn write(graph: &Graph, plan: &Plan, options: &Options<'_>, card: &[u8]) -> Result<Vec<u8>> {
-    let identity = Identity { target: options.target.name.into(), ..options.identity.clone() };
+fn write(graph: &Graph, plans: &[(&Profile, Plan)], options: &Options<'_>, card: &[u8]) -> Result<Vec<u8>> {
+    let identity = Identity { target: names(options), ..options.identity.clone() };
     let golden = golden::golden(graph)?;
     let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
-    bundle::write(&Parts { identity: &identity, plan, golden: &golden, tolerance, card })
+    let plans: Vec<(Family, &Plan)> = match plans {
+        // Whoever runs it has no choice.
+        [(_, plan)] => vec![(Family::Any, plan)],
+        plans => plans.iter().map(|(target, plan)| (target.kernels.family(), plan)).collect(),
+    };
+    bundle::write(&Parts { identity: &identity, plans: &plans, golden: &golden, tolerance, card })
+}
+
+/// The targets' names.
+fn names(options: &Options<'_>) -> String {
+    options.targets().map(|t| t.name).collect::<Vec<_>>().join(",")
 }
 
 /// Lineage and choices; `source` is the model file's SHA-256.
 fn card(
     source: &str,
     options: &Options<'_>,
-    plan: &Plan,
     recipe: Option<&Recipe>,
+    numeric: &str,
     samples: usize,
 ) -> Result<Vec<u8>> {
     let card = json!({
         "tool": concat!("samara ", env!("CARGO_PKG_VERSION")),
         "source": { "sha256": source },
         "calibration": { "sha256": options.calibration_digest, "samples": samples },
-        "options": { "numeric": plan.numeric.name(), "target": options.target.name },
+        "options": { "numeric": numeric, "target": names(options) },
         "recipe": recipe.map_or(Json::Null, Recipe::json),
     });
     serde_json::to_vec(&card).map_err(|e| Error::invalid(e.to_string()))

@@ -1,6 +1,7 @@
 //! Which kernels a plan is made for, and their constants: weights laid out ahead of time, zero points folded into biases.
 
 use samara_runtime::Dtype;
+use samara_runtime::bundle::Family;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::ops::layer::{self, BIAS, CONSTANTS, WEIGHTS, kernel};
 use samara_runtime::ops::{Conv2d, DepthwiseConv2d, FullyConnected, Op as _};
@@ -35,6 +36,17 @@ impl Kernels {
         Kernels::Reference
     };
 
+    /// What a bundle with several plans calls the one made for these.
+    pub const fn family(self) -> Family {
+        match self {
+            Kernels::Reference => Family::Any,
+            Kernels::X86_64 => Family::DotOffset,
+            Kernels::Signed => Family::Dot,
+            Kernels::CortexMDsp => Family::Pairs,
+            Kernels::Folded => Family::Folded,
+        }
+    }
+
     /// Bytes that tensors in the arena and weights in vectors' layouts are aligned to, beyond what their elements need:
     /// a vector that crosses a line of the cache is read twice.
     pub(super) const fn alignment(self) -> usize {
@@ -56,13 +68,7 @@ impl Kernels {
     /// The kernel id of a layer with activations and weights of these types.
     fn id(self, activations: Dtype, weights: Dtype, is_depthwise: bool) -> u8 {
         match (activations, weights) {
-            (Dtype::I8, Dtype::I8) => match self {
-                Kernels::Reference => kernel::DENSE,
-                Kernels::X86_64 => kernel::DOT_OFFSET,
-                Kernels::Signed => kernel::DOT,
-                Kernels::CortexMDsp => kernel::PAIRS,
-                Kernels::Folded => kernel::FOLDED,
-            },
+            (Dtype::I8, Dtype::I8) => self.family() as u8,
             (Dtype::F32, Dtype::F32) if !is_depthwise => match self {
                 Kernels::X86_64 | Kernels::Signed => kernel::LANES,
                 Kernels::Reference | Kernels::CortexMDsp | Kernels::Folded => kernel::DENSE,

@@ -5,6 +5,7 @@ pub mod memory;
 pub mod patch;
 mod settle;
 mod steps;
+pub mod threads;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,8 @@ pub struct PlannedStep {
     pub scratch: Option<usize>,
     /// Multiply-accumulates.
     pub macs: u64,
+    /// Runs at the same time as the step before it, where there are threads.
+    pub beside: bool,
 }
 
 /// Everything the runtime needs, before it is written as bytes.
@@ -102,6 +105,13 @@ impl Plan {
     /// Multiply-accumulates of one run.
     pub fn macs(&self) -> u64 {
         self.steps.iter().map(|s| s.macs).sum()
+    }
+
+    /// The first and the last of the steps that step `s` may run at the same time as.
+    fn together(&self, s: usize) -> [usize; 2] {
+        let first = (0..=s).rev().find(|&k| !self.steps[k].beside).unwrap_or(0);
+        let last = (s + 1..self.steps.len()).take_while(|&k| self.steps[k].beside).last().unwrap_or(s);
+        [first, last]
     }
 
     /// Which rows of the graph's tensor some bytes of tensor `t` are.

@@ -87,6 +87,7 @@ impl Builder<'_> {
             outputs: Vec::new(),
             scratch: None,
             macs: 0,
+            beside: false,
         };
         for (i, operand) in operands.into_iter().enumerate() {
             let tensor = match operand {

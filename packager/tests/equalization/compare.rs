@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use samara_packager::bundle::{Identity, Parts, write};
+use samara_packager::bundle::bare;
 use samara_packager::compare::{Comparison, compare, compare_alone, worst_alone};
 use samara_packager::files::AlignedBytes;
 use samara_packager::ir::{Activation, Graph, Numeric, Op};
 use samara_packager::quantize::equalize::Options;
 use samara_packager::quantize::{Activations, Recipe, Weights, calibrate, quantize};
 use samara_packager::{passes, plan};
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::eval::Value;
 
 use crate::build::Build;
@@ -23,10 +22,7 @@ fn bundle(graph: &Graph, factors: Factors) -> AlignedBytes {
     passes::prepare_for_lowering(&mut graph).unwrap_or_else(|e| panic!("{e}"));
     let mut plan = plan::plan(&graph, plan::Kernels::HOST).unwrap_or_else(|e| panic!("{e}"));
     plan.equalized = factors;
-    let identity = Identity { name: "test".into(), ..Identity::default() };
-    let tolerance = Tolerance { absolute: 1e-4, relative: 1e-3 };
-    let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: b"" };
-    AlignedBytes::new(&write(&parts).unwrap_or_else(|e| panic!("{e}")))
+    AlignedBytes::new(&bare("test", &plan).unwrap_or_else(|e| panic!("{e}")))
 }
 
 fn quantized(graph: &Graph, recipe: &Recipe, samples: &[Vec<Value>]) -> Graph {

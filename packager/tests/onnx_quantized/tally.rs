@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::files::AlignedBytes;
 use samara_packager::import::{self, Options};
 use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Graph, Op};
 use samara_packager::{passes, plan};
 use samara_runtime::bundle::Bundle;
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::ops::eval::Value;
 use samara_runtime::{Desc, Dtype, Session, Shape, ops};
 
@@ -107,10 +106,7 @@ impl Tally {
 /// The outputs of a bundle.
 fn on_device(graph: &Graph, inputs: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, samara_packager::Error> {
     let plan = plan::plan(graph, plan::Kernels::HOST)?;
-    let identity = Identity { name: "m".into(), ..Identity::default() };
-    let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-    let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
-    let bytes = AlignedBytes::new(&bundle::write(&parts)?);
+    let bytes = AlignedBytes::new(&bundle::bare("m", &plan)?);
     let parsed = Bundle::check(&bytes)?;
     let session = Session::load(&parsed, ops::ALL)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());

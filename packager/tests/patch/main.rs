@@ -2,6 +2,7 @@
 
 mod net;
 mod run;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

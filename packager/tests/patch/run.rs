@@ -1,17 +1,13 @@
 //! Plans as bundles, run.
 
-use samara_packager::bundle::{self, Identity, Parts};
+use samara_packager::bundle;
 use samara_packager::files::AlignedBytes;
 use samara_packager::plan::Plan;
-use samara_runtime::bundle::golden::Tolerance;
 use samara_runtime::{Bundle, Choice, Session, ops};
 
 /// The bundle of a plan.
 pub(crate) fn bundle(plan: &Plan) -> AlignedBytes {
-    let identity = Identity { name: "net".into(), ..Identity::default() };
-    let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-    let parts = Parts { identity: &identity, plan, golden: &[], tolerance, card: &[] };
-    AlignedBytes::new(&bundle::write(&parts).unwrap_or_else(|e| panic!("{e}")))
+    AlignedBytes::new(&bundle::bare("net", plan).unwrap_or_else(|e| panic!("{e}")))
 }
 
 /// All outputs' bytes for the bytes of the input, in an arena that held `junk` before.

@@ -33,6 +33,20 @@ impl Tag {
     /// All tags, in the order of their numbers.
     pub const ALL: [Tag; 7] =
         [Tag::Name, Tag::Task, Tag::Input, Tag::Output, Tag::Label, Tag::Contract, Tag::Target];
+
+    /// From the wire's number; `None` where it is unknown.
+    const fn from_wire(n: u16) -> Option<Self> {
+        match n {
+            2 => Some(Tag::Name),
+            4 => Some(Tag::Task),
+            6 => Some(Tag::Input),
+            8 => Some(Tag::Output),
+            10 => Some(Tag::Label),
+            12 => Some(Tag::Contract),
+            14 => Some(Tag::Target),
+            _ => None,
+        }
+    }
 }
 
 /// The validated section.
@@ -48,7 +62,7 @@ impl<'a> Manifest<'a> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (tag, value, tail) = entry(rest)?;
-            match Tag::ALL.into_iter().find(|&t| t as u16 == tag) {
+            match Tag::from_wire(tag) {
                 Some(Tag::Contract) if value.len() != 32 => return Err(Error::Manifest),
                 Some(Tag::Contract) => {}
                 Some(_) if !is_utf8(text(value)?) => return Err(Error::Manifest),
@@ -115,13 +129,15 @@ fn string(value: &[u8]) -> Result<&str> {
 /// within three bytes.
 fn text(value: &[u8]) -> Result<&[u8]> {
     let (mut len, mut rest) = (0usize, value);
-    for shift in [0, 7, 14] {
+    let mut shift = 0;
+    while shift < 3 * 7 {
         let (&byte, tail) = rest.split_first().ok_or(Error::Manifest)?;
         len |= usize::from(byte & 0x7f) << shift;
         rest = tail;
         if byte & 0x80 == 0 {
             return if len == rest.len() { Ok(rest) } else { Err(Error::Manifest) };
         }
+        shift += 7;
     }
     Err(Error::Manifest)
 }

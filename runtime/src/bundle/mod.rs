@@ -3,6 +3,7 @@
 //! `prefix | signature slots | chunk table | zeros | content`; the content is a table of sections and the
 //! sections. Each structure's parser and emitter live in one file.
 
+pub mod family;
 pub mod golden;
 pub mod limits;
 pub mod manifest;
@@ -13,6 +14,7 @@ pub mod section;
 pub mod verify;
 pub(crate) mod wire;
 
+pub use family::Family;
 pub use golden::Golden;
 pub use manifest::{Manifest, Tag};
 pub use plan::Plan;
@@ -54,15 +56,27 @@ impl<'a> Bundle<'a> {
     /// Checks all hashes but no signature, then parses: for tools that look at a bundle without running it.
     #[cfg(feature = "verify")]
     pub fn check(bytes: &'a [u8]) -> Result<Self> {
+        Bundle::check_for(bytes, Family::HERE)
+    }
+
+    /// As [`Bundle::check`]; with the plan of another family, where the bundle has one.
+    #[cfg(feature = "verify")]
+    pub fn check_for(bytes: &'a [u8], family: Family) -> Result<Self> {
         let prefix = Prefix::parse(bytes)?;
         verify::Authentic::hashed(bytes, prefix)?.content(content(bytes, &prefix)?)?;
-        Bundle::parse(bytes)
+        Bundle::parse_for(bytes, family)
     }
 
     /// Parses bytes that are trusted otherwise: part of a signed firmware image, say. Any bytes are safe.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+        Bundle::parse_for(bytes, Family::HERE)
+    }
+
+    /// As [`Bundle::parse`]; with the plan of another family, where the bundle has one. For tools: what runs here wants
+    /// its own.
+    pub fn parse_for(bytes: &'a [u8], family: Family) -> Result<Self> {
         let prefix = Prefix::parse(bytes)?;
-        let sections = Sections::parse(content(bytes, &prefix)?)?;
+        let sections = Sections::parse(content(bytes, &prefix)?, family)?;
         let plan = Plan::parse(sections.require(Kind::Plan)?)?;
         let golden = match sections.get(Kind::Golden) {
             Some(bytes) => Some(Golden::parse(bytes, &plan)?),

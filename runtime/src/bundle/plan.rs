@@ -140,25 +140,23 @@ impl TensorRecord {
         if wire::u64(bytes, 40)? != 0 {
             return Err(Error::Padding);
         }
-        let mut dims = [1u32; MAX_RANK];
-        for (axis, d) in dims.iter_mut().enumerate() {
-            *d = wire::u32(bytes, 16 + 4 * axis)?;
-        }
-        let shape = Shape::padded(wire::u8(bytes, 1)?, dims)?;
         let scale = wire::u32(bytes, 12)?;
         // Negative ones have the sign bit; no float arithmetic, which is a library on some processors.
         if scale >= f32::INFINITY.to_bits() {
             return Err(Error::Quantization);
         }
         let scale = f32::from_bits(scale);
-        let desc = Desc { dtype, shape, zero_point: wire::i32(bytes, 8)?, scale, place, layout };
+        let zero_point = wire::i32(bytes, 8)?;
         let offset = wire::u32(bytes, 4)?;
         // Kernels read other layouts in words.
         let align = if layout == Layout::Dense { dtype.size() } else { BASE_ALIGN };
         if offset & (align as u32 - 1) != 0 {
             return Err(Error::Alignment);
         }
-        Ok(TensorRecord { desc, offset })
+        // They are there; 0 is no dimension.
+        let dims = core::array::from_fn(|axis| wire::u32(bytes, 16 + 4 * axis).unwrap_or(0));
+        let shape = Shape::padded(wire::u8(bytes, 1)? as usize, dims)?;
+        Ok(TensorRecord { desc: Desc { dtype, shape, zero_point, scale, place, layout }, offset })
     }
 
     /// The counterpart of the parser.

@@ -120,7 +120,7 @@ impl Prefix {
 
     /// Number of chunks of the content.
     pub fn chunks(&self) -> usize {
-        self.content_len.div_ceil(1 << self.chunk_log2) as usize
+        (self.content_len as usize).div_ceil(1 << self.chunk_log2)
     }
 
     /// Where the signature slots start and end.

@@ -1,5 +1,7 @@
-//! The content's table of sections: a count, then 24-byte records in ascending order of offset.
+//! The content's table of sections: a count, then 24-byte records: kind u16, family u16, zeros, offset u64, length u64.
+//! Offsets ascend, and so do kinds and, within a kind, families; so no two records say the same.
 
+use super::family::Family;
 use super::limits;
 use super::wire;
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ impl Kind {
 pub struct Section {
     /// A [`Kind`]'s number, or one that this library does not know.
     pub kind: u16,
+    /// A [`Family`]'s number where a bundle has several plans, with a section of weights and names for each; else 0.
+    pub family: u16,
     /// From the start of the content.
     pub offset: u64,
     /// Bytes, without padding.
@@ -66,6 +70,7 @@ impl Section {
     pub fn emit(&self) -> [u8; RECORD_LEN] {
         let mut out = [0u8; RECORD_LEN];
         wire::put(&mut out, 0, self.kind.to_le_bytes());
+        wire::put(&mut out, 2, self.family.to_le_bytes());
         wire::put(&mut out, 8, self.offset.to_le_bytes());
         wire::put(&mut out, 16, self.len.to_le_bytes());
         out
@@ -74,8 +79,13 @@ impl Section {
     /// Record `i` of the table at the content's start.
     fn parse(content: &[u8], i: usize) -> Result<Self> {
         let bytes = wire::chunk::<RECORD_LEN>(content, TABLE_HEADER_LEN + i * RECORD_LEN)?;
-        wire::zero(wire::slice(bytes, 2, 6)?)?;
-        Ok(Section { kind: wire::u16(bytes, 0)?, offset: wire::u64(bytes, 8)?, len: wire::u64(bytes, 16)? })
+        wire::zero(wire::slice(bytes, 4, 4)?)?;
+        Ok(Section {
+            kind: wire::u16(bytes, 0)?,
+            family: wire::u16(bytes, 2)?,
+            offset: wire::u64(bytes, 8)?,
+            len: wire::u64(bytes, 16)?,
+        })
     }
 }
 
@@ -91,12 +101,13 @@ pub fn emit_table_header(count: u32) -> [u8; TABLE_HEADER_LEN] {
 pub struct Sections<'a> {
     content: &'a [u8],
     count: usize,
+    family: Family,
 }
 
 impl<'a> Sections<'a> {
-    /// Checks count, order, alignment, ranges, at most one of each known kind, and that every byte outside
-    /// the sections is zero.
-    pub fn parse(content: &'a [u8]) -> Result<Self> {
+    /// Checks count, order, alignment, ranges, and that every byte outside the sections is zero. Where the bundle has
+    /// several plans, [`Sections::get`] gives this family's.
+    pub fn parse(content: &'a [u8], family: Family) -> Result<Self> {
         let count = wire::u32(content, 0)? as usize;
         wire::zero(wire::slice(content, 4, TABLE_HEADER_LEN - 4)?)?;
         if count > limits::MAX_SECTIONS {
@@ -104,8 +115,8 @@ impl<'a> Sections<'a> {
         }
         let mut end = TABLE_HEADER_LEN + count * RECORD_LEN;
         wire::slice(content, 0, end)?;
-        let sections = Sections { content, count };
-        let mut seen = 0u64;
+        let sections = Sections { content, count, family };
+        let mut least = 0u32;
         for i in 0..count {
             let s = Section::parse(content, i)?;
             let offset = usize::try_from(s.offset).map_err(|_| Error::Section)?;
@@ -114,13 +125,11 @@ impl<'a> Sections<'a> {
             if offset < end || offset & (SECTION_ALIGN - 1) != 0 || stop > content.len() {
                 return Err(Error::Section);
             }
-            if s.kind < 64 {
-                let bit = 1u64 << s.kind;
-                if seen & bit != 0 {
-                    return Err(Error::Section);
-                }
-                seen |= bit;
+            let key = u32::from(s.kind) << 16 | u32::from(s.family);
+            if key < least {
+                return Err(Error::Section);
             }
+            least = key.saturating_add(1);
             wire::zero(wire::slice(content, end, offset - end)?)?;
             end = stop;
         }
@@ -134,14 +143,63 @@ impl<'a> Sections<'a> {
         (0..self.count).filter_map(move |i| Section::parse(content, i).ok())
     }
 
-    /// The bytes of the section of this kind.
+    /// The bytes of the section of this kind: the family's own, else the first, which is any family's where there is one.
     pub fn get(&self, kind: Kind) -> Option<&'a [u8]> {
-        let s = self.iter().find(|s| s.kind == kind as u16)?;
+        let mut found = None;
+        for s in self.iter().filter(|s| s.kind == kind as u16) {
+            if found.is_none() || s.family == self.family as u16 {
+                found = Some(s);
+            }
+        }
+        let s = found?;
         wire::slice(self.content, s.offset as usize, s.len as usize).ok()
     }
 
     /// As [`Sections::get`], for a section that must be there.
     pub fn require(&self, kind: Kind) -> Result<&'a [u8]> {
         self.get(kind).ok_or(Error::Missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// A content whose sections of eight bytes each say which they are.
+    fn content(records: &[(Kind, u16)]) -> Vec<u8> {
+        let mut content = emit_table_header(records.len() as u32).to_vec();
+        for (i, &(kind, family)) in records.iter().enumerate() {
+            let (kind, offset) = (kind as u16, ((i + 3) * SECTION_ALIGN) as u64);
+            content.extend(Section { kind, family, offset, len: 8 }.emit());
+        }
+        for i in 0..records.len() {
+            content.resize((i + 3) * SECTION_ALIGN, 0);
+            content.extend([i as u8 + 1; 8]);
+        }
+        content
+    }
+
+    #[test]
+    fn a_family_gets_its_own_section_or_the_first() {
+        let content = content(&[(Kind::Plan, 1), (Kind::Plan, 3), (Kind::Weights, 0), (Kind::Weights, 3)]);
+        let first = |family, kind| Sections::parse(&content, family).unwrap().get(kind).map(|bytes| bytes[0]);
+        assert_eq!(first(Family::Pairs, Kind::Plan), Some(2));
+        assert_eq!(first(Family::Folded, Kind::Plan), Some(1));
+        assert_eq!(first(Family::Pairs, Kind::Weights), Some(4));
+        assert_eq!(first(Family::Dot, Kind::Weights), Some(3));
+        assert_eq!(first(Family::Dot, Kind::Golden), None);
+    }
+
+    #[test]
+    fn twice_the_same_kind_of_a_family_is_refused() {
+        let same = content(&[(Kind::Plan, 3), (Kind::Plan, 3)]);
+        let falling = content(&[(Kind::Plan, 3), (Kind::Plan, 1)]);
+        for wrong in [same, falling] {
+            assert_eq!(Sections::parse(&wrong, Family::Any).unwrap_err(), Error::Section);
+        }
     }
 }

@@ -21,5 +21,7 @@ pub mod pool;
 pub mod portable;
 pub mod reference;
 pub mod sum;
+#[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm32;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod x86_64;

@@ -180,18 +180,18 @@ impl Clamp {
     pub fn check(self, dtype: crate::tensor::Dtype) -> Result<()> {
         use crate::tensor::Dtype;
         let (lo, hi) = self.as_i32();
-        let ok = match dtype {
+        let (least, greatest) = match dtype {
             Dtype::F32 => {
                 let (lo, hi) = self.as_f32();
-                lo <= hi
+                return if lo <= hi { Ok(()) } else { Err(Error::Attribute) };
             }
-            Dtype::I8 => -128 <= lo && lo <= hi && hi <= 127,
-            Dtype::U8 => 0 <= lo && lo <= hi && hi <= 255,
-            Dtype::I16 => -32768 <= lo && lo <= hi && hi <= 32767,
-            Dtype::I32 => lo <= hi,
-            Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => false,
+            Dtype::I8 => (-128, 127),
+            Dtype::U8 => (0, 255),
+            Dtype::I16 => (-32768, 32767),
+            Dtype::I32 => (i32::MIN, i32::MAX),
+            Dtype::Bool | Dtype::F16 | Dtype::I4 | Dtype::U4 | Dtype::I64 => return Err(Error::Attribute),
         };
-        if ok { Ok(()) } else { Err(Error::Attribute) }
+        if least <= lo && lo <= hi && hi <= greatest { Ok(()) } else { Err(Error::Attribute) }
     }
 
     /// `x` limited to the float bounds; NaN passes through.

@@ -155,16 +155,11 @@ pub const MVE_INT8_SINGLE: Entry = Entry {
 
 impl AveragePool2d {
     /// Taps that enter the divisor at output row and column `at`, in the image or in counted padding.
-    #[inline(always)]
     pub(crate) fn count(&self, [y, x]: [usize; 2], [height, width]: [usize; 2]) -> i32 {
-        let w = &self.pool.window;
-        let [top, left, bottom, right] = self.counted;
-        let along = |axis, at, taps, input: usize, before: u16, after: u16| {
-            let end = input.wrapping_add(after as usize);
-            (0..taps).filter(|&k| w.counts(axis, at, k, before as usize, end)).count() as i32
-        };
-        let rows = along(0, y, self.pool.height(), height, top, bottom);
-        rows.wrapping_mul(along(1, x, self.pool.width(), width, left, right))
+        let (pool, [top, left, bottom, right]) = (&self.pool, self.counted);
+        let rows = pool.window.taps(0, y, pool.height(), top as usize, height.wrapping_add(bottom as usize));
+        let columns = pool.window.taps(1, x, pool.width(), left as usize, width.wrapping_add(right as usize));
+        rows.len().wrapping_mul(columns.len()) as i32
     }
 }
 
@@ -209,7 +204,8 @@ impl Op for AveragePool2d {
             clamp: Clamp::parse(&mut r)?,
         };
         r.end()?;
-        let within = op.counted.iter().zip(&op.pool.window.pad).all(|(c, p)| c <= p);
+        let ([t, l, b, r], [top, left, bottom, right]) = (op.counted, op.pool.window.pad);
+        let within = t <= top && l <= left && b <= bottom && r <= right;
         // Keeps twice the sum of a window's int8 levels within 32 bits.
         let taps = u32::from(op.pool.size[0]) * u32::from(op.pool.size[1]);
         if within && taps <= 1 << 22 { Ok(op) } else { Err(Error::Attribute) }

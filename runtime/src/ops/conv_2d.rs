@@ -51,9 +51,7 @@ impl Op for Conv2d {
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
-        let y = outputs.first().ok_or(Error::Operand)?;
-        self.clamp.check(y.dtype)?;
-        layer::check(inputs, y, constants, y.shape.dim(3))
+        layer::check(inputs, outputs, constants, self.clamp, None)
     }
 
     fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
@@ -61,12 +59,12 @@ impl Op for Conv2d {
     }
 
     fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
-        if i == 0 && o == 0 { self.window.overlap(inputs.get(0).ok()?, outputs.first()?) } else { None }
+        self.window.overlap(inputs, outputs, i, o)
     }
 
     fn overlap_descending(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
-        let (x, taps, y) = (inputs.get(0).ok()?, inputs.get(1).ok()?.shape.dim(1), outputs.first()?);
-        if i == 0 && o == 0 { self.window.overlap_descending(x, y, taps) } else { None }
+        let taps = inputs.optional(1)?.shape.dim(1);
+        self.window.overlap_descending(inputs, outputs, i, o, taps)
     }
 
     fn macs(&self, inputs: &Inputs<'_>, outputs: &[Desc]) -> u64 {

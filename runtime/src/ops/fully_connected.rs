@@ -5,7 +5,7 @@ use crate::ops::attr::{Attr, Clamp, Reader};
 use crate::ops::layer::{self, CONSTANTS, OPERANDS, entries};
 use crate::ops::op::{Constants, Inferred, Inputs, Op};
 use crate::ops::window::Window;
-use crate::tensor::{Desc, Dtype, MAX_RANK, Shape};
+use crate::tensor::{Desc, Dtype, Shape};
 
 /// Operands of a [`layer`]: input `[..., I]`, weights `[O,I]`, bias, constants, table. One constant of requantization
 /// or one scale, `[1,2]` or `[1]`, may serve all channels.
@@ -56,17 +56,10 @@ impl Op for FullyConnected {
         let dtype = layer::infer(inputs, &dims, outputs as usize, Some(depth as usize))?;
         let elements = x.shape.elements();
         let shape = if self.keep_dims {
-            let mut dims = [1u32; MAX_RANK];
-            for (slot, &d) in dims.iter_mut().zip(x.shape.dims()) {
-                *slot = d;
-            }
-            let last = x.shape.rank().checked_sub(1).ok_or(Error::Shape)?;
-            let slot = dims.get_mut(last).ok_or(Error::Shape)?;
-            if *slot != depth {
+            if x.shape.dims().last() != Some(&depth) {
                 return Err(Error::Shape);
             }
-            *slot = outputs;
-            Shape::new(dims.get(..x.shape.rank()).ok_or(Error::Shape)?)?
+            x.shape.with_last(outputs)?
         } else {
             if elements.checked_rem(depth as usize) != Some(0) {
                 return Err(Error::Shape);
@@ -78,13 +71,8 @@ impl Op for FullyConnected {
     }
 
     fn check(&self, inputs: &Inputs<'_>, outputs: &[Desc], constants: &Constants<'_>) -> Result<()> {
-        let y = outputs.first().ok_or(Error::Operand)?;
-        self.clamp.check(y.dtype)?;
-        let channels = match inputs.optional(CONSTANTS) {
-            Some(scales) if scales.shape.dim(0) == 1 => 1,
-            _ => inputs.get(1)?.shape.dim(0),
-        };
-        layer::check(inputs, y, constants, channels)
+        let scales = inputs.optional(CONSTANTS).filter(|scales| scales.shape.dim(0) == 1);
+        layer::check(inputs, outputs, constants, self.clamp, scales.map(|_| 1))
     }
 
     fn scratch(&self, inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {

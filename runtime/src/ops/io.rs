@@ -124,6 +124,10 @@ impl<'a> Io<'a> {
 
     /// Takes output `o` together with input `i`, overlapping or not.
     pub fn pair<I: Pod, O: Pod>(&mut self, i: usize, o: usize) -> Result<Pair<'a>> {
+        self.bytes_of_pair(i, o)
+    }
+
+    fn bytes_of_pair(&mut self, i: usize, o: usize) -> Result<Pair<'a>> {
         let sink = self.sinks.get_mut(o).ok_or(Error::Operand)?;
         let output = sink.start..sink.end;
         match self.sources.get(i) {

@@ -234,6 +234,7 @@ impl Entry {
     }
 }
 
+#[cfg_attr(target_os = "none", inline(never))]
 const fn contains(mut list: &[Dtype], dtype: Dtype) -> bool {
     while let [first, rest @ ..] = list {
         if *first as u8 == dtype as u8 {
@@ -298,19 +299,19 @@ impl<'a> Constants<'a> {
 /// Shape and type inference's result: the outputs' element types and shapes.
 #[derive(Clone, Copy, Debug)]
 pub struct Inferred {
-    outputs: [Desc; MAX_OUTPUTS],
-    len: usize,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Shape,
 }
 
 impl Inferred {
     /// One output.
     pub const fn one(dtype: Dtype, shape: Shape) -> Self {
-        Inferred { outputs: [Desc::new(dtype, shape); MAX_OUTPUTS], len: 1 }
+        Inferred { dtype, shape }
     }
 
     /// The outputs, without quantization parameters.
-    pub fn outputs(&self) -> &[Desc] {
-        self.outputs.get(..self.len).unwrap_or(&[])
+    pub const fn outputs(&self) -> [Desc; MAX_OUTPUTS] {
+        [Desc::new(self.dtype, self.shape)]
     }
 }
 
@@ -414,7 +415,7 @@ pub struct OpDef {
 /// What is asked of an operator in [`OpDef`]. One function per operator answers them all: six would each hold a copy
 /// of the attributes' parser.
 #[derive(Clone, Copy, Debug)]
-enum Ask<'a> {
+pub(crate) enum Ask<'a> {
     Check(&'a Constants<'a>),
     Scratch(u8),
     Overlap { i: usize, o: usize, descending: bool },
@@ -426,31 +427,30 @@ const NEVER: u64 = u64::MAX;
 
 /// A step's attributes and operands.
 #[derive(Clone, Copy, Debug)]
-struct About<'a> {
-    attributes: &'a [u8],
-    inputs: &'a Inputs<'a>,
-    outputs: &'a [Desc],
+pub(crate) struct About<'a> {
+    pub(crate) attributes: &'a [u8],
+    pub(crate) inputs: Inputs<'a>,
+    pub(crate) outputs: &'a [Desc],
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Shims {
     infer: fn(&[u8], &Inputs<'_>) -> Result<Inferred>,
-    answer: fn(&About<'_>, Ask<'_>) -> Result<u64>,
+    answer: fn(&About<'_>, Ask<'_>, &mut u64) -> Result<()>,
 }
 
 fn infer<O: Op>(attributes: &[u8], inputs: &Inputs<'_>) -> Result<Inferred> {
-    O::parse(attributes)?.infer(inputs)
+    // By reference, as everywhere here: `?` would move what is read in place anyway.
+    O::parse(attributes).as_ref().map_err(|&e| e)?.infer(inputs)
 }
 
-/// Nothing, bytes, [`NEVER`] or multiply-accumulates, as asked.
-fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>) -> Result<u64> {
-    let op = O::parse(about.attributes)?;
-    let (inputs, outputs) = (about.inputs, about.outputs);
-    Ok(match ask {
-        Ask::Check(constants) => {
-            op.check(inputs, outputs, constants)?;
-            0
-        }
+/// Answers nothing, bytes, [`NEVER`] or multiply-accumulates, as asked.
+fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>, answer: &mut u64) -> Result<()> {
+    let op = O::parse(about.attributes);
+    let op = op.as_ref().map_err(|&e| e)?;
+    let (inputs, outputs) = (&about.inputs, about.outputs);
+    *answer = match ask {
+        Ask::Check(constants) => return op.check(inputs, outputs, constants),
         Ask::Scratch(id) => op.scratch(inputs, outputs, id)? as u64,
         Ask::Overlap { i, o, descending } => {
             let distance = if descending {
@@ -461,7 +461,8 @@ fn answer<O: Op>(about: &About<'_>, ask: Ask<'_>) -> Result<u64> {
             distance.map_or(NEVER, |d| d as u64)
         }
         Ask::Macs => op.macs(inputs, outputs),
-    })
+    };
+    Ok(())
 }
 
 impl OpDef {
@@ -489,12 +490,12 @@ impl OpDef {
         outputs: &[Desc],
         constants: &Constants<'_>,
     ) -> Result<()> {
-        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Check(constants)).map(|_| ())
+        self.answer(&About { attributes, inputs: *inputs, outputs }, Ask::Check(constants)).map(|_| ())
     }
 
     /// [`Op::scratch`] after [`Op::parse`].
     pub fn scratch(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc], id: u8) -> Result<usize> {
-        let bytes = (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Scratch(id))?;
+        let bytes = self.answer(&About { attributes, inputs: *inputs, outputs }, Ask::Scratch(id))?;
         Ok(bytes as usize)
     }
 
@@ -522,18 +523,6 @@ impl OpDef {
         self.distance(attributes, inputs, outputs, Ask::Overlap { i, o, descending: true })
     }
 
-    /// [`OpDef::overlap`] or [`OpDef::overlap_descending`] of input `i` and output 0.
-    pub(crate) fn apart(
-        &self,
-        attributes: &[u8],
-        inputs: &Inputs<'_>,
-        outputs: &[Desc],
-        i: usize,
-        descending: bool,
-    ) -> Result<Option<usize>> {
-        self.distance(attributes, inputs, outputs, Ask::Overlap { i, o: 0, descending })
-    }
-
     fn distance(
         &self,
         attributes: &[u8],
@@ -541,13 +530,19 @@ impl OpDef {
         outputs: &[Desc],
         ask: Ask<'_>,
     ) -> Result<Option<usize>> {
-        let distance = (self.shims.answer)(&About { attributes, inputs, outputs }, ask)?;
+        let distance = self.answer(&About { attributes, inputs: *inputs, outputs }, ask)?;
         Ok(if distance == NEVER { None } else { Some(distance as usize) })
+    }
+
+    /// What is asked after [`Op::parse`]; 0 for checks.
+    pub(crate) fn answer(&self, about: &About<'_>, ask: Ask<'_>) -> Result<u64> {
+        let mut answer = 0;
+        (self.shims.answer)(about, ask, &mut answer).map(|()| answer)
     }
 
     /// [`Op::macs`] after [`Op::parse`].
     pub fn macs(&self, attributes: &[u8], inputs: &Inputs<'_>, outputs: &[Desc]) -> Result<u64> {
-        (self.shims.answer)(&About { attributes, inputs, outputs }, Ask::Macs)
+        self.answer(&About { attributes, inputs: *inputs, outputs }, Ask::Macs)
     }
 
     /// The first entry that serves kernel `id` (see [`Entry::serves`]) on this processor and that `choice` admits.

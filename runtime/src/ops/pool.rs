@@ -58,7 +58,7 @@ impl Pool {
 
     /// As [`crate::ops::Op::overlap`].
     pub fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
-        if i == 0 && o == 0 { self.window.overlap(inputs.get(0).ok()?, outputs.first()?) } else { None }
+        self.window.overlap(inputs, outputs, i, o)
     }
 
     /// As [`crate::ops::Op::overlap_descending`].
@@ -69,8 +69,7 @@ impl Pool {
         i: usize,
         o: usize,
     ) -> Option<usize> {
-        let (x, y) = (inputs.get(0).ok()?, outputs.first()?);
-        if i == 0 && o == 0 { self.window.overlap_descending(x, y, self.height()) } else { None }
+        self.window.overlap_descending(inputs, outputs, i, o, self.height())
     }
 
     /// Taps read in one run, padding included.

@@ -157,15 +157,15 @@ fn check_tables(inputs: &Inputs<'_>, constants: &Constants<'_>, x: &Desc) -> Res
     let (dims, most): (&[usize], i32) = if wide { (&[2, TABLE], 1 << FINE) } else { (&[TABLE], TABLE_MAX) };
     constant(inputs, 1, Dtype::I32, dims)?;
     let table = constants.get::<i32>(1)?;
-    let ranged = table.iter().all(|v| (0..=most).contains(v));
+    // As they are without signs, so that negative ones are the greatest.
+    let greatest = table.iter().fold(0, |m, &v| if v as u32 > m { v as u32 } else { m });
     let fits = if wide {
         table.iter().step_by(TABLE).all(|&first| first == most)
     } else {
-        let greatest = table.iter().fold(0, |m, &v| if v > m { v } else { m });
-        let sum = (greatest as u64).wrapping_mul(row(x) as u64);
+        let sum = u64::from(greatest).wrapping_mul(row(x) as u64);
         table.first().is_some_and(|&first| first > 0) && sum < 1 << 32
     };
-    if ranged && fits { Ok(()) } else { Err(Error::Quantization) }
+    if fits && greatest <= most as u32 { Ok(()) } else { Err(Error::Quantization) }
 }
 
 /// Elements of the last axis.

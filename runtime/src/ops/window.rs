@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::ops::attr::{Attr, Reader};
-use crate::ops::op::Inferred;
+use crate::ops::op::{Inferred, Inputs};
 use crate::tensor::{Desc, Dtype, Shape};
 
 /// Strides, dilations and explicit padding of a two-dimensional window, in elements.
@@ -36,8 +36,8 @@ impl Window {
             dilation: [r.u16()?, r.u16()?],
             pad: [r.u16()?, r.u16()?, r.u16()?, r.u16()?],
         };
-        let positive = w.stride.iter().chain(&w.dilation).all(|&v| v > 0);
-        if positive { Ok(w) } else { Err(Error::Attribute) }
+        let ([sy, sx], [dy, dx]) = (w.stride, w.dilation);
+        if sy == 0 || sx == 0 || dy == 0 || dx == 0 { Err(Error::Attribute) } else { Ok(w) }
     }
 
     /// Output height and width for an input and a window of these heights and widths.
@@ -76,35 +76,54 @@ impl Window {
         (position, pad as usize)
     }
 
-    /// Whether window tap `tap` at output position `at` lies at `-before` or after and below `end`.
-    #[inline(always)]
-    pub fn counts(&self, axis: usize, at: usize, tap: usize, before: usize, end: usize) -> bool {
-        // Shifted by `before`, so that the counted padding starts at 0.
-        let (position, pad) = self.position(axis, at, tap);
-        position.wrapping_add(before).checked_sub(pad).is_some_and(|p| p < end.wrapping_add(before))
+    /// Those of `taps` window taps that lie at `-before` or after and below `end` at output position `at` along `axis`;
+    /// an empty range where none does.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub fn taps(&self, axis: usize, at: usize, taps: usize, before: usize, end: usize) -> Range<usize> {
+        let (start, pad) = self.position(axis, at, 0);
+        let dilation = self.dilation[usize::from(axis != 0)] as usize;
+        // The first tap at this coordinate of the padded input or after.
+        let from = |coordinate: usize| {
+            let ahead = coordinate.saturating_sub(start).wrapping_add(dilation).wrapping_sub(1);
+            let tap = ahead.checked_div(dilation).unwrap_or(taps);
+            if tap < taps { tap } else { taps }
+        };
+        from(pad.saturating_sub(before))..from(pad.wrapping_add(end))
     }
 
     /// Input rows from the first to the last one that any of `taps` taps reads at output row `at`; an empty
     /// range where all taps lie in the padding.
     #[inline(always)]
     pub fn rows(&self, at: usize, taps: usize, height: usize) -> Range<usize> {
-        let first = (0..taps).find_map(|k| self.tap(0, at, k, height));
-        let last = (0..taps).rev().find_map(|k| self.tap(0, at, k, height));
-        match (first, last) {
-            (Some(first), Some(last)) => first..last.wrapping_add(1),
-            _ => height..height,
+        let taps = self.taps(0, at, taps, 0, height);
+        if taps.is_empty() {
+            return height..height;
         }
+        let row = |tap| {
+            let (position, pad) = self.position(0, at, tap);
+            position.wrapping_sub(pad)
+        };
+        row(taps.start)..row(taps.end.wrapping_sub(1)).wrapping_add(1)
     }
 
-    /// As [`crate::ops::Op::overlap`] for the only image of `x` and the only image of `y`.
-    pub fn overlap(&self, x: &Desc, y: &Desc) -> Option<usize> {
-        let (rows, _, input_row, output_row) = image(x, y)?;
+    /// As [`crate::ops::Op::overlap`], of single images.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub fn overlap(&self, inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<usize> {
+        let [rows, _, input_row, output_row] = images(inputs, outputs, i, o)?;
         self.distance(rows, input_row, output_row)
     }
 
-    /// As [`crate::ops::Op::overlap_descending`] with `taps` rows of window taps.
-    pub fn overlap_descending(&self, x: &Desc, y: &Desc, taps: usize) -> Option<usize> {
-        let (rows, input_rows, input_row, output_row) = image(x, y)?;
+    /// As [`crate::ops::Op::overlap_descending`], of single images, with `taps` rows of window taps.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub fn overlap_descending(
+        &self,
+        inputs: &Inputs<'_>,
+        outputs: &[Desc],
+        i: usize,
+        o: usize,
+        taps: usize,
+    ) -> Option<usize> {
+        let [rows, input_rows, input_row, output_row] = images(inputs, outputs, i, o)?;
         self.distance_descending(rows, [input_rows, taps], input_row, output_row)
     }
 
@@ -157,13 +176,14 @@ fn greatest(rows: &[usize], last: usize, at: impl Fn(usize) -> Option<usize>) ->
     Some(most)
 }
 
-/// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image.
-fn image(x: &Desc, y: &Desc) -> Option<(usize, usize, usize, usize)> {
-    let row = |d: &Desc| d.shape.inner(1).checked_mul(d.dtype.size());
-    if x.shape.dim(0) != 1 {
-        return None;
-    }
-    Some((y.shape.dim(1), x.shape.dim(1), row(x)?, row(y)?))
+/// Output rows, input rows, bytes of an input row and of an output row; `None` for more than one image and for other
+/// operands than the first.
+fn images(inputs: &Inputs<'_>, outputs: &[Desc], i: usize, o: usize) -> Option<[usize; 4]> {
+    let (x, y) = (inputs.optional(0)?, outputs.first()?);
+    // Bounded by the shape's constructor.
+    let row = |d: &Desc| d.shape.inner(1).wrapping_mul(d.dtype.size());
+    let is_single = i == 0 && o == 0 && x.shape.dim(0) == 1;
+    is_single.then(|| [y.shape.dim(1), x.shape.dim(1), row(x), row(y)])
 }
 
 fn along(input: usize, taps: usize, stride: u16, dilation: u16, before: u16, after: u16) -> Result<usize> {
@@ -180,6 +200,34 @@ fn along(input: usize, taps: usize, stride: u16, dilation: u16, before: u16, aft
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn taps_are_those_inside() {
+        for (stride, dilation, pad) in [(1u16, 1u16, 0u16), (1, 1, 2), (2, 1, 1), (3, 2, 4), (1, 5, 7)] {
+            let w = Window { stride: [1, stride], dilation: [1, dilation], pad: [0, pad, 0, pad] };
+            for (input, taps, before, after) in
+                [(5, 3, 0, 0), (1, 4, 0, 0), (6, 2, 1, 0), (4, 5, 2, 1), (9, 1, 0, 3)]
+            {
+                for at in 0..12 {
+                    let position = |k| (at * stride as usize + k * dilation as usize) as isize - pad as isize;
+                    let inside =
+                        |&k: &usize| (-(before as isize)..(input + after) as isize).contains(&position(k));
+                    let all: std::vec::Vec<usize> = (0..taps).filter(inside).collect();
+                    let range = w.taps(1, at, taps, before, input + after);
+                    assert!(
+                        range.clone().eq(all.iter().copied()),
+                        "{w:?} {input} {taps} at {at}: {range:?} {all:?}"
+                    );
+                    let known: std::vec::Vec<usize> =
+                        (0..taps).filter_map(|k| w.tap(1, at, k, input)).collect();
+                    assert_eq!(w.taps(1, at, taps, 0, input).len(), known.len());
+                    let down = Window { stride: [stride, 1], dilation: [dilation, 1], pad: [pad, 0, pad, 0] };
+                    let rows = known.first().map_or(input..input, |&first| first..known[known.len() - 1] + 1);
+                    assert_eq!(down.rows(at, taps, input), rows);
+                }
+            }
+        }
+    }
 
     #[test]
     fn descending_distance_is_the_maximum_over_all_rows() {

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::step::{Operands, Step, intersect};
 use crate::error::{Error, Result};
 use crate::ops::io::MAX_INPUTS;
-use crate::ops::op::{Constants, Inputs, Rounding};
+use crate::ops::op::{About, Ask, Constants, Inputs, Rounding};
 use crate::tensor::Place;
 
 impl Step {
@@ -20,27 +20,23 @@ impl Step {
         if self.record.rounding != Rounding::None && self.record.rounding != numeric {
             return Err(Error::Attribute);
         }
-        let (inputs, outputs) = (Inputs(operands.inputs()), operands.outputs());
-        self.check_inferred(operands, attributes)?;
-        self.check_constants(operands, attributes, weights)?;
-        let scratch = self.def.scratch(attributes, &inputs, outputs, self.record.kernel)?;
-        if scratch > operands.scratch.len() {
+        let about = About { attributes, inputs: Inputs(operands.inputs()), outputs: operands.outputs() };
+        self.check_inferred(&about)?;
+        self.check_constants(operands, &about, weights)?;
+        if self.def.answer(&about, Ask::Scratch(self.record.kernel))? > operands.scratch.len() as u64 {
             return Err(Error::Totals);
         }
-        self.check_overlaps(operands, attributes)?;
-        self.def.macs(attributes, &inputs, outputs)
+        self.check_overlaps(operands, &about)?;
+        self.def.answer(&about, Ask::Macs)
     }
 
     /// Types and shapes of the outputs against inference. In a frame of its own, as [`Step::check_constants`]:
     /// what they need on the stack is never needed at once.
     #[inline(never)]
-    fn check_inferred(&self, operands: &Operands, attributes: &[u8]) -> Result<()> {
-        let inferred = self.def.infer(attributes, &Inputs(operands.inputs()));
-        let inferred = inferred.as_ref().map_err(|&e| e)?.outputs();
-        if inferred.len() != operands.outputs().len() {
-            return Err(Error::Operand);
-        }
-        for (inferred, planned) in inferred.iter().zip(operands.outputs()) {
+    fn check_inferred(&self, about: &About<'_>) -> Result<()> {
+        let inferred = self.def.infer(about.attributes, &about.inputs);
+        let inferred = inferred.as_ref().map_err(|&e| e)?;
+        for planned in about.outputs {
             if inferred.shape != planned.shape {
                 return Err(Error::Shape);
             }
@@ -52,7 +48,7 @@ impl Step {
     }
 
     #[inline(never)]
-    fn check_constants(&self, operands: &Operands, attributes: &[u8], weights: &[u8]) -> Result<()> {
+    fn check_constants(&self, operands: &Operands, about: &About<'_>, weights: &[u8]) -> Result<()> {
         let mut constants = [None; MAX_INPUTS];
         for (slot, (desc, range)) in constants.iter_mut().zip(operands.ranged()) {
             if desc.is_some_and(|d| d.place == Place::Weights) {
@@ -60,12 +56,12 @@ impl Step {
             }
         }
         let constants = Constants::new(constants, self.record.rounding);
-        self.def.check(attributes, &Inputs(operands.inputs()), operands.outputs(), &constants)
+        self.def.answer(about, Ask::Check(&constants)).map(|_| ())
     }
 
     /// Whoever is written shares no byte with anyone, but for one input with the output where the kernel and the
     /// operator tolerate it.
-    fn check_overlaps(&self, operands: &Operands, attributes: &[u8]) -> Result<()> {
+    fn check_overlaps(&self, operands: &Operands, about: &About<'_>) -> Result<()> {
         let Operands { output, span, scratch, .. } = operands;
         if intersect(span, scratch) {
             return Err(Error::Overlap);
@@ -80,11 +76,7 @@ impl Step {
         }
         match sharing {
             None => Ok(()),
-            Some((i, input))
-                if self.entry.overlap && self.tolerates(operands, attributes, i, input, output)? =>
-            {
-                Ok(())
-            }
+            Some((i, input)) if self.entry.overlap && self.tolerates(about, i, input, output)? => Ok(()),
             Some(_) => Err(Error::Overlap),
         }
     }
@@ -93,15 +85,14 @@ impl Step {
     /// [`crate::ops::Pair::descending`] will choose.
     fn tolerates(
         &self,
-        operands: &Operands,
-        attributes: &[u8],
+        about: &About<'_>,
         i: usize,
         input: &Range<usize>,
         output: &Range<usize>,
     ) -> Result<bool> {
-        let (inputs, outputs) = (Inputs(operands.inputs()), operands.outputs());
         let descending = output.start > input.start;
-        let distance = self.def.apart(attributes, &inputs, outputs, i, descending)?;
-        Ok(distance.is_some_and(|least| output.start.abs_diff(input.start) >= least))
+        // Of the only output; never is farther than any distance.
+        let least = self.def.answer(about, Ask::Overlap { i, o: 0, descending })?;
+        Ok(output.start.abs_diff(input.start) as u64 >= least)
     }
 }

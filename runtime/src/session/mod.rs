@@ -10,6 +10,8 @@
 mod check;
 mod execute;
 mod step;
+#[cfg(feature = "threads")]
+mod threads;
 
 use bytemuck::Pod;
 
@@ -20,6 +22,8 @@ use crate::error::{Error, Result};
 use crate::ops::op::{Choice, Entry, OpDef};
 use crate::tensor::{Desc, Dtype, Place};
 use step::{Operands, Step};
+#[cfg(feature = "threads")]
+pub use threads::Threads;
 
 /// A Rust type that a tensor's elements can be given as.
 pub trait Element: Pod {

@@ -108,8 +108,16 @@ impl Operands {
 
     /// Number and range of each input in the arena.
     pub(super) fn in_arena(&self) -> impl Iterator<Item = (usize, &Range<usize>)> {
-        let placed = self.ranged().enumerate();
-        placed.filter(|(_, (d, _))| d.is_some_and(|d| d.place == Place::Arena)).map(|(i, (_, r))| (i, r))
+        (0..self.count).filter_map(|i| Some((i, self.placed(i)?)))
+    }
+
+    /// The range of input `i`, where it is in the arena.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn placed(&self, i: usize) -> Option<&Range<usize>> {
+        match self.inputs.get(i) {
+            Some(Some(desc)) if desc.place == Place::Arena => self.input_ranges.get(i),
+            _ => None,
+        }
     }
 
     /// The output's description.

@@ -3,3 +3,5 @@
 
 #[cfg(target_os = "none")]
 pub mod flash;
+#[cfg(all(target_os = "none", unaligned_words))]
+mod mem;

@@ -5,7 +5,7 @@ use samara_packager::interpret::Interpreter;
 use samara_packager::ir::{Activation, Binary, Graph, Numeric, Op, Quant, Tensor};
 use samara_packager::plan::{Kernels, plan};
 use samara_runtime::Dtype;
-use samara_runtime::bundle::golden::Tolerance;
+use samara_runtime::bundle::{Family, golden::Tolerance};
 use samara_runtime::ops::Window;
 use samara_runtime::ops::eval::Value;
 
@@ -58,7 +58,14 @@ pub fn bundle() -> Vec<u8> {
     let identity = Identity { name: "small".into(), ..Identity::default() };
     let plan = plan(&g, Kernels::HOST).unwrap();
     let tolerance = Tolerance { absolute: 0.0, relative: 0.0 };
-    write(&Parts { identity: &identity, plan: &plan, golden: &golden, tolerance, card: b"" }).unwrap()
+    write(&Parts {
+        identity: &identity,
+        plans: &[(Family::Any, &plan)],
+        golden: &golden,
+        tolerance,
+        card: b"",
+    })
+    .unwrap()
 }
 
 fn push(g: &mut Graph, name: &str, op: Op, inputs: &[Option<usize>]) -> usize {

@@ -22,13 +22,21 @@ pub(crate) struct Model {
     pack: Vec<OsString>,
     samara: PathBuf,
     dir: PathBuf,
-    /// Whether its layers have kernels that differ from target to target.
-    is_int8: bool,
+    targets: Targets,
     /// Raw little-endian samples.
     pub(crate) input: Vec<u8>,
     pub(crate) expected: Option<Expected>,
     /// Whether outputs are floats, equal within [`TOLERANCE`] instead of to the bit.
     pub(crate) is_float: bool,
+}
+
+/// Which targets a bundle is packed for.
+#[derive(Clone, Copy)]
+enum Targets {
+    /// The one it is asked for: kernels differ from target to target.
+    Each,
+    /// One bundle for these.
+    List(&'static str),
 }
 
 /// Greatest difference of floats from the reference, relative to the greater of 1 and their magnitude.
@@ -45,8 +53,11 @@ pub(crate) struct Expected {
 impl Model {
     /// The bundle for a target, packed when first asked for.
     pub(crate) fn bundle(&self, target: &str) -> Result<PathBuf> {
-        let target = if self.is_int8 { target } else { "portable" };
-        let path = self.dir.join(format!("{}-{target}.samara", self.name.replace(' ', "-")));
+        let target = match self.targets {
+            Targets::Each => target,
+            Targets::List(targets) => targets,
+        };
+        let path = self.dir.join(format!("{}-{target}.samara", self.name).replace([' ', ','], "-"));
         if !path.exists() {
             let mut pack = Command::new(&self.samara);
             command::read(pack.args(&self.pack).args(["--target", target, "-o"]).arg(&path))?;
@@ -70,13 +81,17 @@ pub(crate) fn samara() -> Result<PathBuf> {
 }
 
 /// Number formats that the project's own model is packed in: the model's name here, and what `pack` is told.
-pub(crate) const SCHEMES: [(&str, &[&str]); 5] = [
+pub(crate) const SCHEMES: [(&str, &[&str]); 6] = [
     ("vibration", &["--quantize", "int8"]),
+    (ONE_FOR_ALL, &["--quantize", "int8"]),
     ("vibration int16x8", &["--quantize", "int16x8"]),
     ("vibration int4", &["--quantize", "int4"]),
     ("vibration palette", &["--quantize", "palette"]),
     ("vibration f16", &["--quantize", "f16"]),
 ];
+
+/// One bundle with a plan for every family of processors.
+const ONE_FOR_ALL: &str = "vibration for all";
 
 /// The project's own model in one of [`SCHEMES`], packed into `dir`.
 pub(crate) fn own(
@@ -90,10 +105,15 @@ pub(crate) fn own(
     if name != "vibration f16" {
         pack.extend(["--calibrate".into(), folder.join("calibrate.npz").into()]);
     }
-    let is_int8 = name == SCHEMES[0].0;
+    let targets = match name {
+        "vibration" => Targets::Each,
+        ONE_FOR_ALL => Targets::List("host,aarch64,armv7,cortex-m4,cortex-m0"),
+        // Layers that are not int8 have one kernel everywhere.
+        _ => Targets::List("portable"),
+    };
     let (samara, dir) = (samara.to_owned(), dir.to_owned());
     let mut model =
-        Model { name, pack, samara, dir, is_int8, input: Vec::new(), expected: None, is_float: false };
+        Model { name, pack, samara, dir, targets, input: Vec::new(), expected: None, is_float: false };
     let bundle = model.bundle("portable")?;
     let mut archive = NpzArchive::open(folder.join("evaluate.npz"))?;
     let array = archive.by_name("spectrograms")?.context("evaluate.npz has no spectrograms")?;
@@ -136,7 +156,7 @@ fn one(samara: &Path, shared: &Path, dir: &Path, name: &'static str, file: &str)
         pack,
         samara: samara.to_owned(),
         dir: dir.to_owned(),
-        is_int8: true,
+        targets: Targets::Each,
         input: int8(&mut archive, "input")?,
         expected: Some(expected),
         is_float: false,

@@ -9,17 +9,18 @@ use crate::cargo;
 use crate::command::{self, exists};
 
 /// Rust targets of devices.
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 7] = [
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
     "aarch64-unknown-linux-gnu",
     "armv7-unknown-linux-gnueabihf",
+    "wasm32-wasip1",
 ];
 
 /// What shows that a Debian package is there: a program on the path, a file, or a Python module.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-user", "qemu-aarch64"),
     ("qemu-user", "qemu-arm"),
@@ -27,6 +28,7 @@ const PACKAGES: [(&str, &str); 9] = [
     ("gcc-arm-linux-gnueabihf", "arm-linux-gnueabihf-gcc"),
     ("libc6-dev-arm64-cross", "/usr/aarch64-linux-gnu/include/stdio.h"),
     ("libc6-dev-armhf-cross", "/usr/arm-linux-gnueabihf/include/stdio.h"),
+    ("nodejs", "node"),
     ("python3", "python3"),
     ("python3-venv", "python:ensurepip"),
 ];

@@ -37,23 +37,29 @@ pub(super) struct Measured {
     pub(super) steps: Vec<Step>,
 }
 
-/// Runs a session this often for each of: whole runs, single steps, runs without kernels.
-pub(super) fn measure(bundle: &Bundle<'_>, session: &Session<'_>, runs: usize) -> Result<Measured> {
+/// Runs a session this often for each of: whole runs on so many threads, single steps, runs without kernels.
+pub(super) fn measure(
+    bundle: &Bundle<'_>,
+    session: &Session<'_>,
+    runs: usize,
+    threads: usize,
+) -> Result<Measured> {
     let inputs = inputs(bundle, session)?;
     let mut arena = AlignedBytes::zeros(session.arena_bytes());
     let mut room = vec![ResolvedStep::EMPTY; session.steps()];
     let resolved = session.resolve(&mut room)?;
+    let threads = resolved.threads(threads)?;
     let mut run = resolved.bind(&mut arena)?;
     for _ in 0..runs.div_ceil(10) {
         prepare(&mut run, &inputs)?;
-        run.run()?;
+        run.run_on(&threads)?;
     }
     let clock = clock_us();
     let mut whole = Vec::with_capacity(runs);
     for _ in 0..runs {
         prepare(&mut run, &inputs)?;
         let start = Instant::now();
-        run.run()?;
+        run.run_on(&threads)?;
         whole.push((microseconds(start) - clock).max(0.0));
     }
     whole.sort_by(f64::total_cmp);
@@ -167,22 +173,19 @@ fn outside(bundle: &Bundle<'_>, runs: usize, clock: f64) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use samara_runtime::bundle::golden::Tolerance;
 
     use super::*;
-    use crate::bundle::{self, Identity, Parts};
+    use crate::bundle;
     use crate::plan::{self, Kernels};
 
     #[test]
     fn steps_count_every_operand_once_and_take_time() {
         let graph = super::super::roof::layer(Dtype::I8, 6, 32).unwrap();
         let plan = plan::plan(&graph, Kernels::Reference).unwrap();
-        let (identity, tolerance) = (Identity::default(), Tolerance { absolute: 0.0, relative: 0.0 });
-        let parts = Parts { identity: &identity, plan: &plan, golden: &[], tolerance, card: &[] };
-        let bytes = AlignedBytes::new(&bundle::write(&parts).unwrap());
+        let bytes = AlignedBytes::new(&bundle::bare("roof", &plan).unwrap());
         let bundle = Bundle::check(&bytes).unwrap();
         let session = Session::load(&bundle, ops::ALL).unwrap();
-        let measured = measure(&bundle, &session, 5).unwrap();
+        let measured = measure(&bundle, &session, 5, 2).unwrap();
         assert!(measured.min > 0.0 && measured.min <= measured.median && measured.median <= measured.p90);
         let [step] = &measured.steps[..] else { panic!("one layer is one step") };
         assert_eq!((step.name, step.macs), ("fully_connected", 6 * 32 * 32));

@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// Which kernels run: `auto`, `reference`, or an instruction set of this processor.
     #[arg(long, value_parser = choice, default_value = "auto")]
     kernels: Choice,
+    /// Threads for whole runs of bundles packed with --threads; single steps are timed on one.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
     /// A microcontroller that the bundle was packed for, such as `cortex-m4`: counts its instructions in the emulator
     /// instead. Needs --source.
     #[arg(long)]
@@ -43,7 +46,8 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let bytes = files::read_aligned(&args.bundle)?;
     let bundle = Bundle::check(&bytes).about(&about)?;
     let session = Session::load_with(&bundle, ops::ALL, args.kernels).about(&about)?;
-    let measured = measure::measure(&bundle, &session, args.runs as usize).about(&about)?;
+    let measured =
+        measure::measure(&bundle, &session, args.runs as usize, args.threads.into()).about(&about)?;
     let roof = Roof::measure(measured.touched, &measured.steps).about("the machine's roof")?;
     output.result(&report(&args, &session, &measured, &roof), || {
         let mut text = format!(
@@ -112,7 +116,7 @@ fn report(args: &Args, session: &Session<'_>, measured: &Measured, roof: &Roof) 
     };
     json!({
         "kernels": name(args.kernels),
-        "threads": 1,
+        "threads": args.threads,
         "runs": args.runs,
         "macs": session.macs(),
         "latency_us": { "median": measured.median, "min": measured.min, "p90": measured.p90 },

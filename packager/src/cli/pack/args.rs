@@ -29,9 +29,10 @@ pub(in crate::cli) struct Args {
     /// Device class that may run it; any by default.
     #[arg(long, default_value = "")]
     pub(super) class: String,
-    /// Target profile (`samara targets` lists them).
-    #[arg(long, default_value = "host")]
-    pub(super) target: String,
+    /// Target profile (`samara targets` lists them); several, with commas between them, for a bundle with a plan for
+    /// each. Reports speak of the first.
+    #[arg(long, default_value = "host", value_delimiter = ',')]
+    pub(super) target: Vec<String>,
     /// Shape of an input that the file leaves open, as NAME=1x3x96x96.
     #[arg(long, value_parser = units::input_shape)]
     pub(super) input_shape: Vec<(String, Vec<usize>)>,
@@ -48,6 +49,11 @@ pub(in crate::cli) struct Args {
     /// most at few multiply-accumulates, a number of strips, or off. By default only where --ram asks for it.
     #[arg(long, value_name = "auto|off|N", value_parser = units::patching)]
     pub(super) patch: Option<Patching>,
+    /// Threads that may compute a run of the bundle at once: large steps are cut into as many strips, which takes
+    /// some more arena and changes no bit.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64),
+          conflicts_with = "patch")]
+    pub(super) threads: u8,
     /// Do everything but write.
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -22,9 +22,7 @@ use args::Quantize;
 use score::Scoring;
 
 pub(super) fn run(args: Args, output: &Output) -> Result<()> {
-    let target = target::find(&args.target).ok_or_else(|| {
-        Error::invalid(format!("no target is called '{}'", args.target)).remedy("`samara targets` lists them")
-    })?;
+    let (target, also) = targets(&args.target)?;
     check(&args)?;
     let keys = args
         .sign
@@ -47,6 +45,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
         calibration_digest: digest.as_deref(),
         labelled: scoring.labelled(),
         import,
+        also,
         ..options(&args, target)
     };
     let mut packed = pipeline::pack(&args.model, source, &options)?;
@@ -69,6 +68,20 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let report = summary(&packed, evaluation.as_ref())?;
     output.result(&report, || text::text(&report, written, args.quantization.calibrate.is_some()));
     Ok(())
+}
+
+/// The first profile of a list, and the others.
+fn targets(list: &[String]) -> Result<(&'static Profile, Vec<&'static Profile>)> {
+    let find = |name: &String| {
+        target::find(name).ok_or_else(|| {
+            Error::invalid(format!("no target is called '{name}'")).remedy("`samara targets` lists them")
+        })
+    };
+    let mut found = list.iter().map(find).collect::<Result<Vec<_>>>()?;
+    if found.is_empty() {
+        return Err(Error::invalid("--target names no target").remedy("`samara targets` lists them"));
+    }
+    Ok((found.remove(0), found))
 }
 
 /// Arguments that say nothing without others.
@@ -111,6 +124,7 @@ fn options<'a>(args: &Args, target: &'static Profile) -> Options<'a> {
         tuning: q.tuning(),
         budget: Budget { ram: args.ram, flash: q.flash, millis: q.latency, drop: args.evaluation.max_drop },
         patching: args.patch.unwrap_or_default(),
+        threads: args.threads.into(),
         numeric: q.numeric.numeric(),
         ..Options::new(target)
     }

@@ -62,7 +62,9 @@ pub fn lives(plan: &Plan) -> Vec<Life> {
     plan.inputs.iter().for_each(|&t| touch(t, 0));
     for (s, step) in plan.steps.iter().enumerate() {
         let operands = step.inputs.iter().flatten().chain(&step.outputs).chain(&step.scratch);
-        operands.for_each(|&t| touch(t, s + 1));
+        // What runs at the same time is there at the same time.
+        let times = plan.together(s);
+        operands.for_each(|&t| times.iter().for_each(|time| touch(t, time + 1)));
     }
     plan.outputs.iter().for_each(|&t| touch(t, plan.steps.len() + 1));
     let mut lives: Vec<Life> = Vec::new();

@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use super::{Plan, memory};
 use crate::error::{Error, Result};
 
-pub(super) use rows::bytes as row_bytes;
+pub(super) use rows::{bytes as row_bytes, count as row_count};
 pub use unroll::{Chain, unroll};
 
 /// Whether plans are patched.

@@ -21,7 +21,7 @@ pub(super) fn axis(shape: &Shape) -> Option<usize> {
 }
 
 /// Rows of a tensor; `None` where it has several images.
-pub(super) fn count(desc: &Desc) -> Option<usize> {
+pub(in crate::plan) fn count(desc: &Desc) -> Option<usize> {
     axis(&desc.shape).map(|axis| desc.shape.dim(axis))
 }
 

@@ -1,7 +1,7 @@
 //! Estimated time on every target.
 
 use crate::report::Report;
-use crate::report::cost::{Estimate, FAMILIES, family, instructions};
+use crate::report::cost::{Estimate, Family, instructions, speed};
 use crate::report::html::{Cell, table};
 use crate::report::svg::bars::{Part, stacked};
 use crate::report::text::{count, escape, time};
@@ -33,13 +33,14 @@ pub(super) fn content(r: &Report<'_>) -> String {
     ];
     let mut out = table("sortable", &columns, &r.costs.iter().map(row).collect::<Vec<_>>(), None);
     let plan = r.inputs.plan;
-    let all: f64 = plan.steps.iter().map(|s| instructions(plan, s)).sum();
-    let shares: Vec<String> = FAMILIES
+    let kernels = speed(r.inputs.target).kernels;
+    let all: f64 = plan.steps.iter().map(|s| instructions(plan, s, kernels)).sum();
+    let shares: Vec<String> = Family::ALL
         .iter()
         .filter_map(|f| {
-            let of_family = plan.steps.iter().filter(|s| family(s.op).name == f.name);
-            let sum: f64 = of_family.map(|s| instructions(plan, s)).sum();
-            (sum >= 0.005 * all).then(|| format!("{} {:.0} %", f.name, 100.0 * sum / all))
+            let of_family = plan.steps.iter().filter(|s| Family::of(s.op) == *f);
+            let sum: f64 = of_family.map(|s| instructions(plan, s, kernels)).sum();
+            (sum >= 0.005 * all).then(|| format!("{} {:.0} %", f.name(), 100.0 * sum / all))
         })
         .collect();
     let refused = if r.costs.iter().any(|e| e.cycles.is_none()) {

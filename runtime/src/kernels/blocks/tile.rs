@@ -54,6 +54,18 @@ impl<'a> Tile<'a> {
         self.runs
     }
 
+    /// Run `run` of each of the first `N` pixels, in fours; empty past the last run.
+    #[inline(always)]
+    pub fn quads<const N: usize>(&self, run: usize) -> [&'a [[i8; QUAD]]; N] {
+        let mut all = [&[][..]; N];
+        for (quads, &start) in all.iter_mut().zip(&self.starts) {
+            let first = start.wrapping_add(run.wrapping_mul(self.runs.stride));
+            let run = self.bytes.get(first..first.wrapping_add(self.runs.length));
+            *quads = run.unwrap_or(&[]).as_chunks().0;
+        }
+        all
+    }
+
     /// The start of run `run` of each of the first `N` pixels; [`Runs::length`] bytes from there on are within the
     /// tile's bytes while `run` is below [`Runs::count`].
     #[inline(always)]

@@ -37,32 +37,48 @@ fn levels<A: Add>(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Opti
     let input = io.input_desc(0)?;
     let [_, height, width, channels] = input.shape.dims4()?;
     let (window, zero) = (op.pool.window, input.zero_point);
-    by_rows::<i8>(io, &window, op.pool.height(), |Row { y, first, input, output }| {
+    let [down, right] = window.dilation;
+    let steps =
+        [(down as usize).wrapping_mul(width).wrapping_mul(channels), (right as usize).wrapping_mul(channels)];
+    by_rows::<i8>(io, &window, op.pool.height(), |Row { y, first: _, input, output }| {
+        let rows = window.taps(0, y, op.pool.height(), 0, height).len();
         for (x, pixel) in output.chunks_exact_mut(channels.max(1)).enumerate() {
+            let columns = window.taps(1, x, op.pool.width(), 0, width);
             let count = op.count([y, x], [height, width]);
-            for (k, part) in pixel.chunks_mut(CHANNELS).enumerate() {
-                let (mut sums, mut inside) = ([0i32; CHANNELS], 0i32);
+            // Counted padding holds real zeros.
+            let padding = zero.wrapping_mul(count.wrapping_sub(rows.wrapping_mul(columns.len()) as i32));
+            // The first row under the window is the row's first input.
+            let mut at = window.tap(1, x, columns.start, width).unwrap_or(0).wrapping_mul(channels);
+            for part in pixel.chunks_mut(CHANNELS) {
+                let mut sums = [padding; CHANNELS];
                 let sums = sums.get_mut(..part.len()).ok_or(Error::Internal)?;
-                for ky in 0..op.pool.height() {
-                    let Some(iy) = window.tap(0, y, ky, height) else { continue };
-                    for kx in 0..op.pool.width() {
-                        let Some(ix) = window.tap(1, x, kx, width) else { continue };
-                        let at = iy.wrapping_sub(first).wrapping_mul(width).wrapping_add(ix);
-                        let at = at.wrapping_mul(channels).wrapping_add(k.wrapping_mul(CHANNELS));
-                        A::add(sums, input.get(at..at.wrapping_add(part.len())).ok_or(Error::Internal)?);
-                        inside = inside.wrapping_add(1);
-                    }
-                }
-                // Counted padding holds real zeros.
-                let padding = zero.wrapping_mul(count.wrapping_sub(inside));
+                add::<A>(sums, input, at, [rows, columns.len()], steps)?;
                 for (slot, &sum) in part.iter_mut().zip(sums.iter()) {
-                    let level = mean(sum.wrapping_add(padding), count).unwrap_or(zero);
-                    *slot = op.clamp.limit_i32(level) as i8;
+                    *slot = op.clamp.limit_i32(mean(sum, count).unwrap_or(zero)) as i8;
                 }
+                at = at.wrapping_add(CHANNELS);
             }
         }
         Ok(())
     })
+}
+
+/// Adds the levels from `first` on under a window of so many taps, these steps apart.
+#[inline(never)]
+fn add<A: Add>(
+    sums: &mut [i32],
+    levels: &[i8],
+    first: usize,
+    [rows, columns]: [usize; 2],
+    [down, right]: [usize; 2],
+) -> Result<()> {
+    for row in 0..rows {
+        for column in 0..columns {
+            let at = first.wrapping_add(row.wrapping_mul(down)).wrapping_add(column.wrapping_mul(right));
+            A::add(sums, levels.get(at..at.wrapping_add(sums.len())).ok_or(Error::Internal)?);
+        }
+    }
+    Ok(())
 }
 
 impl Add for Plain {

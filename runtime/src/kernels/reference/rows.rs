@@ -21,7 +21,7 @@ pub struct Row<'a, T> {
 }
 
 /// All rows of all images of output 0, computed from input 0 under `taps` window rows, in the order that keeps
-/// overlapping memory right.
+/// overlapping memory right. Small devices have the walk once for all of their kernels.
 #[derive(Debug)]
 pub struct Rows<'a> {
     window: Window,
@@ -39,7 +39,8 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Takes output 0; `T` is the element of both.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn new<T: Pod>(io: &mut Io<'a>, window: &Window, taps: usize) -> Result<Self> {
         let [batch, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
         let [_, rows, columns, outputs] = io.output_desc(0)?.shape.dims4()?;
@@ -65,7 +66,8 @@ impl<'a> Rows<'a> {
     }
 
     /// The next row; `None` after the last one.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn next_row<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {
         if self.done == self.all {
             return Ok(None);
@@ -94,7 +96,8 @@ pub fn by_rows<T: Pod>(
     taps: usize,
     mut each: impl FnMut(Row<'_, T>) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = Rows::new::<T>(io, window, taps)?;
+    let mut rows = Rows::new::<T>(io, window, taps);
+    let rows = rows.as_mut().map_err(|e| *e)?;
     while let Some(row) = rows.next_row::<T>()? {
         each(row)?;
     }

@@ -38,6 +38,7 @@ pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<
 }
 
 /// `exp(beta * scale * difference)` as Q0.31; 0 where the difference to the row's maximum is too great to count.
+#[cfg_attr(target_os = "none", inline(never))]
 fn tflite_exponential(op: &Softmax, difference: i32) -> i32 {
     /// Integer bits of the scaled difference.
     const DIFFERENCE: u32 = 5;

@@ -211,6 +211,12 @@ macro_rules! entries {
             #[cfg(all(feature = "mve", target_arch = "arm"))]
             faster!($kernels Onnx "onnx" CortexMMve "mve" FOLDED mve::$kernels::int8),
             // WebAssembly
+            #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+            faster!($kernels Tflite "tflite" WasmSimd128 "simd128" DOT wasm32::$kernels),
+            #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+            faster!($kernels Single "single" WasmSimd128 "simd128" DOT wasm32::$kernels),
+            #[cfg(all(feature = "std", target_arch = "wasm32", target_feature = "simd128"))]
+            faster!($kernels Onnx "onnx" WasmSimd128 "simd128" DOT wasm32::$kernels),
             // any target
             faster!($kernels Tflite "tflite" Portable "portable" FOLDED portable::$kernels::int8),
             faster!($kernels Single "single" Portable "portable" FOLDED portable::$kernels::int8),

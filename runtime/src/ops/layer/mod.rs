@@ -21,6 +21,7 @@ pub mod strips;
 
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
+use crate::ops::attr::Clamp;
 use crate::ops::op::{Constants, Inputs, Rounding, constant};
 use crate::ops::quantized::check_zero_point;
 use crate::tensor::{Desc, Dtype};
@@ -78,10 +79,19 @@ pub fn infer(inputs: &Inputs<'_>, dims: &[usize], channels: usize, depth: Option
     Ok(x)
 }
 
-/// Holds what inference does not see against its range: zero points, the constants of `channels` channels, and
-/// multipliers of groups.
-pub fn check(inputs: &Inputs<'_>, output: &Desc, constants: &Constants<'_>, channels: usize) -> Result<()> {
-    let (x, w) = (inputs.get(0)?, inputs.get(WEIGHTS)?);
+/// Holds what inference does not see against its range: the activation's bounds, zero points, the constants of as many
+/// channels as given or as the output has, and multipliers of groups.
+pub fn check(
+    inputs: &Inputs<'_>,
+    outputs: &[Desc],
+    constants: &Constants<'_>,
+    clamp: Clamp,
+    channels: Option<usize>,
+) -> Result<()> {
+    let (x, w, output) = (inputs.get(0)?, inputs.get(WEIGHTS)?, outputs.first().ok_or(Error::Operand)?);
+    clamp.check(output.dtype)?;
+    let last = || output.shape.dim(output.shape.rank().wrapping_sub(1));
+    let channels = channels.unwrap_or_else(last);
     check_zero_point(x)?;
     check_zero_point(output)?;
     // int16 kernels have no zero points.

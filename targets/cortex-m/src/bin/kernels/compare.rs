@@ -10,6 +10,7 @@ use samara_runtime::ops::{
 use samara_runtime::{Dtype, Error, Layout};
 use semihosting::{eprintln, println, process};
 
+use crate::bytes;
 use crate::cases::{CHANNELS, Case, ROOM, draw, present};
 use crate::noise::Noise;
 
@@ -161,7 +162,7 @@ fn operator<O: Op>(buffers: &mut Buffers) -> Result<bool, Error> {
 }
 
 fn all(buffers: &mut Buffers) -> Result<bool, Error> {
-    let mut agree = true;
+    let mut agree = bytes::agree();
     for operator in [
         operator::<Conv2d>,
         operator::<DepthwiseConv2d>,
