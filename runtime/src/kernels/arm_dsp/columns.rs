@@ -74,17 +74,19 @@ impl<'a> Columns<'a> {
     #[inline(always)]
     fn window(&mut self, image: &[i8], at: [usize; 2], words: &mut [u32], most: usize) -> Result<usize> {
         let ([height, width, channels], [kh, kw]) = (self.input, self.taps);
-        let [above, inner, y] = self.span(0, at[0], height);
-        let [before, inside, x] = self.span(1, at[1], width);
-        let after = kw - before - inside;
-        let from = if inner * inside == 0 { 0 } else { (y * width + x) * channels };
+        // Taps above the image and in it, to the left of it and in it.
+        let (down, across) =
+            (self.window.taps(0, at[0], kh, 0, height), self.window.taps(1, at[1], kw, 0, width));
+        let ([above, before], [inner, inside]) = ([down.start, across.start], [down.len(), across.len()]);
+        let first = (self.window.tap(0, at[0], above, height), self.window.tap(1, at[1], before, width));
+        let from = if let (Some(y), Some(x)) = first { (y * width + x) * channels } else { 0 };
         let image = image.get(from..).ok_or(Error::Internal)?;
         let rows = &mut self.rows;
         if self.window.dilation[1] != 1 {
             let row = usize::from(self.window.dilation[0]) * width * channels;
             let mut place = 0;
             for ky in 0..kh {
-                rows.rows = if (above..above + inner).contains(&ky) { inside } else { 0 };
+                rows.rows = if down.contains(&ky) { inside } else { 0 };
                 (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
                 (rows.pixels, rows.is_end) = (1, usize::from(ky + 1 == kh));
                 let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(&[]);
@@ -95,7 +97,8 @@ impl<'a> Columns<'a> {
         rows.rows = if inside == 0 { 0 } else { inner };
         let run = kw * channels;
         (rows.top, rows.bottom) = (above * run, (kh - above - rows.rows) * run);
-        (rows.before, rows.inside, rows.after) = (before * channels, inside * channels, after * channels);
+        (rows.before, rows.inside) = (before * channels, inside * channels);
+        rows.after = run - rows.before - rows.inside;
         rows.pixels = 1;
         if inside == kw {
             // So are the columns up to the last one whose window ends in the image.
@@ -106,23 +109,5 @@ impl<'a> Columns<'a> {
         let count = rows.pixels;
         rows.expand(image, words)?;
         Ok(count)
-    }
-
-    /// Along an axis at position `at` of the output: taps in the padding before the image, taps inside it, and where the
-    /// first of these is.
-    #[inline(never)]
-    fn span(&self, axis: usize, at: usize, size: usize) -> [usize; 3] {
-        let Window { stride, dilation, pad } = *self.window;
-        let [stride, apart, pad, taps] = match axis {
-            0 => [usize::from(stride[0]), usize::from(dilation[0]), usize::from(pad[0]), self.taps[0]],
-            _ => [usize::from(stride[1]), usize::from(dilation[1]), usize::from(pad[1]), self.taps[1]],
-        };
-        let start = at * stride;
-        // Taps before a place.
-        let before = |place: usize| {
-            (place.saturating_sub(start) + apart - 1).checked_div(apart).unwrap_or(0).min(taps)
-        };
-        let (first, end) = (before(pad), before(pad + size));
-        [first, end.saturating_sub(first), (start + first * apart).saturating_sub(pad)]
     }
 }

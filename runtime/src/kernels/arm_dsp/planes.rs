@@ -125,12 +125,14 @@ impl<'a, R: Scale> Planes<'a, R> {
     #[inline(never)]
     fn row(&self, three: &mut Three, row: Row<'_, i8>) -> Result<()> {
         let ([height, width, channels], [ow, outputs]) = (self.input, self.output);
+        let (taps, down) = (self.op.window.taps(0, row.y, 3, 0, height), self.op.window.dilation[0]);
         // What is multiplied by zero may come from any row: the first one is there.
         let (mut rows, mut padding) = ([0; 3], [0u32; 3]);
         for ((ky, slot), padding) in rows.iter_mut().enumerate().zip(&mut padding) {
-            match self.op.window.tap(0, row.y, ky, height) {
-                Some(iy) => *slot = (iy - row.first) * width * channels,
-                None => *padding = u32::MAX,
+            if taps.contains(&ky) {
+                *slot = (ky - taps.start) * usize::from(down) * width * channels;
+            } else {
+                *padding = u32::MAX;
             }
         }
         let [upper, middle, lower] = rows;
@@ -162,24 +164,26 @@ impl<'a, R: Scale> Planes<'a, R> {
     #[inline(never)]
     fn any(&self, row: Row<'_, i8>) -> Result<()> {
         let ([height, width, channels], [kh, kw], [_, outputs]) = (self.input, self.taps, self.output);
-        let multiplier = outputs.checked_div(channels).unwrap_or(1).max(1);
+        let (window, multiplier) = (&self.op.window, outputs.checked_div(channels).unwrap_or(1).max(1));
+        let [down, right] = window.dilation.map(usize::from);
+        let rows = window.taps(0, row.y, kh, 0, height);
         for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
+            let columns = window.taps(1, x, kw, 0, width);
+            let left = window.tap(1, x, columns.start, width).unwrap_or(0);
             let planes = self.weights.chunks_exact(self.depth().max(1));
             for ((o, slot), plane) in pixel.iter_mut().enumerate().zip(planes) {
                 let c = o.checked_div(multiplier).ok_or(Error::Internal)?;
                 let mut sum = self.filters.bias(o);
-                for (ky, weights) in plane.chunks_exact(kw.max(1)).enumerate().take(kh) {
-                    let iy = self.op.window.tap(0, row.y, ky, height);
-                    for (kx, &w) in weights.iter().enumerate() {
-                        let x = match (iy, self.op.window.tap(1, x, kx, width)) {
-                            (Some(iy), Some(ix)) => {
-                                let i = ((iy - row.first) * width + ix) * channels + c;
-                                i32::from(*row.input.get(i).ok_or(Error::Internal)?)
-                            }
-                            _ => self.zeros[0],
-                        };
-                        sum = sum.wrapping_add(x.wrapping_mul(i32::from(w)));
-                    }
+                for (k, &w) in plane.iter().enumerate().take(kh * kw) {
+                    let ky = k.checked_div(kw).ok_or(Error::Internal)?;
+                    let kx = k - ky * kw;
+                    let x = if rows.contains(&ky) && columns.contains(&kx) {
+                        let at = (ky - rows.start) * down * width + (kx - columns.start) * right + left;
+                        i32::from(*row.input.get(at * channels + c).ok_or(Error::Internal)?)
+                    } else {
+                        self.zeros[0]
+                    };
+                    sum = sum.wrapping_add(x.wrapping_mul(i32::from(w)));
                 }
                 let level = self.filters.level(o, sum, self.zeros[1])?;
                 *slot = self.op.clamp.limit_i32(i32::from(level)) as i8;
