@@ -89,7 +89,7 @@ impl<'a> Columns<'a> {
                 rows.rows = if down.contains(&ky) { inside } else { 0 };
                 (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
                 (rows.pixels, rows.is_end) = (1, usize::from(ky + 1 == kh));
-                let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(&[]);
+                let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(image);
                 place += rows.expand(image, words.get_mut(place..).ok_or(Error::Internal)?)?;
             }
             return Ok(1);

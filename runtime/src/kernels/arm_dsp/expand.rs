@@ -55,13 +55,10 @@ impl Rows {
     pub(super) fn expand(&mut self, image: &[i8], words: &mut [u32]) -> Result<usize> {
         let [_, bits] = self.carry;
         let groups = (bits as usize / 8 + self.bytes()).div_ceil(4);
-        let gaps = 2 * groups.saturating_sub(1) + 1;
-        let written = gaps * (self.step / 4) + self.pixels;
-        let rows = match (self.rows, self.inside) {
-            (0, _) | (_, 0) => 0,
-            (rows, inside) => rows.saturating_sub(1) * self.stride + inside,
-        };
-        let read = self.pixels.saturating_sub(1) * self.pixel + rows;
+        let written = (2 * groups).saturating_sub(1) * (self.step / 4) + self.pixels;
+        // Without rows, one is taken to be there.
+        let (rows, more) = (self.rows.saturating_sub(1), self.pixels.saturating_sub(1));
+        let read = more * self.pixel + rows * self.stride + self.inside;
         if self.pixels == 0 || read > image.len() || written > words.len() {
             return Err(Error::Internal);
         }

@@ -116,6 +116,7 @@ impl<'a, R: Scale> Layer<'a, R> {
 }
 
 /// A fused activation's range, where it is not all of int8.
+#[inline(never)]
 pub(super) fn limit(clamp: Clamp, outputs: &mut [i8]) {
     if clamp != Clamp::i32(-128, 127) {
         for level in outputs {

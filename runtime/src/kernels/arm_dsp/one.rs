@@ -12,7 +12,7 @@ use super::text::{
 };
 
 /// Twice four weights, so many times, that the loop's body holds.
-const UNROLLED: usize = 4;
+const UNROLLED: usize = 2;
 /// Bytes of code of twice four weights: 14 instructions of four.
 const TWICE: usize = 56;
 
@@ -73,8 +73,6 @@ macro_rules! one {
                     "mov pc, r10",
                     ".p2align 2",
                     "3:",
-                    twice!(),
-                    twice!(),
                     twice!(),
                     twice!(),
                     "cmp r12, r11",

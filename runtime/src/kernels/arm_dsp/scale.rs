@@ -101,18 +101,17 @@ impl<'a, R: Scale> Channels<'a, R> {
     }
 
     /// Whether the loops give channel `o`'s levels.
-    #[inline(never)]
     fn is_plain(&self, o: usize) -> bool {
         let small = self.bias.and_then(|b| b.get(o)).is_some_and(|b| b.unsigned_abs() <= self.most);
         small && of_channel(self.scales, o).is_ok_and(R::is_plain)
     }
 
-    /// How many pairs of channels from `first` on are plain, of `pairs` whole ones.
+    /// How many pairs of channels from `first` on, of `pairs` whole ones, are known to be plain.
     pub(super) fn plain(&self, first: usize, pairs: usize) -> usize {
         if self.all {
             return pairs.saturating_sub(first);
         }
-        (first..pairs).take_while(|&pair| self.is_plain(2 * pair) && self.is_plain(2 * pair + 1)).count()
+        usize::from(first < pairs && (0..2).all(|o| self.is_plain(2 * first + o)))
     }
 
     /// Whether all channels are plain.
