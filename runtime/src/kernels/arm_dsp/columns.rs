@@ -86,10 +86,11 @@ impl<'a> Columns<'a> {
             let row = usize::from(self.window.dilation[0]) * width * channels;
             let mut place = 0;
             for ky in 0..kh {
+                let line = if down.contains(&ky) { ky - above } else { 0 };
+                let image = image.get(line * row..).ok_or(Error::Internal)?;
                 rows.rows = if down.contains(&ky) { inside } else { 0 };
                 (rows.top, rows.bottom) = (before * channels, (kw - before - rows.rows) * channels);
                 (rows.pixels, rows.is_end) = (1, usize::from(ky + 1 == kh));
-                let image = image.get(ky.saturating_sub(above) * row..).unwrap_or(image);
                 place += rows.expand(image, words.get_mut(place..).ok_or(Error::Internal)?)?;
             }
             return Ok(1);

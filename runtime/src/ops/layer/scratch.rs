@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 #[cfg(feature = "std")]
 use crate::kernels::blocks;
+#[cfg(any(feature = "std", feature = "dsp"))]
 use crate::layout::QUAD;
 use crate::ops::conv_2d::Conv2d;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
