@@ -69,6 +69,7 @@ impl Layout {
     }
 
     /// Output channels, and weights of each.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn channels(self, shape: &Shape) -> [usize; 2] {
         let axis = if self.is_channels_last() { shape.rank().saturating_sub(1) } else { 0 };
         let n = shape.dim(axis);

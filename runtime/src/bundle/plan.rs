@@ -284,6 +284,13 @@ impl<'a> Plan<'a> {
         Ok(if id == NO_TENSOR { None } else { Some(id) })
     }
 
+    /// `count` operands from `first` on, as the wire has them.
+    pub(crate) fn operands(&self, first: u32, count: usize) -> Result<&'a [[u8; 2]]> {
+        let (operands, _) = self.operands.as_chunks::<2>();
+        let rest = operands.get(first as usize..).ok_or(Error::Operand)?;
+        rest.get(..count).ok_or(Error::Operand)
+    }
+
     /// Tensor id of graph input `i`.
     pub fn input(&self, i: usize) -> Result<u16> {
         if i >= self.header.inputs as usize {

@@ -79,7 +79,9 @@ impl Prefix {
         if wire::u16(bytes, 8)? != FORMAT {
             return Err(Error::Format);
         }
-        wire::zero(wire::slice(bytes, 12, 4)?)?;
+        if wire::u32(bytes, 12)? != 0 {
+            return Err(Error::Padding);
+        }
         wire::zero(wire::slice(bytes, 136, 24)?)?;
         let prefix = Prefix {
             chunk_log2: wire::u8(bytes, 10)?,

@@ -25,7 +25,7 @@ pub fn exp_on_negative_values(a: i32, integer_bits: u32) -> i32 {
     // exp(-2^k) for k = -2..=4 in Q0.31, applied where the remainder has that bit.
     const POWERS: [i32; 7] = [1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242];
     let mut bit = fractional.wrapping_sub(2);
-    for power in POWERS {
+    for &power in &POWERS {
         // Bit 31 is the sign, never part of a remainder.
         if bit < 31 && remainder & 1u32.wrapping_shl(bit) != 0 {
             result = mul(result, power);
@@ -53,7 +53,7 @@ fn two_over_one_plus(a: i32) -> i32 {
     const MINUS_32_OVER_17: i32 = -1010580540;
     // Half of a + 1, rounded away from zero.
     let sum = a as i64 + i32::MAX as i64;
-    let half_denominator = ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32;
+    let half_denominator = ((sum + i64::from(sum >= 0)) >> 1) as i32;
     let mut x = F48_OVER_17.wrapping_add(mul(half_denominator, MINUS_32_OVER_17));
     for _ in 0..3 {
         let error = (1i32 << 29).wrapping_sub(mul(half_denominator, x));

@@ -25,14 +25,14 @@ impl Pool {
     #[inline(always)]
     pub fn parse(r: &mut Reader<'_>) -> Result<Self> {
         let p = Pool { window: Window::parse(r)?, size: [r.u16()?, r.u16()?] };
-        let [dy, dx] = p.window.dilation;
+        let ([dy, dx], [ky, kx]) = (p.window.dilation, p.size);
         let [top, left, bottom, right] = p.window.pad;
-        // Below 2^32, whatever they are; 0 for a window of no taps, which no padding is smaller than.
-        let reach = |size: u16, dilation: u16| {
-            size.checked_sub(1).map_or(0, |last| u32::from(last) * u32::from(dilation) + 1)
-        };
-        let (y, x) = (reach(p.size[0], dy), reach(p.size[1], dx));
-        let ok = u32::from(top.max(bottom)) < y && u32::from(left.max(right)) < x;
+        // Where the last tap is, below 2^32; a window of no taps has none.
+        let last =
+            |size: u16, dilation: u16| u32::from(size).wrapping_sub(1).wrapping_mul(u32::from(dilation));
+        let (y, x) = (last(ky, dy), last(kx, dx));
+        let vertical = ky > 0 && u32::from(top) <= y && u32::from(bottom) <= y;
+        let ok = vertical && kx > 0 && u32::from(left) <= x && u32::from(right) <= x;
         if ok { Ok(p) } else { Err(Error::Attribute) }
     }
 

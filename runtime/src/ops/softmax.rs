@@ -128,7 +128,8 @@ impl Op for Softmax {
         } else {
             self.multiplier == [0, 0] && self.diff_min == 0
         };
-        if !known || (if fixed { self.beta != 0.0 } else { !self.beta.is_finite() }) {
+        // In bits: no float arithmetic, which is a library on some processors.
+        if !known || (if fixed { self.beta.to_bits() != 0 } else { !self.beta.is_finite() }) {
             return Err(Error::Quantization);
         }
         if constants.rounding == Rounding::Onnx {
@@ -142,8 +143,9 @@ impl Op for Softmax {
         } else {
             check_tables(inputs, constants, x)?;
         }
-        let parameters = if wide { (1.0 / 32768.0, 0) } else { (1.0 / 256.0, -128) };
-        if fixed && (y.scale, y.zero_point) != parameters { Err(Error::Quantization) } else { Ok(()) }
+        let (scale, zero) = if wide { (1.0f32 / 32768.0, 0) } else { (1.0f32 / 256.0, -128) };
+        let same = y.scale.to_bits() == scale.to_bits() && y.zero_point == zero;
+        if fixed && !same { Err(Error::Quantization) } else { Ok(()) }
     }
 
     fn overlap(&self, _inputs: &Inputs<'_>, _outputs: &[Desc], i: usize, o: usize) -> Option<usize> {

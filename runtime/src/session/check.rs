@@ -50,9 +50,12 @@ impl Step {
     #[inline(never)]
     fn check_constants(&self, operands: &Operands, about: &About<'_>, weights: &[u8]) -> Result<()> {
         let mut constants = [None; MAX_INPUTS];
-        for (slot, (desc, range)) in constants.iter_mut().zip(operands.ranged()) {
-            if desc.is_some_and(|d| d.place == Place::Weights) {
-                *slot = Some(weights.get(range.clone()).ok_or(Error::Tensor)?);
+        for (i, slot) in constants.iter_mut().enumerate() {
+            match operands.input(i) {
+                Some((desc, range)) if desc.place == Place::Weights => {
+                    *slot = Some(weights.get(range.clone()).ok_or(Error::Tensor)?);
+                }
+                _ => {}
             }
         }
         let constants = Constants::new(constants, self.record.rounding);

@@ -50,8 +50,8 @@ fn carve<'s>(operands: &Operands, arena: &'s mut [u8], weights: &'s [u8], io: &m
     io.scratch = (!extra.is_empty()).then_some(extra);
 
     let (before, between, after): (&'s [u8], &'s [u8], &'s [u8]) = (before, between, after);
-    for (source, (desc, range)) in io.sources.iter_mut().zip(operands.ranged()) {
-        let Some(desc) = desc else { continue };
+    for (i, source) in io.sources.iter_mut().enumerate().take(operands.inputs().len()) {
+        let Some((desc, range)) = operands.input(i) else { continue };
         *source = if desc.place == Place::Weights {
             Source::Shared(weights.get(range.clone()).ok_or(Error::Internal)?)
         } else if intersect(range, output) {

@@ -318,10 +318,10 @@ impl<'a> Output<'a> {
 
     fn expect(&self, expected: &[u8], tolerance: crate::bundle::golden::Tolerance) -> Result<()> {
         let same = if self.desc.dtype == Dtype::F32 {
-            let value = |b: &[u8]| b.first_chunk().map_or(f32::NAN, |b| f32::from_le_bytes(*b));
+            let (got, want) = (self.bytes.as_chunks::<4>().0, expected.as_chunks::<4>().0);
             self.bytes.len() == expected.len()
-                && self.bytes.chunks_exact(4).zip(expected.chunks_exact(4)).all(|(got, want)| {
-                    let (got, want) = (value(got), value(want));
+                && got.iter().zip(want).all(|(&got, &want)| {
+                    let (got, want) = (f32::from_le_bytes(got), f32::from_le_bytes(want));
                     libm::fabsf(got - want) <= tolerance.absolute + tolerance.relative * libm::fabsf(want)
                 })
         } else {

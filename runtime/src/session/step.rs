@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::bundle::Plan;
-use crate::bundle::plan::StepRecord;
+use crate::bundle::plan::{NO_TENSOR, StepRecord};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::ops::io::{MAX_INPUTS, MAX_OUTPUTS};
@@ -52,15 +52,16 @@ impl Operands {
         }
         self.scratch = NOTHING;
         // Inputs, the output, scratch.
-        for i in 0..self.count + 2 {
-            let Some(id) = plan.operand((record.operands as usize).wrapping_add(i))? else {
+        for (i, &id) in plan.operands(record.operands, self.count + 2)?.iter().enumerate() {
+            let id = u16::from_le_bytes(id);
+            if id == NO_TENSOR {
                 match self.inputs.get_mut(i) {
                     Some(desc) if i < self.count => *desc = None,
                     _ if i > self.count => {}
                     _ => return Err(Error::Operand),
                 }
                 continue;
-            };
+            }
             // By reference: `?` would move what is going to be copied anyway.
             let tensor = plan.tensor(id);
             let tensor = tensor.as_ref().map_err(|&e| e)?;
@@ -101,23 +102,19 @@ impl Operands {
         self.inputs.get(..self.count).unwrap_or(&[])
     }
 
-    /// Descriptions of the inputs with where they are.
-    pub(super) fn ranged(&self) -> impl Iterator<Item = (&Option<Desc>, &Range<usize>)> {
-        self.inputs.iter().zip(&self.input_ranges).take(self.count)
+    /// Description and range of input `i`, where it is there.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn input(&self, i: usize) -> Option<(&Desc, &Range<usize>)> {
+        let desc = self.inputs().get(i)?.as_ref()?;
+        Some((desc, self.input_ranges.get(i)?))
     }
 
     /// Number and range of each input in the arena.
     pub(super) fn in_arena(&self) -> impl Iterator<Item = (usize, &Range<usize>)> {
-        (0..self.count).filter_map(|i| Some((i, self.placed(i)?)))
-    }
-
-    /// The range of input `i`, where it is in the arena.
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn placed(&self, i: usize) -> Option<&Range<usize>> {
-        match self.inputs.get(i) {
-            Some(Some(desc)) if desc.place == Place::Arena => self.input_ranges.get(i),
-            _ => None,
-        }
+        (0..self.count).filter_map(|i| {
+            let (desc, range) = self.input(i)?;
+            (desc.place == Place::Arena).then_some((i, range))
+        })
     }
 
     /// The output's description.

@@ -9,8 +9,6 @@ use crate::ops::op::{Context, Op};
 
 /// Channels whose sums are kept at once.
 const CHANNELS: usize = 32;
-/// Channels of a round of the loop.
-const ROUND: usize = 4;
 
 /// How sums are formed.
 pub trait Add {
@@ -18,7 +16,7 @@ pub trait Add {
     fn add(sums: &mut [i32], xs: &[i8]);
 }
 
-/// A few at a time.
+/// One after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
@@ -33,14 +31,15 @@ pub fn int8_single<A: Add>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) ->
 }
 
 fn levels<A: Add>(attributes: &[u8], io: &mut Io<'_>, mean: fn(i32, i32) -> Option<i32>) -> Result<()> {
-    let op = AveragePool2d::parse(attributes)?;
+    let op = AveragePool2d::parse(attributes);
+    let op = op.as_ref().map_err(|&e| e)?;
     let input = io.input_desc(0)?;
     let [_, height, width, channels] = input.shape.dims4()?;
-    let (window, zero) = (op.pool.window, input.zero_point);
+    let (window, zero) = (&op.pool.window, input.zero_point);
     let [down, right] = window.dilation;
     let steps =
         [(down as usize).wrapping_mul(width).wrapping_mul(channels), (right as usize).wrapping_mul(channels)];
-    by_rows::<i8>(io, &window, op.pool.height(), |Row { y, first: _, input, output }| {
+    by_rows::<i8>(io, window, op.pool.height(), |Row { y, first: _, input, output }| {
         let rows = window.taps(0, y, op.pool.height(), 0, height).len();
         for (x, pixel) in output.chunks_exact_mut(channels.max(1)).enumerate() {
             let columns = window.taps(1, x, op.pool.width(), 0, width);
@@ -84,15 +83,7 @@ fn add<A: Add>(
 impl Add for Plain {
     #[inline(always)]
     fn add(sums: &mut [i32], xs: &[i8]) {
-        let (sums, rest) = sums.as_chunks_mut::<ROUND>();
-        let (xs, x_rest) = xs.as_chunks::<ROUND>();
-        for (sums, x) in sums.iter_mut().zip(xs) {
-            sums[0] = sums[0].wrapping_add(i32::from(x[0]));
-            sums[1] = sums[1].wrapping_add(i32::from(x[1]));
-            sums[2] = sums[2].wrapping_add(i32::from(x[2]));
-            sums[3] = sums[3].wrapping_add(i32::from(x[3]));
-        }
-        for (sum, &x) in rest.iter_mut().zip(x_rest) {
+        for (sum, &x) in sums.iter_mut().zip(xs) {
             *sum = sum.wrapping_add(i32::from(x));
         }
     }

@@ -3,7 +3,7 @@
 
 use bytemuck::Pod;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::io::{Io, Pair};
 use crate::ops::window::Window;
 
@@ -32,9 +32,10 @@ pub struct Rows<'a> {
     /// Elements of an input row and of an output row.
     lengths: [usize; 2],
     pair: Pair<'a>,
-    /// Rows of all images, done and in all.
-    done: usize,
-    all: usize,
+    /// The image and the row to come, in the order of the walk.
+    image: usize,
+    row: usize,
+    images: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -51,8 +52,9 @@ impl<'a> Rows<'a> {
             rows,
             lengths: [width * channels, columns * outputs],
             pair: io.pair::<T, T>(0, 0)?,
-            done: 0,
-            all: batch * rows,
+            image: 0,
+            row: 0,
+            images: batch,
         })
     }
 
@@ -69,12 +71,14 @@ impl<'a> Rows<'a> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn next_row<T: Pod>(&mut self) -> Result<Option<Row<'_, T>>> {
-        if self.done == self.all {
+        let (n, k) = (self.image, self.row);
+        if n == self.images {
             return Ok(None);
         }
-        let (n, k) = (self.done.checked_div(self.rows), self.done.checked_rem(self.rows));
-        let (n, k) = (n.ok_or(Error::Internal)?, k.ok_or(Error::Internal)?);
-        self.done += 1;
+        self.row += 1;
+        if self.row == self.rows {
+            (self.image, self.row) = (n + 1, 0);
+        }
         let y = if self.pair.descending() { self.rows - 1 - k } else { k };
         // Only the rows under the window: what lies outside may already be overwritten.
         let under = self.window.rows(y, self.taps, self.height);
