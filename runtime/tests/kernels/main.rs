@@ -71,9 +71,16 @@ fn shapes() -> impl Strategy<Value = Layer> {
     prop_oneof![2 => own, 1 => layers()]
 }
 
-/// Per-channel constants that the loader admits: ordinary ones and its extremes.
-fn constants(rounding: Rounding, channels: usize, noise: &mut Noise) -> Value {
+/// Per-channel constants that the loader admits: those of most networks, whose shifts go right, or ordinary ones and the
+/// extremes.
+fn constants(rounding: Rounding, channels: usize, is_usual: bool, noise: &mut Noise) -> Value {
     let pair = |noise: &mut Noise| match (rounding, noise.int(0, 15)) {
+        (Rounding::Tflite, 0) if is_usual => {
+            [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, -1) as i32]
+        }
+        (Rounding::Tflite, _) if is_usual => {
+            [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-14, -1) as i32]
+        }
         (Rounding::Single, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(0, 30) as i32],
         (Rounding::Single, _) => [noise.int(0, 1 << 24) as i32, noise.int(0, 3) as i32],
         (_, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, 30) as i32],
@@ -120,10 +127,12 @@ proptest! {
         let b = with_bias.then_some(b);
         let clamp = if layer.seed % 2 == 0 { Clamp::i32(-128, 127) } else { Clamp::i32(-100, 90) };
         let (_, attributes) = layer.operator(clamp);
+        // As where a rectifier was fused.
+        let output_zero = if layer.seed % 3 == 1 { -128 } else { output_zero };
         let parameters = [(0.2, output_zero)];
         for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
             let shared = layer.kind == Kind::Dense && layer.seed % 3 == 0;
-            let s = constants(rounding, if shared { 1 } else { layer.outputs }, &mut noise);
+            let s = constants(rounding, if shared { 1 } else { layer.outputs }, layer.seed % 7 < 4, &mut noise);
             let plain = [Some(&x), Some(&w), b.as_ref(), Some(&s)];
             let expect = eval(&layer.reference(), &attributes, rounding, 0, &plain, &parameters).unwrap().remove(0);
             for Alone { entry, def } in faster(&layer) {
