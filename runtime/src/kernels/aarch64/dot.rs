@@ -6,7 +6,7 @@ use core::arch::asm;
 
 use crate::kernels::aarch64::end::Sums;
 use crate::kernels::blocks::layer::STEP;
-use crate::kernels::blocks::tile::Runs;
+use crate::kernels::blocks::tile::{PIXELS, Runs};
 use crate::layout::QUAD;
 
 kernels!(Isa::NeonDot, 5 / 1 [1, 2, 3, 4, 5], sums, dot_strip, |_| true);
@@ -76,24 +76,24 @@ macro_rules! products {
     };
 }
 
-/// [`products`] of `$n` pixels whose inputs are `$step` apart.
+/// [`products`] of `$n` pixels whose inputs are `$apart` from the first's.
 macro_rules! pixels {
-    (@ whole $n:tt $step:ident; $($own:tt)*) => {
+    (@ whole $n:tt $apart:ident; $($own:tt)*) => {
         pixels!(@ $n ($($own)*, "v28.16b, v29.16b, v30.16b, v31.16b" "#64",)
             [0 "v0.4s, v1.4s, v2.4s, v3.4s" "20" "v20"; 0 "v0" "v28", 1 "v1" "v29", 2 "v2" "v30", 3 "v3" "v31"]
-            [1 "v4.4s, v5.4s, v6.4s, v7.4s" "21" "v21" o1 = $step; 0 "v4" "v28", 1 "v5" "v29", 2 "v6" "v30", 3 "v7" "v31"]
-            [2 "v8.4s, v9.4s, v10.4s, v11.4s" "22" "v22" o2 = 2 * $step; 0 "v8" "v28", 1 "v9" "v29", 2 "v10" "v30", 3 "v11" "v31"]
-            [3 "v12.4s, v13.4s, v14.4s, v15.4s" "23" "v23" o3 = 3 * $step; 0 "v12" "v28", 1 "v13" "v29", 2 "v14" "v30", 3 "v15" "v31"]
-            [4 "v16.4s, v17.4s, v18.4s, v19.4s" "24" "v24" o4 = 4 * $step; 0 "v16" "v28", 1 "v17" "v29", 2 "v18" "v30", 3 "v19" "v31"]
+            [1 "v4.4s, v5.4s, v6.4s, v7.4s" "21" "v21" o1 = $apart[1]; 0 "v4" "v28", 1 "v5" "v29", 2 "v6" "v30", 3 "v7" "v31"]
+            [2 "v8.4s, v9.4s, v10.4s, v11.4s" "22" "v22" o2 = $apart[2]; 0 "v8" "v28", 1 "v9" "v29", 2 "v10" "v30", 3 "v11" "v31"]
+            [3 "v12.4s, v13.4s, v14.4s, v15.4s" "23" "v23" o3 = $apart[3]; 0 "v12" "v28", 1 "v13" "v29", 2 "v14" "v30", 3 "v15" "v31"]
+            [4 "v16.4s, v17.4s, v18.4s, v19.4s" "24" "v24" o4 = $apart[4]; 0 "v16" "v28", 1 "v17" "v29", 2 "v18" "v30", 3 "v19" "v31"]
         )
     };
-    (@ half $n:tt $step:ident; $($own:tt)*) => {
+    (@ half $n:tt $apart:ident; $($own:tt)*) => {
         pixels!(@ $n ($($own)*, "v28.16b, v29.16b" "{step}",)
             [0 "v0.4s, v1.4s" "20" "v20"; 0 "v0" "v28", 1 "v1" "v29"]
-            [1 "v4.4s, v5.4s" "21" "v21" o1 = $step; 0 "v4" "v28", 1 "v5" "v29"]
-            [2 "v8.4s, v9.4s" "22" "v22" o2 = 2 * $step; 0 "v8" "v28", 1 "v9" "v29"]
-            [3 "v12.4s, v13.4s" "23" "v23" o3 = 3 * $step; 0 "v12" "v28", 1 "v13" "v29"]
-            [4 "v16.4s, v17.4s" "24" "v24" o4 = 4 * $step; 0 "v16" "v28", 1 "v17" "v29"]
+            [1 "v4.4s, v5.4s" "21" "v21" o1 = $apart[1]; 0 "v4" "v28", 1 "v5" "v29"]
+            [2 "v8.4s, v9.4s" "22" "v22" o2 = $apart[2]; 0 "v8" "v28", 1 "v9" "v29"]
+            [3 "v12.4s, v13.4s" "23" "v23" o3 = $apart[3]; 0 "v12" "v28", 1 "v13" "v29"]
+            [4 "v16.4s, v17.4s" "24" "v24" o4 = $apart[4]; 0 "v16" "v28", 1 "v17" "v29"]
         )
     };
     (@ 1 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $a) };
@@ -101,8 +101,8 @@ macro_rules! pixels {
     (@ 3 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $c $b $a) };
     (@ 4 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $d $c $b $a) };
     (@ 5 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $e $d $c $b $a) };
-    ($n:tt $half:expr, $step:ident; $($own:tt)*) => {
-        if $half { pixels!(@ half $n $step; $($own)*) } else { pixels!(@ whole $n $step; $($own)*) }
+    ($n:tt $half:expr, $apart:ident; $($own:tt)*) => {
+        if $half { pixels!(@ half $n $apart; $($own)*) } else { pixels!(@ whole $n $apart; $($own)*) }
     };
 }
 
@@ -171,10 +171,12 @@ macro_rules! alone {
     };
 }
 
-/// Weights are read as they are stored.
-type Held = ();
+/// No room: weights are read as they are stored.
+struct Held;
 
-const fn held() -> Held {}
+const fn held() -> Held {
+    Held
+}
 
 /// The weights of a block as `sums` takes them.
 ///
@@ -191,16 +193,16 @@ fn start(bias: &[i32; BLOCK]) -> &[i32; BLOCK] {
     bias
 }
 
-/// The sums of `N` pixels, 1 to 5, whose inputs are `step` apart from `x` on, for a block of channels; with `HALF`, only
+/// The sums of `N` pixels, 1 to 5, whose inputs are `apart` from `x`, for a block of channels; with `HALF`, only
 /// of its first eight.
 ///
 /// # Safety
-/// The processor has dot products. The runs, of which there are some, can be read from `x` on and every `step` bytes from
-/// there, and as many steps at `w` as they have quads.
+/// The processor has dot products. The runs, of which there are some, can be read at every
+/// distance from `x`, and as many steps at `w` as they have quads.
 #[inline(always)]
 pub(super) unsafe fn sums<const N: usize, const HALF: bool>(
     x: *const i8,
-    step: usize,
+    apart: &[usize; PIXELS],
     runs: &Runs,
     w: *const i8,
     bias: &[i32; BLOCK],
@@ -212,11 +214,11 @@ pub(super) unsafe fn sums<const N: usize, const HALF: bool>(
         let bias = bias.as_ptr();
         match N {
             1 if !HALF => alone!(sums x runs w bias),
-            1 => pixels!(1 HALF, step; sums x runs w bias),
-            2 => pixels!(2 HALF, step; sums x runs w bias),
-            3 => pixels!(3 HALF, step; sums x runs w bias),
-            4 => pixels!(4 HALF, step; sums x runs w bias),
-            _ => pixels!(5 HALF, step; sums x runs w bias),
+            1 => pixels!(1 HALF, apart; sums x runs w bias),
+            2 => pixels!(2 HALF, apart; sums x runs w bias),
+            3 => pixels!(3 HALF, apart; sums x runs w bias),
+            4 => pixels!(4 HALF, apart; sums x runs w bias),
+            _ => pixels!(5 HALF, apart; sums x runs w bias),
         }
         sums
     }

@@ -201,19 +201,21 @@ macro_rules! kernels {
             slots: &mut [i8],
         ) -> Result<()> {
             let [rows, width] = field.grid().size;
-            let stride = layer.outputs;
-            if field.runs().quads() != layer.quads || slots.len() / stride.max(1) / width.max(1) < rows {
+            let (pixels, stride) = (rows * width, layer.outputs);
+            if field.runs().quads() != layer.quads || slots.len() / stride.max(1) < pixels {
                 return Err(Error::Internal);
             }
             let mut first = 0;
-            for [n, tiles] in cut(width, $most, $unit) {
+            for [n, tiles] in cut(pixels, $most, $unit) {
                 if tiles > 0 {
-                    // SAFETY: the processor has the instructions, as the kernels ask. The tiles are a part of every row of
-                    // the field, whose pixels have as many quads as the layer; the slots hold all channels of all pixels, as
-                    // checked above.
+                    // SAFETY: the processor has the instructions, as the kernels ask. The tiles are pixels of the field, which
+                    // have as many quads as the layer; the slots hold all channels of all pixels, as checked above.
                     unsafe {
-                        match n {
-                            $($n => several::<S, $n>(layer, room, is_mild, field, slots, [first, tiles])?,)*
+                        match (n, rows) {
+                            $(
+                                ($n, 1) => several::<S, $n, true>(layer, room, is_mild, field, slots, [first, tiles])?,
+                                ($n, _) => several::<S, $n, false>(layer, room, is_mild, field, slots, [first, tiles])?,
+                            )*
                             _ => return Err(Error::Internal),
                         }
                     }
@@ -223,13 +225,13 @@ macro_rules! kernels {
             Ok(())
         }
 
-        /// All channels of `tiles` tiles of `N` pixels in every row of the field, from pixel `first` on.
+        /// All channels of `tiles` tiles of `N` pixels, row by row, from pixel `first` on; with `FLAT`, the field has one row.
         ///
         /// # Safety
-        /// The processor has the instructions; the field's rows have these pixels and as many quads as the layer; the slots
-        /// hold all channels of all pixels of the field.
+        /// The processor has the instructions; the field has these pixels and as many quads as the layer; the slots hold all
+        /// channels of all pixels of the field.
         #[inline(never)]
-        unsafe fn several<S: Rescale, const N: usize>(
+        unsafe fn several<S: Rescale, const N: usize, const FLAT: bool>(
             layer: &Layer<'_, S::Requant>,
             room: &mut Room<S::Requant>,
             is_mild: bool,
@@ -238,33 +240,32 @@ macro_rules! kernels {
             [first, tiles]: [usize; 2],
         ) -> Result<()> {
             let (ends, runs, stride) = (Ends::<S>::new(layer), field.runs(), layer.outputs);
-            let ([rows, width], step) = (field.grid().size, field.grid().apart[1]);
+            let begin = field.walk::<N, FLAT>(first);
             let mut room_for_weights = held();
-            for b in 0..layer.blocks() {
-                let block = layer.block(b, room)?;
+            for (b, weights) in layer.weights().enumerate() {
+                let block = layer.block(b, weights, room)?;
                 let (start, count) = (start(block.bias), block.count);
-                // SAFETY: a block has as many steps of weights as the layer has quads, and so the runs.
-                let weights = unsafe { hold(block.weights.as_ptr(), &runs, rows * tiles, &mut room_for_weights) };
-                let mut row = slots.as_mut_ptr().wrapping_add(first * stride + b * BLOCK);
-                for y in 0..rows {
-                    let (mut at, mut to) = (field.at(y).wrapping_add(first * step), row);
-                    // SAFETY: as the caller promises; a block's channels are some of the layer's.
-                    unsafe {
-                        if count > BLOCK / 2 {
-                            for _ in 0..tiles {
-                                let sums = $sums::<N, false>(at, step, &runs, weights, &start, is_mild);
-                                ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
-                                (at, to) = (at.wrapping_add(N * step), to.wrapping_add(N * stride));
-                            }
-                        } else {
-                            for _ in 0..tiles {
-                                let sums = $sums::<N, true>(at, step, &runs, weights, &start, is_mild);
-                                ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
-                                (at, to) = (at.wrapping_add(N * step), to.wrapping_add(N * stride));
-                            }
+                let (mut walk, mut to) =
+                    (begin, slots.as_mut_ptr().wrapping_add(first * stride + b * BLOCK));
+                // SAFETY: as the caller promises. A block has as many steps of weights as the layer has quads, and so the
+                // runs; its channels are some of the layer's.
+                unsafe {
+                    let weights = hold(weights.as_ptr(), &runs, tiles, &mut room_for_weights);
+                    if count > BLOCK / 2 {
+                        for _ in 0..tiles {
+                            let (at, apart) = walk.take();
+                            let sums = $sums::<N, false>(at, &apart, &runs, weights, &start, is_mild);
+                            ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
+                            to = to.wrapping_add(N * stride);
+                        }
+                    } else {
+                        for _ in 0..tiles {
+                            let (at, apart) = walk.take();
+                            let sums = $sums::<N, true>(at, &apart, &runs, weights, &start, is_mild);
+                            ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
+                            to = to.wrapping_add(N * stride);
                         }
                     }
-                    row = row.wrapping_add(width * stride);
                 }
             }
             Ok(())

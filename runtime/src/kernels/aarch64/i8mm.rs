@@ -182,21 +182,21 @@ fn start(bias: &[i32; BLOCK]) -> [i32; 2 * BLOCK] {
 }
 
 /// The sums of pairs of pixels over weights side by side: all runs, in chunks of eight inputs, then four. For each pair:
-/// its number, where its sums are loaded to, the pointers to its pixels, each with what it is reckoned from and how far
-/// that is, the register of its inputs; then for each of its sums: its number, its register, that of its weights; the first
+/// its number, where its sums are loaded to, the pointers to its pixels, each with its distance from the first, those by
+/// name and number, the register of its inputs; then for each of its sums: its number, its register, that of its weights; the first
 /// four and the others.
 macro_rules! zipped {
-    ($sums:ident $x:ident $runs:ident $w:ident $start:ident $step:ident $last:ident, $([
-        $i:literal $list0:literal $list1:literal $p:ident = $from:literal $q:ident = $next:literal $v:tt;
+    ($sums:ident $x:ident $runs:ident $w:ident $start:ident $apart:ident, $([
+        $i:literal $list0:literal $list1:literal $p:ident = $from:literal $q:ident = $next:literal: $($o:ident $k0:literal),*; $v:tt;
         $($j:literal $a:tt $b:literal),*; $($k:literal $c:tt $d:literal),*
     ])*) => {
         asm!(
             ".arch_extension i8mm",
             $(concat!("ld1 {{", $list0, "}}, [{start}]"), concat!("ld1 {{", $list1, "}}, [{more}]"),)*
-            "1: // {step}",
+            "1:",
             $(
-                concat!("add {", stringify!($p), "}, ", $from),
-                concat!("add {", stringify!($q), "}, {", stringify!($p), "}, ", $next),
+                concat!("add {", stringify!($p), "}, {x}, ", $from),
+                concat!("add {", stringify!($q), "}, {x}, ", $next),
             )*
             "mov {n}, {chunks}",
             "cbz {chunks}, 3f",
@@ -229,13 +229,12 @@ macro_rules! zipped {
             chunks = in(reg) $runs.length / CHUNK,
             tail = in(reg) $runs.length % CHUNK,
             n = out(reg) _,
-            step = in(reg) $step,
-            last = in(reg) $last,
             start = in(reg) $start.as_ptr(),
             more = in(reg) $start.as_ptr().wrapping_add(BLOCK),
             // Consecutive registers, as the loads want them.
             out("v28") _, out("v29") _, out("v30") _, out("v31") _,
             $(
+                $($o = in(reg) $apart[$k0],)*
                 $p = out(reg) _, $q = out(reg) _, out($v) _,
                 $(out($a) $sums[$i][$j],)*
                 $(out($c) $sums[$i][$k],)*
@@ -248,46 +247,33 @@ macro_rules! zipped {
 
 /// [`zipped`] of one pair of pixels or two or three.
 macro_rules! pairs {
-    (@ 1 ($($own:tt)*)) => {
-        pairs!(@ a ($($own)*) "{last}")
-    };
-    (@ a ($($own:tt)*) $next:literal $($more:tt)*) => {
-        zipped!($($own)*,
-            [0 "v0.4s, v1.4s, v2.4s, v3.4s" "v4.4s, v5.4s, v6.4s, v7.4s" p0 = "{x}, #0" p1 = $next "v24";
+    (@ 1 ($($own:tt)*) $a:tt $b:tt $c:tt) => { zipped!($($own)*, $a) };
+    (@ 2 ($($own:tt)*) $a:tt $b:tt $c:tt) => { zipped!($($own)*, $a $b) };
+    (@ 3 ($($own:tt)*) $a:tt $b:tt $c:tt) => { zipped!($($own)*, $a $b $c) };
+    ($n:tt; $($own:tt)*) => {
+        pairs!(@ $n ($($own)*)
+            [0 "v0.4s, v1.4s, v2.4s, v3.4s" "v4.4s, v5.4s, v6.4s, v7.4s" p0 = "#0" p1 = "{o1}": o1 1; "v24";
                 0 "v0" "v28", 1 "v1" "v29", 2 "v2" "v30", 3 "v3" "v31";
                 4 "v4" "v28", 5 "v5" "v29", 6 "v6" "v30", 7 "v7" "v31"]
-            $($more)*
-        )
-    };
-    (@ 2 ($($own:tt)*)) => {
-        pairs!(@ b ($($own)*) "{last}")
-    };
-    (@ b ($($own:tt)*) $next:literal $($more:tt)*) => {
-        pairs!(@ a ($($own)*) "{step}"
-            [1 "v8.4s, v9.4s, v10.4s, v11.4s" "v12.4s, v13.4s, v14.4s, v15.4s" p2 = "{p1}, {step}" p3 = $next "v25";
+            [1 "v8.4s, v9.4s, v10.4s, v11.4s" "v12.4s, v13.4s, v14.4s, v15.4s" p2 = "{o2}" p3 = "{o3}": o2 2, o3 3; "v25";
                 0 "v8" "v28", 1 "v9" "v29", 2 "v10" "v30", 3 "v11" "v31";
                 4 "v12" "v28", 5 "v13" "v29", 6 "v14" "v30", 7 "v15" "v31"]
-            $($more)*
-        )
-    };
-    (@ 3 ($($own:tt)*)) => {
-        pairs!(@ b ($($own)*) "{step}"
-            [2 "v16.4s, v17.4s, v18.4s, v19.4s" "v20.4s, v21.4s, v22.4s, v23.4s" p4 = "{p3}, {step}" p5 = "{last}" "v26";
+            [2 "v16.4s, v17.4s, v18.4s, v19.4s" "v20.4s, v21.4s, v22.4s, v23.4s" p4 = "{o4}" p5 = "{o5}": o4 4, o5 5; "v26";
                 0 "v16" "v28", 1 "v17" "v29", 2 "v18" "v30", 3 "v19" "v31";
                 4 "v20" "v28", 5 "v21" "v29", 6 "v22" "v30", 7 "v23" "v31"]
         )
     };
 }
 
-/// The sums of `N` pixels, 1 to 6, whose inputs are `step` apart from `x` on, for a block of channels.
+/// The sums of `N` pixels, 1 to 6, whose inputs are `apart` from `x`, an odd last one twice, for a block of channels.
 ///
 /// # Safety
-/// The processor has I8MM. The runs, of which there are some, can be read from `x` on and every `step` bytes from there,
+/// The processor has I8MM. The runs, of which there are some, can be read at every distance from `x`,
 /// and as many steps at `w` as they have quads.
 #[inline(always)]
 unsafe fn sums<const N: usize, const HALF: bool>(
     x: *const i8,
-    step: usize,
+    apart: &[usize; PIXELS],
     runs: &Runs,
     weights: Weights,
     start: &[i32; 2 * BLOCK],
@@ -298,18 +284,16 @@ unsafe fn sums<const N: usize, const HALF: bool>(
         // Half of every product would be thrown away.
         let bias = core::array::from_fn(|i| start[i / 2 * 4 + i % 2]);
         // SAFETY: as the caller promises; what has I8MM has dot products.
-        return unsafe { dot::sums::<N, HALF>(x, step, runs, w, &bias, true) };
+        return unsafe { dot::sums::<N, HALF>(x, apart, runs, w, &bias, true) };
     }
     // SAFETY: as the caller promises; what is left of a run is copied to where a chunk can be read.
     unsafe {
         let mut sums: [Pair; 3] = [[vdupq_n_s32(0); 8]; 3];
         if let Some(w) = weights.zipped {
-            // The last pixel stands for one that would make it a pair.
-            let last = if N % 2 == 0 { step } else { 0 };
             match N {
-                1 | 2 => pairs!(@ 1 (sums x runs w start step last)),
-                3 | 4 => pairs!(@ 2 (sums x runs w start step last)),
-                _ => pairs!(@ 3 (sums x runs w start step last)),
+                1 | 2 => pairs!(1; sums x runs w start apart),
+                3 | 4 => pairs!(2; sums x runs w start apart),
+                _ => pairs!(3; sums x runs w start apart),
             }
         } else {
             for sums in &mut sums {
@@ -317,7 +301,7 @@ unsafe fn sums<const N: usize, const HALF: bool>(
             }
             for run in 0..runs.count {
                 let mut x: [*const i8; PIXELS] =
-                    core::array::from_fn(|i| x.wrapping_add(run * runs.stride + i.min(N - 1) * step));
+                    apart.map(|apart| x.wrapping_add(run * runs.stride).wrapping_add(apart));
                 let chunks = runs.length / CHUNK;
                 if chunks > 0 {
                     (x, w) = add::<N>(&mut sums, x, w, chunks);

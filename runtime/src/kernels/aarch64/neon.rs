@@ -7,7 +7,7 @@ use core::arch::asm;
 
 use crate::kernels::aarch64::end::Sums;
 use crate::kernels::blocks::layer::STEP;
-use crate::kernels::blocks::tile::Runs;
+use crate::kernels::blocks::tile::{PIXELS, Runs};
 use crate::layout::QUAD;
 
 kernels!(Isa::Neon, 2 / 1 [1, 2], sums, neon_strip, |layer| layer.is_mild());
@@ -17,7 +17,7 @@ kernels!(Isa::Neon, 2 / 1 [1, 2], sums, neon_strip, |layer| layer.is_mild());
 /// each pixel: its number, its pointer, the registers of four inputs and of the next four, of low and high products. For
 /// each vector of weights: its number, its register and that of the second step; its sums, for every pixel.
 macro_rules! products {
-    ($sums:ident $x:ident $step:ident $runs:ident $w:ident $bias:ident $pairs:expr, $single:expr, $load:literal $second:literal $next:literal,
+    ($sums:ident $x:ident $apart:ident $runs:ident $w:ident $bias:ident $pairs:expr, $single:expr, $load:literal $second:literal $next:literal,
      $([$i:literal $list0:literal $($list1:literal)? $p:ident $v:tt $y:tt; $($j:literal $a:literal $b:literal $low:tt $high:tt),*])*) => {
         asm!(
             $(concat!("ld1 {{", $list0, "}}, [{bias}]"), $(concat!("ld1 {{", $list1, "}}, [{more}]"),)?)*
@@ -63,7 +63,7 @@ macro_rules! products {
             "subs {runs}, {runs}, #1",
             "b.ne 1b",
             x = inout(reg) $x => _,
-            distance = in(reg) $step,
+            distance = in(reg) $apart[1],
             w = inout(reg) $w => _,
             runs = inout(reg) $runs.count => _,
             stride = in(reg) $runs.stride,
@@ -106,10 +106,12 @@ macro_rules! pixels {
     };
 }
 
-/// Weights are read as they are stored.
-type Held = ();
+/// No room: weights are read as they are stored.
+struct Held;
 
-const fn held() -> Held {}
+const fn held() -> Held {
+    Held
+}
 
 /// The weights of a block as `sums` takes them.
 ///
@@ -126,16 +128,16 @@ fn start(bias: &[i32; BLOCK]) -> [i32; 2 * BLOCK] {
     core::array::from_fn(|i| if i % 2 == 0 { bias[i / 2] } else { 0 })
 }
 
-/// The sums of one pixel or two, whose inputs are `step` apart from `x` on, for a block of channels; with `HALF`, only of
+/// The sums of one pixel or two, whose inputs are `apart` from `x`, for a block of channels; with `HALF`, only of
 /// its first eight. With `is_mild`, no weight is -128.
 ///
 /// # Safety
-/// The runs, of which there are some, can be read from `x` on and every `step` bytes from there, and as many steps at `w`
+/// The runs, of which there are some, can be read at every distance from `x`, and as many steps at `w`
 /// as they have quads.
 #[inline(always)]
 unsafe fn sums<const N: usize, const HALF: bool>(
     x: *const i8,
-    step: usize,
+    apart: &[usize; PIXELS],
     runs: &Runs,
     w: *const i8,
     start: &[i32; 2 * BLOCK],
@@ -149,8 +151,8 @@ unsafe fn sums<const N: usize, const HALF: bool>(
         let mut halves = [[vdupq_n_s32(0); 8]; N];
         let begin = start.as_ptr();
         match N {
-            1 => pixels!(1 HALF; halves x step runs w begin pairs, single),
-            _ => pixels!(2 HALF; halves x step runs w begin pairs, single),
+            1 => pixels!(1 HALF; halves x apart runs w begin pairs, single),
+            _ => pixels!(2 HALF; halves x apart runs w begin pairs, single),
         }
         let mut sums = [[vdupq_n_s32(0); 4]; N];
         for (sums, halves) in sums.iter_mut().zip(&halves) {

@@ -33,6 +33,12 @@ pub fn gather(
                 for k in 0..3 {
                     copy(from.add(k * down.1), to.add(k * length));
                 }
+            } else if across.0 == 1 && chunks == 1 {
+                let (mut row, mut slot) = (from, to);
+                for _ in 0..down.0 {
+                    copy(row, slot);
+                    (row, slot) = (row.wrapping_add(down.1), slot.wrapping_add(length));
+                }
             } else {
                 let (mut row, mut slot) = (from, to);
                 for _ in 0..down.0 {

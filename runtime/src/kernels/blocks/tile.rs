@@ -1,4 +1,4 @@
-//! The inputs of output pixels that lie at equal distances, and how these are cut into tiles.
+//! The inputs of a rectangle of output pixels, and how these are cut into tiles.
 
 use crate::error::{Error, Result};
 use crate::layout::QUAD;
@@ -78,25 +78,69 @@ impl<'a> Field<'a> {
         self.runs
     }
 
-    /// The inputs of the first pixel of row `y`. Where this is below the rows of the grid, [`Runs::length`] bytes are
-    /// within the field's at every start of a run of the row's pixels.
+    /// The pixels from number `first` on, which the field has, `N` at a time; with `FLAT`, of one row only.
     #[inline(always)]
-    pub fn at(&self, y: usize) -> *const i8 {
-        self.bytes.as_ptr().wrapping_add(y.wrapping_mul(self.grid.apart[0]))
+    pub fn walk<const N: usize, const FLAT: bool>(&self, first: usize) -> Walk<N, FLAT> {
+        let ([_, width], [down, step]) = (self.grid.size, self.grid.apart);
+        let (y, x) = (first.checked_div(width).unwrap_or(0), first.checked_rem(width).unwrap_or(0));
+        Walk {
+            at: self.bytes.as_ptr().wrapping_add(y.wrapping_mul(down)).wrapping_add(x.wrapping_mul(step)),
+            left: width - x,
+            width,
+            step,
+            gap: down.wrapping_sub(width.wrapping_mul(step)),
+        }
     }
 }
 
-/// How a row of `width` pixels is cut: pixels of a tile and how many such tiles follow, thrice. Tiles have at most `most`
+/// Where the inputs of `N` pixels after the other are, row by row; with `FLAT`, of one row.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk<const N: usize, const FLAT: bool> {
+    at: *const i8,
+    /// Pixels of the row from here on.
+    left: usize,
+    width: usize,
+    step: usize,
+    /// Bytes from the end of a row to the next row.
+    gap: usize,
+}
+
+impl<const N: usize, const FLAT: bool> Walk<N, FLAT> {
+    /// The first pixel's inputs, and how far from there those of each are, the first being 0; beyond the last it is the
+    /// last. While the field has the pixels, [`Runs::length`] bytes are within it at every start of a run.
+    #[inline(always)]
+    pub fn take(&mut self) -> (*const i8, [usize; PIXELS]) {
+        let first = self.at;
+        if FLAT || N < self.left {
+            (self.left, self.at) = (self.left.wrapping_sub(N), first.wrapping_add(N * self.step));
+            return (first, core::array::from_fn(|k| k.min(N - 1) * self.step));
+        }
+        let (mut apart, mut at, mut last) = ([0; PIXELS], 0usize, 0);
+        for (k, slot) in apart.iter_mut().enumerate() {
+            if k < N {
+                (last, at, self.left) = (at, at.wrapping_add(self.step), self.left - 1);
+                if self.left == 0 {
+                    (at, self.left) = (at.wrapping_add(self.gap), self.width);
+                }
+            }
+            *slot = last;
+        }
+        self.at = first.wrapping_add(at);
+        (first, apart)
+    }
+}
+
+/// How so many pixels are cut: pixels of a tile and how many such tiles follow, thrice. Tiles have at most `most`
 /// pixels and are as even as they come, so that no small one is left over; all but the last are a multiple of `unit`,
 /// which divides `most`.
-pub fn cut(width: usize, most: usize, unit: usize) -> [[usize; 2]; 3] {
-    let units = width.div_ceil(unit);
+pub fn cut(pixels: usize, most: usize, unit: usize) -> [[usize; 2]; 3] {
+    let units = pixels.div_ceil(unit);
     let tiles = units.div_ceil(most / unit);
     if tiles == 0 {
         return [[0; 2]; 3];
     }
     let (each, more) = (units / tiles, units % tiles);
-    let lacking = units * unit - width;
+    let lacking = units * unit - pixels;
     [[(each + 1) * unit, more], [each * unit, tiles - more - 1], [each * unit - lacking, 1]]
 }
 
@@ -118,6 +162,36 @@ mod tests {
         assert!(!fits(Grid::row(1, 4), Runs { length: 7, ..runs }));
         assert!(!fits(Grid::row(1, 4), Runs { count: 0, ..runs }));
         assert!(!fits(Grid::row(1, 4), Runs { stride: usize::MAX, ..runs }));
+    }
+
+    #[test]
+    fn tiles_go_on_in_the_next_row() {
+        let bytes = [0i8; 64];
+        let runs = Runs { count: 1, stride: 0, length: 4 };
+        let field = Field::new(&bytes, Grid { size: [4, 3], apart: [16, 4] }, runs).unwrap();
+        let at = |pixel: usize| pixel / 3 * 16 + pixel % 3 * 4;
+        fn check<const N: usize, const FLAT: bool>(
+            field: &Field<'_>,
+            at: impl Fn(usize) -> usize,
+            pixels: usize,
+        ) {
+            for first in 0..pixels {
+                let mut walk = field.walk::<N, FLAT>(first);
+                for begin in (first..=pixels - N).step_by(N) {
+                    let (from, apart) = walk.take();
+                    assert_eq!(from as usize, field.bytes.as_ptr() as usize + at(begin));
+                    for (k, apart) in apart.into_iter().enumerate() {
+                        assert_eq!(at(begin) + apart, at(begin + k.min(N - 1)));
+                    }
+                }
+            }
+        }
+        check::<1, false>(&field, at, 12);
+        check::<2, false>(&field, at, 12);
+        check::<5, false>(&field, at, 12);
+        check::<6, false>(&field, at, 12);
+        check::<1, true>(&field, at, 3);
+        check::<2, true>(&field, at, 3);
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub(super) fn neon_strip<S: Rescale>(
     slots: &mut [i8],
 ) -> Result<()> {
     let (walk, mut room, ends) = (Walk::new(op, layer, strip)?, Room::default(), Ends::<S>::new(layer));
-    for b in 0..layer.blocks() {
-        let block = layer.block(b, &mut room)?;
+    for (b, weights) in layer.weights().enumerate() {
+        let block = layer.block(b, weights, &mut room)?;
         let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
         match (walk.slides(op, strip), is_mild) {
             (true, true) => rows::block::<neon::Neon, S>(&walk, strip, &block, b, &ends, slots)?,
@@ -47,8 +47,8 @@ pub(super) unsafe fn dot_strip<S: Rescale>(
     slots: &mut [i8],
 ) -> Result<()> {
     let (walk, mut room, ends) = (Walk::new(op, layer, strip)?, Room::default(), Ends::<S>::new(layer));
-    for b in 0..layer.blocks() {
-        let block = layer.block(b, &mut room)?;
+    for (b, weights) in layer.weights().enumerate() {
+        let block = layer.block(b, weights, &mut room)?;
         let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
         if walk.slides(op, strip) {
             rows::block::<dot::Dot, S>(&walk, strip, &block, b, &ends, slots)?;
