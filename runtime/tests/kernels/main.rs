@@ -68,7 +68,23 @@ fn shapes() -> impl Strategy<Value = Layer> {
             Layer { kind, input: [n, h, w, depth], taps, outputs, window, seed }
         })
         .prop_filter("the window fits", |l| l.kind == Kind::Dense || l.fits());
-    prop_oneof![2 => own, 1 => layers()]
+    prop_oneof![6 => own, 3 => layers(), 1 => wide()]
+}
+
+/// Rows of more outputs than kernels hold sums of.
+fn wide() -> impl Strategy<Value = Layer> {
+    let kind = prop_oneof![1 => Just(Kind::Conv { groups: 1 }), 3 => Just(Kind::Depthwise)];
+    let window = ([1u16..3, 1u16..3], [0u16..2, 0u16..2, 0u16..2, 0u16..2])
+        .prop_map(|(stride, pad)| Window { stride, dilation: [1, 1], pad });
+    (kind, [3usize..5, 50usize..240], prop_oneof![Just(3), Just(8), 14usize..20], window, any::<u64>())
+        .prop_map(|(kind, [h, w], depth, window, seed)| Layer {
+            kind,
+            input: [1, h, w, depth],
+            taps: [3, 3],
+            outputs: depth,
+            window,
+            seed,
+        })
 }
 
 /// Per-channel constants that the loader admits: those of most networks, whose shifts go right, or ordinary ones and the

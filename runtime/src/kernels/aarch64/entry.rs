@@ -211,11 +211,8 @@ macro_rules! kernels {
                     // SAFETY: the processor has the instructions, as the kernels ask. The tiles are pixels of the field, which
                     // have as many quads as the layer; the slots hold all channels of all pixels, as checked above.
                     unsafe {
-                        match (n, rows) {
-                            $(
-                                ($n, 1) => several::<S, $n, true>(layer, room, is_mild, field, slots, [first, tiles])?,
-                                ($n, _) => several::<S, $n, false>(layer, room, is_mild, field, slots, [first, tiles])?,
-                            )*
+                        match n {
+                            $($n => several::<S, $n>(layer, room, is_mild, field, slots, [first, tiles])?,)*
                             _ => return Err(Error::Internal),
                         }
                     }
@@ -225,13 +222,13 @@ macro_rules! kernels {
             Ok(())
         }
 
-        /// All channels of `tiles` tiles of `N` pixels, row by row, from pixel `first` on; with `FLAT`, the field has one row.
+        /// All channels of `tiles` tiles of `N` pixels, row by row, from pixel `first` on.
         ///
         /// # Safety
         /// The processor has the instructions; the field has these pixels and as many quads as the layer; the slots hold all
         /// channels of all pixels of the field.
         #[inline(never)]
-        unsafe fn several<S: Rescale, const N: usize, const FLAT: bool>(
+        unsafe fn several<S: Rescale, const N: usize>(
             layer: &Layer<'_, S::Requant>,
             room: &mut Room<S::Requant>,
             is_mild: bool,
@@ -240,7 +237,7 @@ macro_rules! kernels {
             [first, tiles]: [usize; 2],
         ) -> Result<()> {
             let (ends, runs, stride) = (Ends::<S>::new(layer), field.runs(), layer.outputs);
-            let begin = field.walk::<N, FLAT>(first);
+            let begin = field.walk::<N>(first);
             let mut room_for_weights = held();
             for (b, weights) in layer.weights().enumerate() {
                 let block = layer.block(b, weights, room)?;

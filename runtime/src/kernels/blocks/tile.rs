@@ -78,9 +78,9 @@ impl<'a> Field<'a> {
         self.runs
     }
 
-    /// The pixels from number `first` on, which the field has, `N` at a time; with `FLAT`, of one row only.
+    /// The pixels from number `first` on, which the field has, `N` at a time.
     #[inline(always)]
-    pub fn walk<const N: usize, const FLAT: bool>(&self, first: usize) -> Walk<N, FLAT> {
+    pub fn walk<const N: usize>(&self, first: usize) -> Walk<N> {
         let ([_, width], [down, step]) = (self.grid.size, self.grid.apart);
         let (y, x) = (first.checked_div(width).unwrap_or(0), first.checked_rem(width).unwrap_or(0));
         Walk {
@@ -93,9 +93,9 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Where the inputs of `N` pixels after the other are, row by row; with `FLAT`, of one row.
+/// Where the inputs of `N` pixels after the other are, row by row.
 #[derive(Clone, Copy, Debug)]
-pub struct Walk<const N: usize, const FLAT: bool> {
+pub struct Walk<const N: usize> {
     at: *const i8,
     /// Pixels of the row from here on.
     left: usize,
@@ -105,14 +105,14 @@ pub struct Walk<const N: usize, const FLAT: bool> {
     gap: usize,
 }
 
-impl<const N: usize, const FLAT: bool> Walk<N, FLAT> {
+impl<const N: usize> Walk<N> {
     /// The first pixel's inputs, and how far from there those of each are, the first being 0; beyond the last it is the
     /// last. While the field has the pixels, [`Runs::length`] bytes are within it at every start of a run.
     #[inline(always)]
     pub fn take(&mut self) -> (*const i8, [usize; PIXELS]) {
         let first = self.at;
-        if FLAT || N < self.left {
-            (self.left, self.at) = (self.left.wrapping_sub(N), first.wrapping_add(N * self.step));
+        if N < self.left {
+            (self.left, self.at) = (self.left - N, first.wrapping_add(N * self.step));
             return (first, core::array::from_fn(|k| k.min(N - 1) * self.step));
         }
         let (mut apart, mut at, mut last) = ([0; PIXELS], 0usize, 0);
@@ -170,14 +170,10 @@ mod tests {
         let runs = Runs { count: 1, stride: 0, length: 4 };
         let field = Field::new(&bytes, Grid { size: [4, 3], apart: [16, 4] }, runs).unwrap();
         let at = |pixel: usize| pixel / 3 * 16 + pixel % 3 * 4;
-        fn check<const N: usize, const FLAT: bool>(
-            field: &Field<'_>,
-            at: impl Fn(usize) -> usize,
-            pixels: usize,
-        ) {
-            for first in 0..pixels {
-                let mut walk = field.walk::<N, FLAT>(first);
-                for begin in (first..=pixels - N).step_by(N) {
+        fn check<const N: usize>(field: &Field<'_>, at: impl Fn(usize) -> usize) {
+            for first in 0..12 {
+                let mut walk = field.walk::<N>(first);
+                for begin in (first..=12 - N).step_by(N) {
                     let (from, apart) = walk.take();
                     assert_eq!(from as usize, field.bytes.as_ptr() as usize + at(begin));
                     for (k, apart) in apart.into_iter().enumerate() {
@@ -186,12 +182,10 @@ mod tests {
                 }
             }
         }
-        check::<1, false>(&field, at, 12);
-        check::<2, false>(&field, at, 12);
-        check::<5, false>(&field, at, 12);
-        check::<6, false>(&field, at, 12);
-        check::<1, true>(&field, at, 3);
-        check::<2, true>(&field, at, 3);
+        check::<1>(&field, at);
+        check::<2>(&field, at);
+        check::<5>(&field, at);
+        check::<6>(&field, at);
     }
 
     #[test]
