@@ -28,7 +28,10 @@ pub(super) fn neon_strip<S: Rescale>(
         let block = layer.block(b, weights, &mut room)?;
         let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
         match (walk.slides(op, strip), is_mild) {
-            (true, true) => rows::block::<neon::Neon, S>(&walk, strip, &block, b, &ends, slots)?,
+            // SAFETY: every 64-bit Arm has NEON.
+            (true, true) => unsafe {
+                rows::block::<neon::Neon, S>(&walk, strip, &block, b, &ends, slots)?;
+            },
             _ => any(&walk, strip, &block, b, &ends, slots)?,
         }
     }
@@ -51,7 +54,8 @@ pub(super) unsafe fn dot_strip<S: Rescale>(
         let block = layer.block(b, weights, &mut room)?;
         let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
         if walk.slides(op, strip) {
-            rows::block::<dot::Dot, S>(&walk, strip, &block, b, &ends, slots)?;
+            // SAFETY: the processor has dot products, as the caller promises.
+            unsafe { rows::block::<dot::Dot, S>(&walk, strip, &block, b, &ends, slots)? };
         } else {
             any(&walk, strip, &block, b, &ends, slots)?;
         }

@@ -40,7 +40,10 @@ pub trait Rows {
 }
 
 /// A block of a strip whose window is three by three without gaps between columns, which are one or two apart.
-pub(super) fn block<E: Rows, S: Rescale>(
+///
+/// # Safety
+/// The processor has the instructions.
+pub(super) unsafe fn block<E: Rows, S: Rescale>(
     walk: &Walk,
     strip: &Strip<'_>,
     block: &Block<'_, S::Requant>,
@@ -70,7 +73,7 @@ pub(super) fn block<E: Rows, S: Rescale>(
         for first in (0..across).step_by(MOST) {
             let n = MOST.min(across - first);
             let rows = [0, 1, 2].map(|k| from.wrapping_add(k * walk.apart[0]));
-            // SAFETY: the processor has the instructions, as the caller asked. `Walk::new` has checked that the strip holds
+            // SAFETY: the processor has the instructions, as the caller promises. `Walk::new` has checked that the strip holds
             // every column of the window of every output; no more sums than fit are written, and only these are read; the
             // last output ends within the slots, as just checked.
             unsafe {
