@@ -61,11 +61,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn tflite_is_exact((a, b) in levels(), za in -128..128i32, zb in -128..128i32, zo in -128..128i32,
+    fn tflite_is_exact((a, b) in levels(), za in -128..128i32, zb in -128..128i32,
+                       zo in prop_oneof![Just(-128), -128..128i32],
                        m in prop::array::uniform3(1i32 << 30..i32::MAX), s in prop::array::uniform3(-4..=0i32),
-                       so in -31..-10i32) {
+                       so in -31..-10i32, greater in 0..3usize) {
         let (x, w) = (tensor(Dtype::I8, &[24], (1.0, za), &a), tensor(Dtype::I8, &[24], (1.0, zb), &b));
-        let op = Additive { left: [m[0], s[0]], right: [m[1], s[1]], output: [m[2], so], clamp: LEVELS };
+        let mut terms = [[m[0], s[0]], [m[1], s[1]]];
+        if let Some(term) = terms.get_mut(greater) {
+            // As converters write it: the greater scale halved, the other times less than that.
+            *term = [1 << 30, 0];
+            terms[1 - greater][1] = s[1 - greater].min(-1);
+        }
+        let op = Additive { left: terms[0], right: terms[1], output: [m[2], so], clamp: LEVELS };
         let sub = Sub { left: op.left, right: op.right, output: op.output, clamp: LEVELS };
         let sum = run::<false>(op, Rounding::Tflite, &x, &w, (1.0, zo));
         let difference = run(sub, Rounding::Tflite, &x, &w, (1.0, zo));

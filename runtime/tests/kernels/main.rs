@@ -68,18 +68,62 @@ fn shapes() -> impl Strategy<Value = Layer> {
             Layer { kind, input: [n, h, w, depth], taps, outputs, window, seed }
         })
         .prop_filter("the window fits", |l| l.kind == Kind::Dense || l.fits());
-    prop_oneof![2 => own, 1 => layers()]
+    prop_oneof![6 => own, 3 => layers(), 1 => wide()]
 }
 
-/// Per-channel constants that the loader admits: ordinary ones, as packed models have them, and, unless all shall be of
-/// that kind, its extremes.
-fn constants(rounding: Rounding, channels: usize, all_ordinary: bool, noise: &mut Noise) -> Value {
-    let pair = |noise: &mut Noise| match (rounding, noise.int(0, 15)) {
-        (Rounding::Single, _) if all_ordinary => [noise.int(0, 1 << 24) as i32, 0],
-        (_, _) if all_ordinary => [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-22, -1) as i32],
-        (Rounding::Single, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(0, 30) as i32],
-        (Rounding::Single, _) => [noise.int(0, 1 << 24) as i32, noise.int(0, 3) as i32],
-        (_, 0) => [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, 30) as i32],
+/// Rows of more outputs than kernels hold sums of.
+fn wide() -> impl Strategy<Value = Layer> {
+    let kind = prop_oneof![1 => Just(Kind::Conv { groups: 1 }), 3 => Just(Kind::Depthwise)];
+    let window = ([1u16..3, 1u16..3], [0u16..2, 0u16..2, 0u16..2, 0u16..2])
+        .prop_map(|(stride, pad)| Window { stride, dilation: [1, 1], pad });
+    (kind, [3usize..5, 50usize..240], prop_oneof![Just(3), Just(8), 14usize..20], window, any::<u64>())
+        .prop_map(|(kind, [h, w], depth, window, seed)| Layer {
+            kind,
+            input: [1, h, w, depth],
+            taps: [3, 3],
+            outputs: depth,
+            window,
+            seed,
+        })
+}
+
+/// Which constants of requantization a layer gets.
+#[derive(Clone, Copy)]
+enum Constants {
+    /// As packed models have them.
+    Ordinary,
+    /// Those whose shifts go right, with extreme multipliers among them.
+    Right,
+    /// Whatever the loader admits.
+    Any,
+}
+
+impl Constants {
+    fn of(seed: u64) -> Self {
+        match seed % 4 {
+            0 | 1 => Constants::Ordinary,
+            2 => Constants::Right,
+            _ => Constants::Any,
+        }
+    }
+}
+
+/// Per-channel constants that the loader admits.
+fn constants(rounding: Rounding, channels: usize, which: Constants, noise: &mut Noise) -> Value {
+    let pair = |noise: &mut Noise| match (rounding, noise.int(0, 15), which) {
+        (Rounding::Single, _, Constants::Ordinary) => [noise.int(0, 1 << 24) as i32, 0],
+        (_, _, Constants::Ordinary) => {
+            [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-22, -1) as i32]
+        }
+        (Rounding::Tflite, 0, Constants::Right) => {
+            [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, -1) as i32]
+        }
+        (Rounding::Tflite, _, Constants::Right) => {
+            [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-14, -1) as i32]
+        }
+        (Rounding::Single, 0, _) => [noise.int(0, i32::MAX as i64) as i32, noise.int(0, 30) as i32],
+        (Rounding::Single, ..) => [noise.int(0, 1 << 24) as i32, noise.int(0, 3) as i32],
+        (_, 0, _) => [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, 30) as i32],
         _ => [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-14, 0) as i32],
     };
     let pairs: Vec<[i32; 2]> = (0..channels).map(|_| pair(noise)).collect();
@@ -127,11 +171,13 @@ proptest! {
         let b = with_bias.then_some(b);
         let clamp = if layer.seed % 2 == 0 { Clamp::i32(-128, 127) } else { Clamp::i32(-100, 90) };
         let (_, attributes) = layer.operator(clamp);
+        // As where a rectifier was fused.
+        let output_zero = if layer.seed % 3 == 1 { -128 } else { output_zero };
         let parameters = [(0.2, output_zero)];
         for rounding in [Rounding::Tflite, Rounding::Single, Rounding::Onnx] {
             let shared = layer.kind == Kind::Dense && layer.seed % 3 == 0;
             let channels = if shared { 1 } else { layer.outputs };
-            let s = constants(rounding, channels, layer.seed % 4 < 2, &mut noise);
+            let s = constants(rounding, channels, Constants::of(layer.seed), &mut noise);
             let plain = [Some(&x), Some(&w), b.as_ref(), Some(&s)];
             let expect = eval(&layer.reference(), &attributes, rounding, 0, &plain, &parameters).unwrap().remove(0);
             for Alone { entry, def } in faster(&layer) {

@@ -2,9 +2,11 @@
 #![allow(unsafe_code)]
 
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 use crate::error::{Error, Result};
-use crate::kernels::aarch64::end::{Both, Ends, Rescale, Right, Sums};
+use crate::kernels::aarch64::end::{Both, Ends, Full, Positive, Rescale, Right, Sums};
+use crate::kernels::aarch64::entry::Form;
 use crate::kernels::fixed::{Requant, Tflite};
 use crate::kernels::reference::additive::{self as reference, zero_points};
 use crate::layout::BLOCK;
@@ -26,12 +28,21 @@ pub fn tflite<const SUB: bool>(attributes: &[u8], io: &mut Io<'_>, cx: &Context)
     let is_half = |[multiplier, shift]: [i32; 2]| multiplier == 1 << 30 && shift == 0;
     let is_right = |[_, shift]: [i32; 2]| shift < 0;
     if is_right(op.output) && is_half(op.left) && is_right(op.right) {
-        return two_roundings::<Half, Scaled<Right>, Right, SUB>(io, op);
+        return formed::<Half, Scaled<Right>, SUB>(io, op);
     }
     if is_right(op.output) && is_right(op.left) && is_half(op.right) {
-        return two_roundings::<Scaled<Right>, Half, Right, SUB>(io, op);
+        return formed::<Scaled<Right>, Half, SUB>(io, op);
     }
     two_roundings::<Scaled<Both>, Scaled<Both>, Both, SUB>(io, op)
+}
+
+/// [`two_roundings`] where the output's shift is below 0.
+fn formed<L: Term, R: Term, const SUB: bool>(io: &mut Io<'_>, op: Additive<SUB>) -> Result<()> {
+    match Form::of_outputs(io.output_desc(0)?.zero_point, op.clamp) {
+        Form::Positive => two_roundings::<L, R, Positive<Right>, SUB>(io, op),
+        Form::Full => two_roundings::<L, R, Full<Right>, SUB>(io, op),
+        Form::Usual | Form::Any => two_roundings::<L, R, Right, SUB>(io, op),
+    }
 }
 
 /// One rounding of the exact weighted sum.
@@ -56,7 +67,9 @@ pub fn single<const SUB: bool>(attributes: &[u8], io: &mut Io<'_>, cx: &Context)
             op.clamp.limit_i32(sum.wrapping_add(zo)) as i8
         },
         |a, b| {
-            let (a, b) = (quarters(minus(a, 0)), quarters(minus(b, 0)));
+            // SAFETY: every 64-bit Arm has NEON.
+            let none = unsafe { vdupq_n_s8(0) };
+            let (a, b) = (quarters(minus(a, none)), quarters(minus(b, none)));
             // SAFETY: every 64-bit Arm has NEON.
             let sums = core::array::from_fn(|i| unsafe {
                 let sum = vmlal_n(vmlal_n(vdupq_n_s32(rest), a[i], left), b[i], right);
@@ -96,7 +109,10 @@ trait Term {
 }
 
 /// Times a half: the operand with the greater scale has that, and it is exact.
-struct Half;
+struct Half {
+    /// A factor in every element.
+    factor: int16x8_t,
+}
 
 /// Any constant that `S` takes.
 struct Scaled<S: Rescale>(S::Scales);
@@ -105,7 +121,8 @@ impl Term for Half {
     const IS_EXACT: bool = true;
 
     fn new(_: [i32; 2]) -> Self {
-        Half
+        // SAFETY: every 64-bit Arm has NEON.
+        Half { factor: hidden(unsafe { vdupq_n_s16(1 << 14) }) }
     }
 
     #[inline(always)]
@@ -115,15 +132,20 @@ impl Term for Half {
 
     #[inline(always)]
     fn plus<const SUB: bool>(&self, sums: Sums, levels: Levels) -> Sums {
-        let levels = quarters(levels);
-        core::array::from_fn(|i| {
-            // 19 bits in two steps of which neither overflows: 2^5 here, 2^14 as a factor.
-            // SAFETY: every 64-bit Arm has NEON.
-            unsafe {
-                let level = vshl_n_s16::<5>(levels[i]);
-                if SUB { vmlsl_n_s16(sums[i], level, 1 << 14) } else { vmlal_n_s16(sums[i], level, 1 << 14) }
+        // 19 bits in two steps of which neither overflows: 2^5 here, 2^14 as a factor.
+        // SAFETY: every 64-bit Arm has NEON.
+        unsafe {
+            let ([a, b, c, d], k) = (sums, self.factor);
+            let [low, high] = levels.map(|l| vshlq_n_s16::<5>(l));
+            let (first, second, k_low) = (vget_low_s16(low), vget_low_s16(high), vget_low_s16(k));
+            if SUB {
+                let [a, c] = [vmlsl_s16(a, first, k_low), vmlsl_s16(c, second, k_low)];
+                [a, vmlsl_high_s16(b, low, k), c, vmlsl_high_s16(d, high, k)]
+            } else {
+                let [a, c] = [vmlal_s16(a, first, k_low), vmlal_s16(c, second, k_low)];
+                [a, vmlal_high_s16(b, low, k), c, vmlal_high_s16(d, high, k)]
             }
-        })
+        }
     }
 }
 
@@ -148,6 +170,9 @@ fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool
     let [za, zb, zo] = zero_points(io)?;
     let (left, right, scales) = (L::new(op.left), R::new(op.right), S::scales(&[op.output; 4]));
     let ends = Ends::<S>::of(zo, op.clamp);
+    // SAFETY: every 64-bit Arm has NEON.
+    let [all_a, all_b] = [za, zb]
+        .map(|zero| unsafe { vreinterpretq_s8_s16(hidden(vreinterpretq_s16_s8(vdupq_n_s8(zero as i8)))) });
     walk(
         io,
         |a, b| {
@@ -157,7 +182,7 @@ fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool
             op.clamp.limit_i32(Tflite::apply(sum, op.output).wrapping_add(zo)) as i8
         },
         |a, b| {
-            let (a, b) = (minus(a, za), minus(b, zb));
+            let (a, b) = (minus(a, all_a), minus(b, all_b));
             let sums = if L::IS_EXACT && !SUB {
                 left.plus::<false>(right.scaled(b), a)
             } else {
@@ -168,14 +193,20 @@ fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool
     )
 }
 
-/// Levels less a zero point, which is one of int8.
+/// Levels less their zero point, which every element of `zero` is.
 #[inline(always)]
-fn minus(levels: int8x16_t, zero: i32) -> Levels {
+fn minus(levels: int8x16_t, zero: int8x16_t) -> Levels {
     // SAFETY: every 64-bit Arm has NEON.
-    unsafe {
-        let zero = vdupq_n_s8(zero as i8);
-        [vsubl_s8(vget_low_s8(levels), vget_low_s8(zero)), vsubl_high_s8(levels, zero)]
-    }
+    unsafe { [vsubl_s8(vget_low_s8(levels), vget_low_s8(zero)), vsubl_high_s8(levels, zero)] }
+}
+
+/// The same numbers, of which the compiler does not see that they are constant: it would take instructions on both
+/// halves apart, and write multiplications as more shifts.
+#[inline(always)]
+fn hidden(mut numbers: int16x8_t) -> int16x8_t {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {0:v} */", inout(vreg) numbers, options(pure, nomem, nostack, preserves_flags)) };
+    numbers
 }
 
 #[inline(always)]

@@ -4,158 +4,222 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::kernels::aarch64::end::{Sums, begin};
+use crate::kernels::aarch64::end::Sums;
 use crate::kernels::blocks::layer::STEP;
-use crate::kernels::blocks::tile::Tile;
+use crate::kernels::blocks::tile::{PIXELS, Runs};
 use crate::layout::QUAD;
 
-kernels!("neon,dotprod", Isa::NeonDot, 5 [1 => 1, 2 => 2, 3 => 3, 4 => 4, 5 => 5], sums, dot_strip, |_| true);
+kernels!(Isa::NeonDot, 5 / 1 [1, 2, 3, 4, 5], sums, dot_strip, |_| true);
 
 /// Inputs that are loaded together.
 const CHUNK: usize = 4 * QUAD;
 
-/// Adds `$n` chunks of the inputs of the listed pixels, with four steps of weights each. For each pixel: its number, a
-/// name for its pointer, its inputs and its sums.
+/// The sums of pixels: all of their runs, in chunks of sixteen inputs, then eight, then four. `$load` begins a load of one
+/// step of weights that ends with `$next`. For each pixel, the first of all last: its number, where its sums are loaded
+/// to, the register of its inputs by number and name, its distance from the first; then for each of its sums: its number,
+/// its register, that of its weights.
 macro_rules! products {
-    ($sums:ident, $x:ident, $w:ident, $n:ident, $($i:literal $p:ident $v:ident $s0:ident $s1:ident $s2:ident $s3:ident,)*) => {
+    ($sums:ident $x:ident $runs:ident $w:ident $bias:ident, $load:literal $next:literal,
+     $([$i:literal $list:literal $r:literal $v:tt $($o:ident = $distance:expr)?; $($j:literal $a:tt $b:literal),*])*) => {
         asm!(
             ".arch_extension dotprod",
+            $(concat!("ld1 {{", $list, "}}, [{bias}]"),)*
+            "1: // {step}",
+            "mov {n}, {chunks}",
+            "cbz {chunks}, 3f",
             "2:",
-            $(concat!("ldr {", stringify!($v), ":q}, [{", stringify!($p), "}], #16"),)*
-            products!(@ "0"), $(products!(@ "0" $v $s0 $s1 $s2 $s3),)*
-            products!(@ "1"), $(products!(@ "1" $v $s0 $s1 $s2 $s3),)*
-            products!(@ "2"), $(products!(@ "2" $v $s0 $s1 $s2 $s3),)*
-            products!(@ "3"), $(products!(@ "3" $v $s0 $s1 $s2 $s3),)*
+            $(products!(@ load "q" $r "16" $($o)?),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "0" $v $($a $b)*),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "1" $v $($a $b)*),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "2" $v $($a $b)*),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "3" $v $($a $b)*),)*
             "subs {n}, {n}, #1",
             "b.ne 2b",
-            w = inout(reg) $w,
-            n = inout(reg) $n => _,
-            // Consecutive registers, as the load wants them.
+            "3:",
+            "cbz {tail}, 5f",
+            "tbz {tail}, #1, 4f",
+            $(products!(@ load "d" $r "8" $($o)?),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "0" $v $($a $b)*),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "1" $v $($a $b)*),)*
+            "tbz {tail}, #0, 5f",
+            "4:",
+            $(products!(@ load "s" $r "4" $($o)?),)*
+            concat!("ld1 {{", $load, "}}, [{w}], ", $next), $(products!(@ "0" $v $($a $b)*),)*
+            "5:",
+            "add {x}, {x}, {skip}",
+            "subs {runs}, {runs}, #1",
+            "b.ne 1b",
+            x = inout(reg) $x => _,
+            w = inout(reg) $w => _,
+            runs = inout(reg) $runs.count => _,
+            skip = in(reg) $runs.stride.wrapping_sub($runs.length),
+            chunks = in(reg) $runs.length / CHUNK,
+            tail = in(reg) $runs.length / QUAD % 4,
+            n = out(reg) _,
+            bias = in(reg) $bias,
+            step = in(reg) STEP,
+            // Consecutive registers, as the loads want them.
             out("v28") _,
             out("v29") _,
             out("v30") _,
             out("v31") _,
-            $(
-                $p = inout(reg) $x[$i],
-                $v = out(vreg) _,
-                $s0 = inout(vreg) $sums[$i][0],
-                $s1 = inout(vreg) $sums[$i][1],
-                $s2 = inout(vreg) $sums[$i][2],
-                $s3 = inout(vreg) $sums[$i][3],
-            )*
+            $($($o = in(reg) $distance,)? out($v) _, $(out($a) $sums[$i][$j],)*)*
             options(nostack, readonly)
         )
     };
-    (@ $lane:literal) => {
-        "ld1 {{v28.16b, v29.16b, v30.16b, v31.16b}}, [{w}], #64"
+    (@ load $size:literal $r:literal $n:literal) => { concat!("ldr ", $size, $r, ", [{x}], #", $n) };
+    (@ load $size:literal $r:literal $n:literal $o:ident) => {
+        concat!("ldr ", $size, $r, ", [{x}, {", stringify!($o), "}]")
     };
-    (@ $lane:literal $v:ident $s0:ident $s1:ident $s2:ident $s3:ident) => {
+    (@ $lane:literal $v:tt $($a:tt $b:literal)*) => {
+        concat!($("sdot ", $a, ".4s, ", $b, ".16b, ", $v, ".4b[", $lane, "]\n",)*)
+    };
+}
+
+/// [`products`] of `$n` pixels whose inputs are `$apart` from the first's.
+macro_rules! pixels {
+    (@ whole $n:tt $apart:ident; $($own:tt)*) => {
+        pixels!(@ $n ($($own)*, "v28.16b, v29.16b, v30.16b, v31.16b" "#64",)
+            [0 "v0.4s, v1.4s, v2.4s, v3.4s" "20" "v20"; 0 "v0" "v28", 1 "v1" "v29", 2 "v2" "v30", 3 "v3" "v31"]
+            [1 "v4.4s, v5.4s, v6.4s, v7.4s" "21" "v21" o1 = $apart[1]; 0 "v4" "v28", 1 "v5" "v29", 2 "v6" "v30", 3 "v7" "v31"]
+            [2 "v8.4s, v9.4s, v10.4s, v11.4s" "22" "v22" o2 = $apart[2]; 0 "v8" "v28", 1 "v9" "v29", 2 "v10" "v30", 3 "v11" "v31"]
+            [3 "v12.4s, v13.4s, v14.4s, v15.4s" "23" "v23" o3 = $apart[3]; 0 "v12" "v28", 1 "v13" "v29", 2 "v14" "v30", 3 "v15" "v31"]
+            [4 "v16.4s, v17.4s, v18.4s, v19.4s" "24" "v24" o4 = $apart[4]; 0 "v16" "v28", 1 "v17" "v29", 2 "v18" "v30", 3 "v19" "v31"]
+        )
+    };
+    (@ half $n:tt $apart:ident; $($own:tt)*) => {
+        pixels!(@ $n ($($own)*, "v28.16b, v29.16b" "{step}",)
+            [0 "v0.4s, v1.4s" "20" "v20"; 0 "v0" "v28", 1 "v1" "v29"]
+            [1 "v4.4s, v5.4s" "21" "v21" o1 = $apart[1]; 0 "v4" "v28", 1 "v5" "v29"]
+            [2 "v8.4s, v9.4s" "22" "v22" o2 = $apart[2]; 0 "v8" "v28", 1 "v9" "v29"]
+            [3 "v12.4s, v13.4s" "23" "v23" o3 = $apart[3]; 0 "v12" "v28", 1 "v13" "v29"]
+            [4 "v16.4s, v17.4s" "24" "v24" o4 = $apart[4]; 0 "v16" "v28", 1 "v17" "v29"]
+        )
+    };
+    (@ 1 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $a) };
+    (@ 2 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $b $a) };
+    (@ 3 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $c $b $a) };
+    (@ 4 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $d $c $b $a) };
+    (@ 5 ($($own:tt)*) $a:tt $b:tt $c:tt $d:tt $e:tt) => { products!($($own)* $e $d $c $b $a) };
+    ($n:tt $half:expr, $apart:ident; $($own:tt)*) => {
+        if $half { pixels!(@ half $n $apart; $($own)*) } else { pixels!(@ whole $n $apart; $($own)*) }
+    };
+}
+
+/// As [`products`], of all channels of one pixel: two chunks at a time.
+#[rustfmt::skip] // one instruction a line
+macro_rules! alone {
+    ($sums:ident $x:ident $runs:ident $w:ident $bias:ident) => {
+        asm!(
+            ".arch_extension dotprod",
+            "ld1 {{v0.4s, v1.4s, v2.4s, v3.4s}}, [{bias}]",
+            "1:",
+            "lsr {n}, {chunks}, #1",
+            "cbz {n}, 3f",
+            "2:",
+            "ldp q20, q21, [{x}], #32",
+            alone!(@ "0" "v20"), alone!(@ "1" "v20"), alone!(@ "2" "v20"), alone!(@ "3" "v20"),
+            alone!(@ "0" "v21"), alone!(@ "1" "v21"), alone!(@ "2" "v21"), alone!(@ "3" "v21"),
+            "subs {n}, {n}, #1",
+            "b.ne 2b",
+            "3:",
+            "tbz {chunks}, #0, 4f",
+            "ldr q20, [{x}], #16",
+            alone!(@ "0" "v20"), alone!(@ "1" "v20"), alone!(@ "2" "v20"), alone!(@ "3" "v20"),
+            "4:",
+            "cbz {tail}, 6f",
+            "tbz {tail}, #1, 5f",
+            "ldr d20, [{x}], #8",
+            alone!(@ "0" "v20"), alone!(@ "1" "v20"),
+            "tbz {tail}, #0, 6f",
+            "5:",
+            "ldr s20, [{x}], #4",
+            alone!(@ "0" "v20"),
+            "6:",
+            "add {x}, {x}, {skip}",
+            "subs {runs}, {runs}, #1",
+            "b.ne 1b",
+            x = inout(reg) $x => _,
+            w = inout(reg) $w => _,
+            runs = inout(reg) $runs.count => _,
+            skip = in(reg) $runs.stride.wrapping_sub($runs.length),
+            chunks = in(reg) $runs.length / CHUNK,
+            tail = in(reg) $runs.length / QUAD % 4,
+            n = out(reg) _,
+            bias = in(reg) $bias,
+            out("v20") _,
+            out("v21") _,
+            out("v28") _,
+            out("v29") _,
+            out("v30") _,
+            out("v31") _,
+            out("v0") $sums[0][0],
+            out("v1") $sums[0][1],
+            out("v2") $sums[0][2],
+            out("v3") $sums[0][3],
+            options(nostack, readonly)
+        )
+    };
+    (@ $lane:literal $v:literal) => {
         concat!(
-            "sdot {", stringify!($s0), ":v}.4s, v28.16b, {", stringify!($v), ":v}.4b[", $lane, "]\n",
-            "sdot {", stringify!($s1), ":v}.4s, v29.16b, {", stringify!($v), ":v}.4b[", $lane, "]\n",
-            "sdot {", stringify!($s2), ":v}.4s, v30.16b, {", stringify!($v), ":v}.4b[", $lane, "]\n",
-            "sdot {", stringify!($s3), ":v}.4s, v31.16b, {", stringify!($v), ":v}.4b[", $lane, "]",
+            "ld1 {{v28.16b, v29.16b, v30.16b, v31.16b}}, [{w}], #64\n",
+            "sdot v0.4s, v28.16b, ", $v, ".4b[", $lane, "]\n",
+            "sdot v1.4s, v29.16b, ", $v, ".4b[", $lane, "]\n",
+            "sdot v2.4s, v30.16b, ", $v, ".4b[", $lane, "]\n",
+            "sdot v3.4s, v31.16b, ", $v, ".4b[", $lane, "]",
         )
     };
 }
 
-/// Adds `n` chunks, at least one, of `N` pixels from `x` on, where the weights begin at `w`; returns where both end.
-///
-/// # Safety
-/// The processor has dot products, `n` chunks are readable at every `x`, and `4 n` steps at `w`.
-#[inline(always)]
-unsafe fn add<const N: usize>(
-    sums: &mut [Sums; N],
-    mut x: [*const i8; N],
-    mut w: *const i8,
-    n: usize,
-) -> ([*const i8; N], *const i8) {
-    // SAFETY: as the caller promises; only loads, and all registers are declared.
-    unsafe {
-        match N {
-            1 => products!(sums, x, w, n, 0 p0 v0 a0 a1 a2 a3,),
-            2 => products!(sums, x, w, n, 0 p0 v0 a0 a1 a2 a3, 1 p1 v1 b0 b1 b2 b3,),
-            3 => products!(
-                sums, x, w, n,
-                0 p0 v0 a0 a1 a2 a3, 1 p1 v1 b0 b1 b2 b3, 2 p2 v2 c0 c1 c2 c3,
-            ),
-            4 => products!(
-                sums, x, w, n,
-                0 p0 v0 a0 a1 a2 a3, 1 p1 v1 b0 b1 b2 b3, 2 p2 v2 c0 c1 c2 c3, 3 p3 v3 d0 d1 d2 d3,
-            ),
-            _ => products!(
-                sums, x, w, n,
-                0 p0 v0 a0 a1 a2 a3, 1 p1 v1 b0 b1 b2 b3, 2 p2 v2 c0 c1 c2 c3, 3 p3 v3 d0 d1 d2 d3,
-                4 p4 v4 e0 e1 e2 e3,
-            ),
-        }
-    }
-    (x, w)
+/// No room: weights are read as they are stored.
+struct Held;
+
+const fn held() -> Held {
+    Held
 }
 
-/// `sums + w x[..4]` for four channels' weights; the intrinsic is not stable.
+/// The weights of a block as `sums` takes them.
 ///
 /// # Safety
-/// The processor has dot products.
+/// Always safe; other kernels read the weights.
 #[inline(always)]
-unsafe fn dot(mut sums: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-    // SAFETY: one instruction, on registers.
-    unsafe {
-        asm!(
-            ".arch_extension dotprod",
-            "sdot {sums:v}.4s, {w:v}.16b, {x:v}.4b[0]",
-            sums = inout(vreg) sums,
-            w = in(vreg) w,
-            x = in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    sums
+unsafe fn hold(stored: *const i8, _: &Runs, _: usize, _: &mut Held) -> *const i8 {
+    stored
 }
 
-/// Adds sixteen channels' weights, four each, times the first inputs of each pixel.
+/// What sums begin with.
+#[inline(always)]
+fn start(bias: &[i32; BLOCK]) -> &[i32; BLOCK] {
+    bias
+}
+
+/// The sums of `N` pixels, 1 to 5, whose inputs are `apart` from `x`, for a block of channels; with `HALF`, only
+/// of its first eight.
 ///
 /// # Safety
-/// The processor has dot products.
+/// The processor has dot products. The runs, of which there are some, can be read at every
+/// distance from `x`, and as many steps at `w` as they have quads.
 #[inline(always)]
-unsafe fn step<const N: usize>(sums: &mut [Sums; N], w: int8x16x4_t, x: &[int8x16_t; N]) {
-    for (sums, &x) in sums.iter_mut().zip(x) {
-        for (sum, w) in sums.iter_mut().zip([w.0, w.1, w.2, w.3]) {
-            // SAFETY: as the caller promises.
-            *sum = unsafe { dot(*sum, w, x) };
-        }
-    }
-}
-
-/// The sums of `N` pixels for a block of channels, whose weights are as many steps as the tile has quads.
-#[inline(always)]
-pub(super) fn sums<const N: usize>(
-    tile: &Tile<'_>,
-    weights: &[i8],
+pub(super) unsafe fn sums<const N: usize, const HALF: bool>(
+    x: *const i8,
+    apart: &[usize; PIXELS],
+    runs: &Runs,
+    w: *const i8,
     bias: &[i32; BLOCK],
     _: bool,
 ) -> [Sums; N] {
-    let mut sums = [begin(bias); N];
-    let runs = tile.runs();
-    if weights.len() != runs.quads() * STEP {
-        return sums;
-    }
-    let mut w = weights.as_ptr();
-    for run in 0..runs.count {
-        let mut x = tile.run::<N>(run);
-        // SAFETY: the processor has dot products, as the kernels ask. A run's bytes are within the tile's, and its quads
-        // have as many steps of weights.
-        unsafe {
-            if runs.length >= CHUNK {
-                (x, w) = add::<N>(&mut sums, x, w, runs.length / CHUNK);
-            }
-            for _ in 0..runs.length % CHUNK / QUAD {
-                let inputs = x.map(|x| vreinterpretq_s8_s32(vld1q_dup_s32(x.cast())));
-                step::<N>(&mut sums, vld1q_s8_x4(w), &inputs);
-                w = w.add(STEP);
-                x = x.map(|x| x.add(QUAD));
-            }
+    // SAFETY: as the caller promises; sixteen biases are read from as many. Only loads, and all registers are declared.
+    unsafe {
+        let mut sums = [[vdupq_n_s32(0); 4]; N];
+        let bias = bias.as_ptr();
+        match N {
+            1 if !HALF => alone!(sums x runs w bias),
+            1 => pixels!(1 HALF, apart; sums x runs w bias),
+            2 => pixels!(2 HALF, apart; sums x runs w bias),
+            3 => pixels!(3 HALF, apart; sums x runs w bias),
+            4 => pixels!(4 HALF, apart; sums x runs w bias),
+            _ => pixels!(5 HALF, apart; sums x runs w bias),
         }
+        sums
     }
-    sums
 }

@@ -4,8 +4,7 @@
 use core::arch::aarch64::*;
 use core::marker::PhantomData;
 
-use crate::error::{Error, Result};
-use crate::kernels::blocks::layer::{Block, Layer};
+use crate::kernels::blocks::layer::Layer;
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 use crate::layout::BLOCK;
 use crate::ops::attr::Clamp;
@@ -21,13 +20,31 @@ pub trait Rescale {
     type Scales: Copy;
     /// Whether results stay so far from the ends of 32 bits that adding a zero point never wraps.
     const SMALL: bool;
+    /// Whether outputs are all that int8 holds, so that nothing is clamped besides.
+    const FULL: bool = false;
+    /// Whether, besides, the zero point is the least of them.
+    const POSITIVE: bool = false;
 
     /// Four channels' constants.
     fn scales(four: &[<Self::Requant as Requant>::Scale; 4]) -> Self::Scales;
 
     /// Four sums, rescaled.
     fn apply(sums: int32x4_t, scales: Self::Scales) -> int32x4_t;
+
+    /// As [`Rescale::apply`] but for negative results, which may be any negative number or zero.
+    #[inline(always)]
+    fn apply_positive(sums: int32x4_t, scales: Self::Scales) -> int32x4_t {
+        Self::apply(sums, scales)
+    }
 }
+
+/// `S` where outputs are all that int8 holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Full<S>(PhantomData<S>);
+
+/// `S`, which is small, where outputs are all that int8 holds and the zero point is the least of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Positive<S>(PhantomData<S>);
 
 /// [`Tflite`] of shifts below 0 only.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +81,47 @@ impl Rescale for Right {
             // Ties away from zero are ties up of a negative number less one.
             vrshlq_s32(vsraq_n_s32::<31>(product, product), shifts)
         }
+    }
+
+    #[inline(always)]
+    fn apply_positive(sums: int32x4_t, [multipliers, shifts]: [int32x4_t; 2]) -> int32x4_t {
+        // SAFETY: every 64-bit Arm has NEON.
+        unsafe { vrshlq_s32(vqrdmulhq_s32(sums, multipliers), shifts) }
+    }
+}
+
+impl<S: Rescale> Rescale for Full<S> {
+    type Requant = S::Requant;
+    type Scales = S::Scales;
+    const SMALL: bool = S::SMALL;
+    const FULL: bool = true;
+
+    #[inline(always)]
+    fn scales(four: &[<S::Requant as Requant>::Scale; 4]) -> S::Scales {
+        S::scales(four)
+    }
+
+    #[inline(always)]
+    fn apply(sums: int32x4_t, scales: S::Scales) -> int32x4_t {
+        S::apply(sums, scales)
+    }
+}
+
+impl<S: Rescale> Rescale for Positive<S> {
+    type Requant = S::Requant;
+    type Scales = S::Scales;
+    const SMALL: bool = S::SMALL;
+    const FULL: bool = true;
+    const POSITIVE: bool = true;
+
+    #[inline(always)]
+    fn scales(four: &[<S::Requant as Requant>::Scale; 4]) -> S::Scales {
+        S::scales(four)
+    }
+
+    #[inline(always)]
+    fn apply(sums: int32x4_t, scales: S::Scales) -> int32x4_t {
+        S::apply_positive(sums, scales)
     }
 }
 
@@ -149,38 +207,39 @@ impl<S: Rescale> Ends<S> {
         Ends { zero, limits, rounding: PhantomData }
     }
 
-    /// Writes `pixels` pixels' outputs of a block from their sums, `stride` bytes apart.
+    /// Writes the outputs of `N` pixels' sums, of as many channels as `count` says.
+    ///
+    /// # Safety
+    /// So many bytes, at most sixteen, can be written at `to` and every `stride` bytes from there.
     #[inline(always)]
-    pub fn store<const N: usize>(
+    pub unsafe fn store<const N: usize>(
         &self,
-        block: &Block<'_, S::Requant>,
-        sums: &mut [Sums; N],
-        pixels: usize,
-        slots: &mut [i8],
+        sums: &[Sums; N],
+        scales: &[S::Scales; 4],
+        count: usize,
+        to: *mut i8,
         stride: usize,
-    ) -> Result<()> {
-        let end = pixels.checked_sub(1).map(|p| p * stride + block.count);
-        if pixels > N || end.is_none_or(|end| end > slots.len()) {
-            return Err(Error::Internal);
-        }
-        let (fours, _) = block.scales.as_chunks::<4>();
-        for (i, four) in fours.iter().enumerate() {
-            let scales = S::scales(four);
-            for sums in sums.iter_mut() {
-                sums[i] = S::apply(sums[i], scales);
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if count == BLOCK {
+                for (pixel, sums) in sums.iter().enumerate() {
+                    vst1q_s8(to.wrapping_add(pixel * stride), self.levels(sums, scales));
+                }
+            } else if count > BLOCK / 2 {
+                partly(&sums.map(|sums| self.levels(&sums, scales)), to, stride, count);
+            } else {
+                let levels =
+                    sums.map(|[a, b, ..]| self.narrow_half([S::apply(a, scales[0]), S::apply(b, scales[1])]));
+                if count == BLOCK / 2 {
+                    for (pixel, &levels) in levels.iter().enumerate() {
+                        vst1_s8(to.wrapping_add(pixel * stride), levels);
+                    }
+                } else {
+                    partly(&levels.map(|low| vcombine_s8(low, low)), to, stride, count);
+                }
             }
         }
-        if block.count < BLOCK {
-            partly(&sums.map(|sums| self.narrow(&sums)), pixels, slots, stride, block.count);
-            return Ok(());
-        }
-        for (pixel, sums) in sums.iter().enumerate() {
-            if pixel < pixels {
-                // SAFETY: the last pixel's sixteen outputs end within the slots, as just checked.
-                unsafe { vst1q_s8(slots.as_mut_ptr().add(pixel * stride), self.narrow(sums)) };
-            }
-        }
-        Ok(())
     }
 
     /// Sixteen outputs of sums.
@@ -194,38 +253,61 @@ impl<S: Rescale> Ends<S> {
     pub fn narrow(&self, &[a, b, c, d]: &Sums) -> int8x16_t {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe {
-            let [low, high] = if S::SMALL {
-                let zero = vdupq_n_s16(self.zero as i16);
-                let low = vqmovn_high_s32(vqmovn_s32(a), b);
-                let high = vqmovn_high_s32(vqmovn_s32(c), d);
-                [vqaddq_s16(low, zero), vqaddq_s16(high, zero)]
-            } else {
-                let zero = vdupq_n_s32(self.zero);
-                let low = vqmovn_high_s32(vqmovn_s32(vaddq_s32(a, zero)), vaddq_s32(b, zero));
-                let high = vqmovn_high_s32(vqmovn_s32(vaddq_s32(c, zero)), vaddq_s32(d, zero));
-                [low, high]
-            };
+            let (low, high) = (self.levels_16([a, b]), self.levels_16([c, d]));
+            if S::POSITIVE && S::SMALL {
+                let levels = vqmovun_high_s16(vqmovun_s16(low), high);
+                return vreinterpretq_s8_u8(veorq_u8(levels, vdupq_n_u8(0x80)));
+            }
             let levels = vqmovn_high_s16(vqmovn_s16(low), high);
+            if S::FULL {
+                return levels;
+            }
             let [least, greatest] = self.limits;
             vminq_s8(vmaxq_s8(levels, vdupq_n_s8(least)), vdupq_n_s8(greatest))
+        }
+    }
+
+    /// Eight outputs of rescaled sums.
+    #[inline(always)]
+    fn narrow_half(&self, sums: [int32x4_t; 2]) -> int8x8_t {
+        // SAFETY: every 64-bit Arm has NEON.
+        unsafe {
+            let levels = self.levels_16(sums);
+            if S::POSITIVE && S::SMALL {
+                return vreinterpret_s8_u8(veor_u8(vqmovun_s16(levels), vdup_n_u8(0x80)));
+            }
+            let [least, greatest] = self.limits;
+            vmin_s8(vmax_s8(vqmovn_s16(levels), vdup_n_s8(least)), vdup_n_s8(greatest))
+        }
+    }
+
+    /// Rescaled sums with the zero point, or without it where it is the least level.
+    #[inline(always)]
+    fn levels_16(&self, [a, b]: [int32x4_t; 2]) -> int16x8_t {
+        // SAFETY: every 64-bit Arm has NEON.
+        unsafe {
+            if !S::SMALL {
+                let zero = vdupq_n_s32(self.zero);
+                return vqmovn_high_s32(vqmovn_s32(vaddq_s32(a, zero)), vaddq_s32(b, zero));
+            }
+            let levels = vqmovn_high_s32(vqmovn_s32(a), b);
+            if S::POSITIVE { levels } else { vqaddq_s16(levels, vdupq_n_s16(self.zero as i16)) }
         }
     }
 }
 
 /// Writes the first `count` of sixteen outputs of each pixel, where blocks are not full.
+///
+/// # Safety
+/// So many bytes can be written at `to` and every `stride` bytes from there.
 #[inline(never)]
-fn partly(levels: &[int8x16_t], pixels: usize, slots: &mut [i8], stride: usize, count: usize) {
-    for (pixel, &levels) in levels.iter().enumerate().take(pixels) {
+unsafe fn partly(levels: &[int8x16_t], to: *mut i8, stride: usize, count: usize) {
+    for (pixel, &levels) in levels.iter().enumerate() {
         let mut all = [0i8; BLOCK];
-        // SAFETY: sixteen bytes are written to sixteen.
-        unsafe { vst1q_s8(all.as_mut_ptr(), levels) };
-        let Some(slots) = slots.get_mut(pixel * stride..pixel * stride + count) else { return };
-        match (slots.split_first_chunk_mut::<8>(), all.split_first_chunk::<8>()) {
-            (Some((slots, more)), Some((first, rest))) => {
-                *slots = *first;
-                more.iter_mut().zip(rest).for_each(|(slot, &level)| *slot = level);
-            }
-            _ => slots.iter_mut().zip(&all).for_each(|(slot, &level)| *slot = level),
+        // SAFETY: sixteen bytes are written to sixteen, of which as many are copied as the caller promises.
+        unsafe {
+            vst1q_s8(all.as_mut_ptr(), levels);
+            to.wrapping_add(pixel * stride).copy_from_nonoverlapping(all.as_ptr(), count.min(BLOCK));
         }
     }
 }

@@ -1,14 +1,20 @@
 //! The kernels of one set of instructions, from its functions for a tile and for a strip.
 
-use crate::kernels::aarch64::end::{Both, Rescale, Right};
+use crate::kernels::aarch64::end::{Both, Full, Positive, Rescale, Right};
+use crate::kernels::blocks::layer::Layer;
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
+use crate::ops::attr::Clamp;
 
-/// A rounding's two forms in vectors.
+/// A rounding's forms in vectors.
 pub trait Rounded: Requant {
-    /// For all constants.
+    /// For all layers.
     type Any: Rescale<Requant = Self>;
-    /// For those of which [`Rounded::is_usual`] holds.
+    /// Where [`Rounded::is_usual`] holds of all constants.
     type Usual: Rescale<Requant = Self>;
+    /// Where, besides, outputs are all that int8 holds.
+    type Full: Rescale<Requant = Self>;
+    /// Where, besides, the zero point is the least level.
+    type Positive: Rescale<Requant = Self>;
 
     /// Whether [`Rounded::Usual`] takes the constant.
     fn is_usual(scale: Self::Scale) -> bool;
@@ -17,6 +23,8 @@ pub trait Rounded: Requant {
 impl Rounded for Tflite {
     type Any = Both;
     type Usual = Right;
+    type Full = Full<Right>;
+    type Positive = Positive<Right>;
 
     #[inline(always)]
     fn is_usual([_, shift]: [i32; 2]) -> bool {
@@ -27,6 +35,8 @@ impl Rounded for Tflite {
 impl Rounded for Single {
     type Any = Single;
     type Usual = Single;
+    type Full = Full<Single>;
+    type Positive = Positive<Single>;
 
     #[inline(always)]
     fn is_usual(_: [i32; 2]) -> bool {
@@ -37,6 +47,8 @@ impl Rounded for Single {
 impl Rounded for Onnx {
     type Any = Onnx;
     type Usual = Onnx;
+    type Full = Full<Onnx>;
+    type Positive = Full<Onnx>;
 
     #[inline(always)]
     fn is_usual(_: f32) -> bool {
@@ -44,16 +56,50 @@ impl Rounded for Onnx {
     }
 }
 
-/// Defines the kernels of a processor that has `$isa`, whose features are `$features`: `$sums` computes the sums of
-/// tiles of at most `$most` pixels, of `$n` where there are `$count`, and `$strip` a strip of a depthwise convolution.
-/// Both are told whether `$mild` holds of the layer.
+/// Which of a rounding's forms a layer takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// [`Rounded::Any`].
+    Any,
+    /// [`Rounded::Usual`].
+    Usual,
+    /// [`Rounded::Full`].
+    Full,
+    /// [`Rounded::Positive`].
+    Positive,
+}
+
+impl Form {
+    /// Of a layer.
+    pub fn of<R: Rounded>(layer: &Layer<'_, R>) -> Self {
+        if layer.all(R::is_usual) { Form::of_outputs(layer.zero, layer.clamp) } else { Form::Any }
+    }
+
+    /// Where constants are usual, of outputs with this zero point and these limits.
+    pub fn of_outputs(zero: i32, clamp: Clamp) -> Self {
+        let limits = (i32::from(i8::MIN), i32::from(i8::MAX));
+        if clamp.as_i32() != limits {
+            Form::Usual
+        } else if zero != limits.0 {
+            Form::Full
+        } else {
+            Form::Positive
+        }
+    }
+}
+
+/// Defines the kernels of a processor that has `$isa`: `$sums` computes the sums of
+/// `$n` pixels side by side, at most `$most`, of which a multiple of `$unit` is best, and `$strip` a strip of a depthwise
+/// convolution. Both are told whether `$mild` holds of the layer. The module's `start` makes what sums
+/// begin with, and `hold` the weights of a block for many tiles.
 macro_rules! kernels {
-    ($features:literal, $isa:expr, $most:literal [$($count:pat => $n:literal),*], $sums:ident, $strip:ident, $mild:expr) => {
+    ($isa:expr, $most:literal / $unit:literal [$($n:literal),*], $sums:ident, $strip:ident, $mild:expr) => {
         use crate::error::{Error, Result};
         use crate::kernels::aarch64::depthwise::$strip;
-        use crate::kernels::aarch64::end::{Ends, Rescale};
-        use crate::kernels::aarch64::entry::Rounded;
+        use crate::kernels::aarch64::end::{Ends, Rescale, constants};
+        use crate::kernels::aarch64::entry::{Form, Rounded};
         use crate::kernels::blocks::layer::{Layer, Room};
+        use crate::kernels::blocks::tile::{Field, cut};
         use crate::kernels::blocks::{depthwise, walk};
         use crate::layout::BLOCK;
         use crate::ops::conv_2d::Conv2d;
@@ -72,10 +118,11 @@ macro_rules! kernels {
             available()?;
             let op = Conv2d::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let (kinds, mut room) = (kinds(&layer), Room::default());
-            walk::conv_2d(io, &op, $most, |tile, count, slots| {
-                // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
+            let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
+            let (form, is_mild, mut room) = (Form::of(&layer), is_mild(&layer), Room::default());
+            walk::conv_2d(io, &op, |field, slots| {
+                // SAFETY: the processor has the instructions, as asked above.
+                unsafe { outputs(&layer, &mut room, form, is_mild, field, slots) }
             })
         }
 
@@ -84,12 +131,11 @@ macro_rules! kernels {
             available()?;
             let op = FullyConnected::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let mut room = Room::default();
+            let (form, mut room) = (Form::of(&layer), Room::default());
             // Few rows do not repay a look at all weights.
-            let kinds = (layer.all(R::is_usual), false);
-            walk::fully_connected(io, $most, |tile, count, slots| {
-                // SAFETY: the processor has the features, as asked above.
-                unsafe { outputs(&layer, &mut room, kinds, tile, count, slots) }
+            walk::fully_connected(io, |field, slots| {
+                // SAFETY: the processor has the instructions, as asked above.
+                unsafe { outputs(&layer, &mut room, form, false, field, slots) }
             })
         }
 
@@ -102,62 +148,122 @@ macro_rules! kernels {
             available()?;
             let op = DepthwiseConv2d::parse(attributes)?;
             let layer = Layer::<R>::new(io, op.clamp)?;
-            let (is_usual, is_mild) = kinds(&layer);
+            let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
+            let (form, is_mild) = (Form::of(&layer), is_mild(&layer));
             depthwise::walk(io, &op, |strip, slots| {
-                // SAFETY: the processor has the features, as asked above.
+                // SAFETY: the processor has the instructions, as asked above.
                 #[allow(unused_unsafe)]
                 unsafe {
-                    match is_usual {
-                        true => $strip::<R::Usual>(&op, &layer, is_mild, strip, slots),
-                        false => $strip::<R::Any>(&op, &layer, is_mild, strip, slots),
+                    match form {
+                        Form::Any => $strip::<R::Any>(&op, &layer, is_mild, strip, slots),
+                        Form::Usual => $strip::<R::Usual>(&op, &layer, is_mild, strip, slots),
+                        Form::Full => $strip::<R::Full>(&op, &layer, is_mild, strip, slots),
+                        Form::Positive => $strip::<R::Positive>(&op, &layer, is_mild, strip, slots),
                     }
                 }
             })
         }
 
-        /// Whether all constants are usual, and whether all weights are mild, where that matters.
-        fn kinds<R: Rounded>(layer: &Layer<'_, R>) -> (bool, bool) {
-            let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
-            (layer.all(R::is_usual), is_mild(layer))
-        }
-
-        /// All channels of a tile's pixels.
-        #[target_feature(enable = $features)]
-        fn outputs<R: Rounded>(
+        /// All channels of a field's pixels.
+        ///
+        /// # Safety
+        /// The processor has the instructions.
+        #[inline(always)]
+        unsafe fn outputs<R: Rounded>(
             layer: &Layer<'_, R>,
             room: &mut Room<R>,
-            (is_usual, is_mild): (bool, bool),
-            tile: &Tile<'_>,
-            count: usize,
+            form: Form,
+            is_mild: bool,
+            field: &Field<'_>,
             slots: &mut [i8],
         ) -> Result<()> {
-            match (count, is_usual) {
-                $(
-                    ($count, true) => outputs_of::<R::Usual, $n>(layer, room, is_mild, tile, count, slots),
-                    ($count, false) => outputs_of::<R::Any, $n>(layer, room, is_mild, tile, count, slots),
-                )*
-                _ => Err(Error::Internal),
+            // SAFETY: as the caller promises.
+            unsafe {
+                match form {
+                    Form::Any => outputs_of::<R::Any>(layer, room, is_mild, field, slots),
+                    Form::Usual => outputs_of::<R::Usual>(layer, room, is_mild, field, slots),
+                    Form::Full => outputs_of::<R::Full>(layer, room, is_mild, field, slots),
+                    Form::Positive => outputs_of::<R::Positive>(layer, room, is_mild, field, slots),
+                }
             }
         }
 
-        #[target_feature(enable = $features)]
-        fn outputs_of<S: Rescale, const N: usize>(
+        /// As [`outputs`], with constants that `S` takes.
+        ///
+        /// # Safety
+        /// The processor has the instructions.
+        #[inline(never)]
+        unsafe fn outputs_of<S: Rescale>(
             layer: &Layer<'_, S::Requant>,
             room: &mut Room<S::Requant>,
             is_mild: bool,
-            tile: &Tile<'_>,
-            count: usize,
+            field: &Field<'_>,
             slots: &mut [i8],
         ) -> Result<()> {
-            if tile.runs().quads() != layer.quads {
+            let [rows, width] = field.grid().size;
+            let (pixels, stride) = (rows * width, layer.outputs);
+            if field.runs().quads() != layer.quads || slots.len() / stride.max(1) < pixels {
                 return Err(Error::Internal);
             }
-            let ends = Ends::<S>::new(layer);
-            for b in 0..layer.blocks() {
-                let block = layer.block(b, room)?;
-                let mut sums = $sums::<N>(tile, block.weights, block.bias, is_mild);
-                let slots = slots.get_mut(b * BLOCK..).ok_or(Error::Internal)?;
-                ends.store(&block, &mut sums, count, slots, layer.outputs)?;
+            let mut first = 0;
+            for [n, tiles] in cut(pixels, $most, $unit) {
+                if tiles > 0 {
+                    // SAFETY: the processor has the instructions, as the kernels ask. The tiles are pixels of the field, which
+                    // have as many quads as the layer; the slots hold all channels of all pixels, as checked above.
+                    unsafe {
+                        match n {
+                            $($n => several::<S, $n>(layer, room, is_mild, field, slots, [first, tiles])?,)*
+                            _ => return Err(Error::Internal),
+                        }
+                    }
+                }
+                first += n * tiles;
+            }
+            Ok(())
+        }
+
+        /// All channels of `tiles` tiles of `N` pixels, row by row, from pixel `first` on.
+        ///
+        /// # Safety
+        /// The processor has the instructions; the field has these pixels and as many quads as the layer; the slots hold all
+        /// channels of all pixels of the field.
+        #[inline(never)]
+        unsafe fn several<S: Rescale, const N: usize>(
+            layer: &Layer<'_, S::Requant>,
+            room: &mut Room<S::Requant>,
+            is_mild: bool,
+            field: &Field<'_>,
+            slots: &mut [i8],
+            [first, tiles]: [usize; 2],
+        ) -> Result<()> {
+            let (ends, runs, stride) = (Ends::<S>::new(layer), field.runs(), layer.outputs);
+            let begin = field.walk::<N>(first);
+            let mut room_for_weights = held();
+            for (b, weights) in layer.weights().enumerate() {
+                let block = layer.block(b, weights, room)?;
+                let (start, count) = (start(block.bias), block.count);
+                let (mut walk, mut to) =
+                    (begin, slots.as_mut_ptr().wrapping_add(first * stride + b * BLOCK));
+                // SAFETY: as the caller promises. A block has as many steps of weights as the layer has quads, and so the
+                // runs; its channels are some of the layer's.
+                unsafe {
+                    let weights = hold(weights.as_ptr(), &runs, tiles, &mut room_for_weights);
+                    if count > BLOCK / 2 {
+                        for _ in 0..tiles {
+                            let (at, apart) = walk.take();
+                            let sums = $sums::<N, false>(at, &apart, &runs, weights, &start, is_mild);
+                            ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
+                            to = to.wrapping_add(N * stride);
+                        }
+                    } else {
+                        for _ in 0..tiles {
+                            let (at, apart) = walk.take();
+                            let sums = $sums::<N, true>(at, &apart, &runs, weights, &start, is_mild);
+                            ends.store(&sums, &constants::<S>(block.scales), count, to, stride);
+                            to = to.wrapping_add(N * stride);
+                        }
+                    }
+                }
             }
             Ok(())
         }

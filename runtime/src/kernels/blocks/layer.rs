@@ -108,11 +108,20 @@ impl<'a, R: Requant> Layer<'a, R> {
         self.outputs.div_ceil(BLOCK)
     }
 
-    /// Channels `16 * block..`.
+    /// The weights of one block after the other: [`Layer::quads`] steps each.
     #[inline(always)]
-    pub fn block<'t>(&'t self, block: usize, room: &'t mut Room<R>) -> Result<Block<'t, R>> {
-        let size = self.quads * STEP;
-        let weights = self.weights.get(block * size..(block + 1) * size).ok_or(Error::Internal)?;
+    pub fn weights(&self) -> impl Iterator<Item = &'a [i8]> {
+        self.weights.chunks_exact((self.quads * STEP).max(1))
+    }
+
+    /// Channels `16 * block..`, whose weights these are.
+    #[inline(always)]
+    pub fn block<'t>(
+        &'t self,
+        block: usize,
+        weights: &'t [i8],
+        room: &'t mut Room<R>,
+    ) -> Result<Block<'t, R>> {
         let scales = match &self.shared {
             Some(shared) => Some(shared),
             None => self.constants.get(block),

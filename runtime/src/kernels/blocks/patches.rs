@@ -8,6 +8,8 @@ use crate::ops::window::Window;
 
 /// Bytes that copying moves at a time.
 pub const CHUNK: usize = 16;
+/// Bytes that the patches of many pixels may take; those of a tile's may take more.
+const ROOM: usize = 1600;
 
 /// Where a convolution finds its inputs.
 #[derive(Clone, Copy, Debug)]
@@ -33,24 +35,27 @@ pub struct Copied {
     pub depth: usize,
     /// Distance of pixels in the copy: [`Copied::depth`] rounded up to [`CHUNK`].
     pub pixel: usize,
+    /// How many pixels are copied at a time.
+    pub pixels: usize,
 }
 
 impl Copied {
     /// One run of `depth` bytes.
     pub fn row(depth: usize) -> Result<Self> {
         let room = depth.checked_next_multiple_of(CHUNK).ok_or(Error::Limit)?;
-        Copied::new((1, room), (1, 0), depth)
+        Ok(Copied { pixels: 1, ..Copied::new((1, room), (1, 0), depth)? })
     }
 
     fn new(down: (usize, usize), across: (usize, usize), length: usize) -> Result<Self> {
         let depth = down.0.checked_mul(across.0).and_then(|n| n.checked_mul(length)).ok_or(Error::Limit)?;
         let pixel = depth.checked_next_multiple_of(CHUNK).ok_or(Error::Limit)?;
-        Ok(Copied { down, across, length, depth: depth.next_multiple_of(QUAD), pixel })
+        let pixels = (ROOM / pixel.max(1)).max(PIXELS);
+        Ok(Copied { down, across, length, depth: depth.next_multiple_of(QUAD), pixel, pixels })
     }
 
-    /// Bytes of a tile's patches, with what [`CHUNK`] writes beyond the last.
+    /// Bytes of the patches, with what [`CHUNK`] writes beyond the last.
     fn bytes(&self) -> Result<usize> {
-        self.pixel.checked_mul(PIXELS).and_then(|b| b.checked_add(CHUNK)).ok_or(Error::Limit)
+        self.pixel.checked_mul(self.pixels).and_then(|b| b.checked_add(CHUNK)).ok_or(Error::Limit)
     }
 }
 

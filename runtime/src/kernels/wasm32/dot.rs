@@ -6,7 +6,7 @@ use super::ends::{Sums, begin, store};
 use super::vector::bytes;
 use crate::error::{Error, Result};
 use crate::kernels::blocks::layer::{Layer, Room, STEP};
-use crate::kernels::blocks::tile::Tile;
+use crate::kernels::blocks::tile::Field;
 use crate::kernels::blocks::walk;
 use crate::kernels::fixed::Requant;
 use crate::layout::{BLOCK, QUAD};
@@ -15,15 +15,12 @@ use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
 use crate::ops::op::{Context, Op};
 
-/// Pixels of a tile: two, with sixteen sums each, are what the registers of common processors hold.
-const MOST: usize = 2;
-
 /// Conv2D in the rounding `R`.
 pub fn conv_2d<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
     let layer = Layer::<R>::new(io, op.clamp)?;
     let mut room = Room::default();
-    walk::conv_2d(io, &op, MOST, |tile, count, slots| outputs(&layer, &mut room, tile, count, slots))
+    walk::conv_2d(io, &op, |field, slots| outputs(&layer, &mut room, field, slots))
 }
 
 /// FullyConnected in the rounding `R`.
@@ -31,49 +28,46 @@ pub fn fully_connected<R: Requant>(attributes: &[u8], io: &mut Io<'_>, _cx: &Con
     let op = FullyConnected::parse(attributes)?;
     let layer = Layer::<R>::new(io, op.clamp)?;
     let mut room = Room::default();
-    walk::fully_connected(io, MOST, |tile, count, slots| outputs(&layer, &mut room, tile, count, slots))
+    walk::fully_connected(io, |field, slots| outputs(&layer, &mut room, field, slots))
 }
 
-/// All channels of a tile's pixels.
+/// All channels of a field's pixels.
 fn outputs<R: Requant>(
     layer: &Layer<'_, R>,
     room: &mut Room<R>,
-    tile: &Tile<'_>,
-    count: usize,
+    field: &Field<'_>,
     slots: &mut [i8],
 ) -> Result<()> {
-    match count {
-        1 => outputs_of::<R, 1>(layer, room, tile, slots),
-        MOST => outputs_of::<R, MOST>(layer, room, tile, slots),
-        _ => Err(Error::Internal),
-    }
-}
-
-fn outputs_of<R: Requant, const N: usize>(
-    layer: &Layer<'_, R>,
-    room: &mut Room<R>,
-    tile: &Tile<'_>,
-    slots: &mut [i8],
-) -> Result<()> {
+    let [rows, width] = field.grid().size;
+    let pixels = rows.checked_mul(width).ok_or(Error::Internal)?;
     for b in 0..layer.blocks() {
         let block = layer.block(b, room)?;
-        let sums = sums::<N>(tile, block.weights, block.bias);
-        for (pixel, sums) in sums.iter().enumerate() {
+        let mut put = |pixel: usize, sums: &Sums| {
             let slots = slots.get_mut(pixel * layer.outputs + b * BLOCK..).ok_or(Error::Internal)?;
-            store(layer, &block, sums, slots)?;
+            store(layer, &block, sums, slots)
+        };
+        for pixel in (1..pixels).step_by(2) {
+            let [first, second] = sums::<2>(field, pixel - 1, block.weights, block.bias);
+            put(pixel - 1, &first)?;
+            put(pixel, &second)?;
+        }
+        if pixels % 2 == 1 {
+            let [last] = sums::<1>(field, pixels - 1, block.weights, block.bias);
+            put(pixels - 1, &last)?;
         }
     }
     Ok(())
 }
 
-/// The sums of `N` pixels for a block of channels.
+/// The sums of `N` pixels for a block of channels. Two pixels, with sixteen sums each, are what the registers of common
+/// processors hold.
 #[inline(always)]
-fn sums<const N: usize>(tile: &Tile<'_>, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
+fn sums<const N: usize>(field: &Field<'_>, pixel: usize, weights: &[i8], bias: &[i32; BLOCK]) -> [Sums; N] {
     // Two sums of each channel: of its first and of its second pairs of weights.
     let mut halves = [[i32x4_splat(0); 8]; N];
     let mut steps = weights.as_chunks::<STEP>().0.iter();
-    for run in 0..tile.runs().count {
-        let inputs = tile.quads::<N>(run);
+    for run in 0..field.runs().count {
+        let inputs: [_; N] = core::array::from_fn(|k| field.quads(pixel + k, run));
         let Some(first) = inputs.first() else { continue };
         for (quad, step) in (0..first.len()).zip(steps.by_ref()) {
             let x = inputs.map(|quads| pairs(quads.get(quad).unwrap_or(&[0; QUAD])));
