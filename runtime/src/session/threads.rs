@@ -182,8 +182,8 @@ fn operands<'s>(
         sinks: [Sink { span, start, end: start.wrapping_add(operands.output.len()) }],
         scratch,
     };
-    for (source, (desc, range)) in io.sources.iter_mut().zip(operands.ranged()) {
-        let Some(desc) = desc else { continue };
+    for (i, source) in io.sources.iter_mut().enumerate().take(operands.inputs().len()) {
+        let Some((desc, range)) = operands.input(i) else { continue };
         *source = if desc.place == Place::Weights {
             Source::Shared(weights.get(range.clone()).ok_or(Error::Internal)?)
         } else if intersect(range, &operands.output) {

@@ -35,8 +35,8 @@ fn strip_of<R: Requant>(
     // Where a tap's inputs begin, from the first's.
     let offset = |tap: usize| tap / kw.max(1) * dy * strip.row + tap % kw.max(1) * dx * strip.channels;
     let mut room = Room::default();
-    for b in 0..layer.blocks() {
-        let block = layer.block(b, &mut room)?;
+    for (b, stored) in layer.weights().enumerate() {
+        let block = layer.block(b, stored, &mut room)?;
         let mut kept = [i8x16_splat(0); KEPT];
         kept.iter_mut().zip(0..kh * kw).for_each(|(kept, tap)| *kept = weights(block.weights, tap));
         for y in 0..oh {

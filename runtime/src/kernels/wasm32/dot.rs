@@ -40,8 +40,8 @@ fn outputs<R: Requant>(
 ) -> Result<()> {
     let [rows, width] = field.grid().size;
     let pixels = rows.checked_mul(width).ok_or(Error::Internal)?;
-    for b in 0..layer.blocks() {
-        let block = layer.block(b, room)?;
+    for (b, weights) in layer.weights().enumerate() {
+        let block = layer.block(b, weights, room)?;
         let mut put = |pixel: usize, sums: &Sums| {
             let slots = slots.get_mut(pixel * layer.outputs + b * BLOCK..).ok_or(Error::Internal)?;
             store(layer, &block, sums, slots)
