@@ -4,8 +4,9 @@
 
 use core::arch::x86_64::*;
 
-use super::simd::Simd;
-use super::tile::{SUMS, Taps, fixed, vector};
+use super::rescale::{Finish, Rescale};
+use super::simd::{LANES, Simd};
+use super::tile::{SUMS, Taps, exact, fixed, vector};
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -230,16 +231,47 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         each!(_mm256_add_epi64(a, b))
     }
     #[inline(always)]
-    unsafe fn sll64(v: Pair, by: Pair) -> Pair {
-        each!(_mm256_sllv_epi64(v, by))
-    }
-    #[inline(always)]
-    unsafe fn sub64(a: Pair, b: Pair) -> Pair {
-        each!(_mm256_sub_epi64(a, b))
-    }
-    #[inline(always)]
     unsafe fn high(even: Pair, odd: Pair) -> Pair {
         each!(_mm256_blend_epi32::<0xAA>(each!(_mm256_srli_epi64::<32>(even)), odd))
+    }
+
+    #[inline(always)]
+    unsafe fn to_float(v: Pair) -> Pair {
+        each!(_mm256_castps_si256(each!(_mm256_cvtepi32_ps(v))))
+    }
+    #[inline(always)]
+    unsafe fn add_float(a: Pair, b: Pair) -> Pair {
+        let (a, b) = (each!(_mm256_castsi256_ps(a)), each!(_mm256_castsi256_ps(b)));
+        each!(_mm256_castps_si256(each!(_mm256_add_ps(a, b))))
+    }
+    #[inline(always)]
+    unsafe fn mul_float(a: Pair, b: Pair) -> Pair {
+        let (a, b) = (each!(_mm256_castsi256_ps(a)), each!(_mm256_castsi256_ps(b)));
+        each!(_mm256_castps_si256(each!(_mm256_mul_ps(a, b))))
+    }
+    #[inline(always)]
+    unsafe fn with_sign(magnitude: Pair, v: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::or(magnitude, Self::and(v, Self::splat(i32::MIN))) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Pair, b: Pair, c: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::add_float(Self::mul_float(a, b), c) }
+    }
+    #[inline(always)]
+    unsafe fn nearest(v: Pair) -> Pair {
+        each!(_mm256_cvtps_epi32(each!(_mm256_castsi256_ps(v))))
+    }
+    #[inline(always)]
+    unsafe fn any_low_word_below(limit: i32, [a, b, c, d]: [Pair; 4]) -> bool {
+        let [ab, cd] = [each!(_mm256_min_epu16(a, b)), each!(_mm256_min_epu16(c, d))];
+        let [low, high] = each!(_mm256_min_epu16(ab, cd));
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let least = _mm256_and_si256(_mm256_min_epu16(low, high), _mm256_set1_epi32(0x1_0000 - limit));
+            _mm256_movemask_epi8(_mm256_cmpeq_epi32(least, _mm256_setzero_si256())) != 0
+        }
     }
 
     #[inline(always)]
@@ -323,6 +355,13 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { [narrow_half(v[0], v[1], zero, low, high), narrow_half(v[2], v[3], zero, low, high)] }
     }
     #[inline(always)]
+    unsafe fn narrow_upper([a, b, c, d]: [Pair; 4], low: i8, high: i8) -> Pair {
+        let [a, b] = [each!(_mm256_srai_epi32::<16>(a)), each!(_mm256_srai_epi32::<16>(b))];
+        let [c, d] = [each!(_mm256_srai_epi32::<16>(c)), each!(_mm256_srai_epi32::<16>(d))];
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::narrow([a, b, c, d], 0, low, high) }
+    }
+    #[inline(always)]
     unsafe fn store(p: *mut u8, v: Pair) {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { Self::put(p.cast(), v) }
@@ -390,6 +429,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn exact<R: Rescale>(sums: &[Pair; 4], scales: [&[R::Scale; LANES]; 4], end: &Finish) -> Pair {
+        // SAFETY: the caller's. Nothing here depends on VNNI.
+        unsafe { exact_avx2::<R>(sums, scales, end) }
+    }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -440,4 +485,11 @@ unsafe fn vector_avx2(
 ) {
     // SAFETY: the caller's.
     unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
+}
+
+#[cold]
+#[target_feature(enable = "avx2")]
+unsafe fn exact_avx2<R: Rescale>(sums: &[Pair; 4], scales: [&[R::Scale; LANES]; 4], end: &Finish) -> Pair {
+    // SAFETY: the caller's.
+    unsafe { exact::<Avx2<false>, R>(sums, scales, end) }
 }

@@ -3,10 +3,10 @@
 #![allow(unsafe_code)]
 
 use super::channels::{Block, Channels};
-use super::rescale::Rescale;
+use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, padded, sorted};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, Pieces, finish, scatter};
+use super::tile::{Pieces, finish, scatter};
 use crate::error::{Error, Result};
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
@@ -28,18 +28,26 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     io: &mut Io<'_>,
 ) -> Result<()> {
     let op = DepthwiseConv2d::parse(attributes)?;
-    let p = Planes::new(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
+    let end = Finish::new(io, op.clamp)?;
+    // SAFETY: the caller's.
+    unsafe {
+        if end.is_relu() { layer::<S, R, true>(io, &op, end) } else { layer::<S, R, false>(io, &op, end) }
+    }
+}
+
+#[inline(always)]
+unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
+    io: &mut Io<'_>,
+    op: &DepthwiseConv2d,
+    end: Finish,
+) -> Result<()> {
+    let p = Planes::new(op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
     let [height, width, depth] = p.input;
     let [oh, ow, outputs] = p.output;
     let [stride, _] = p.window.stride.map(usize::from);
     let [top, left, ..] = p.window.pad.map(usize::from);
     let fill = io.input_desc(0)?.zero_point as u8 ^ OFFSET;
-    let layer = Layer::<R> {
-        planes: &p,
-        weights: io.input(WEIGHTS)?,
-        channels: Channels::new(io)?,
-        end: Finish::new(io, op.clamp)?,
-    };
+    let layer = Layer::<R> { planes: &p, weights: io.input(WEIGHTS)?, channels: Channels::new(io)?, end };
     let multiplier = outputs.checked_div(depth).ok_or(Error::Internal)?;
     let input = io.input::<u8>(0)?;
     let output = io.output::<u8>(0)?;
@@ -67,7 +75,7 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
                 // SAFETY: the caller's.
                 unsafe {
                     layer.interleave::<S>(copied, part * p.kept, rows, kept)?;
-                    layer.rows::<S>(kept, taps, starts, rows, slots)?;
+                    layer.rows::<S, RELU>(kept, taps, starts, rows, slots)?;
                 }
             }
         }
@@ -173,7 +181,7 @@ impl<R: Rescale> Layer<'_, R> {
 
     /// `count` output rows from their interleaved taps, at places that [`Positions::starts`] gave.
     #[inline(always)]
-    unsafe fn rows<S: Simd>(
+    unsafe fn rows<S: Simd, const RELU: bool>(
         &self,
         kept: &[u8],
         taps: &mut [u8],
@@ -211,9 +219,9 @@ impl<R: Rescale> Layer<'_, R> {
             // SAFETY: the slices are long enough, as just seen; else the caller's.
             unsafe {
                 let of = if is_flat {
-                    self.channels.repeated::<S>(outputs)
+                    self.channels.repeated::<S, RELU>(outputs)
                 } else {
-                    self.channels.block::<S>(first)
+                    self.channels.block::<S, RELU>(first)
                 };
                 self.columns::<S>(self.weights.as_ptr().add(pattern * quads * VECTOR), is_flat, taps);
                 for part in 0..parts {
@@ -228,9 +236,9 @@ impl<R: Rescale> Layer<'_, R> {
                         to: output.as_mut_ptr().add(part * row + first),
                     };
                     match p.groups * p.taps[1] {
-                        3 => self.run::<S, 3>(x, &of, &run),
-                        5 => self.run::<S, 5>(x, &of, &run),
-                        _ => self.run::<S, 0>(x, &of, &run),
+                        3 => self.run::<S, 3, RELU>(x, &of, &run),
+                        5 => self.run::<S, 5, RELU>(x, &of, &run),
+                        _ => self.run::<S, 0, RELU>(x, &of, &run),
                     }
                 }
             }
@@ -281,7 +289,12 @@ impl<R: Rescale> Layer<'_, R> {
 
     /// Positions of one pattern of channels, with `TAPS` columns of taps, or any number for 0.
     #[inline(always)]
-    unsafe fn run<S: Simd, const TAPS: usize>(&self, x: *const u8, of: &Block<S>, run: &Run<'_>) {
+    unsafe fn run<S: Simd, const TAPS: usize, const RELU: bool>(
+        &self,
+        x: *const u8,
+        of: &Block<S, R>,
+        run: &Run<'_>,
+    ) {
         let p = self.planes;
         let kw = p.taps[1];
         let column = |t: usize| {
@@ -308,7 +321,7 @@ impl<R: Rescale> Layer<'_, R> {
             let mut i = 0;
             while i < whole.min(starts.len()) {
                 let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, &starts[i]);
-                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                let bytes = finish::<S, R, RELU>(sums, [of; 4], &self.end);
                 match kind {
                     Pieces::One => Pieces::One.store::<S>(bytes, to, step),
                     _ => Pieces::Quarters.store::<S>(bytes, to, step),
@@ -318,7 +331,7 @@ impl<R: Rescale> Layer<'_, R> {
             }
             for (i, starts) in starts.iter().enumerate().skip(whole) {
                 let sums = self.sums::<S, TAPS>(x, &columns, &weights, run.taps, of, starts);
-                let bytes = finish::<S, R>(sums, [&of.constants; 4], &self.end);
+                let bytes = finish::<S, R, RELU>(sums, [of; 4], &self.end);
                 let to = run.to.add(4 * i * step);
                 if step == LANES && is_whole {
                     // What is left of a row, whose last sixteen lanes need not be whole.
@@ -339,7 +352,7 @@ impl<R: Rescale> Layer<'_, R> {
         columns: &[*const u8; TAPS],
         weights: &[S::Weights; TAPS],
         taps: *const u8,
-        of: &Block<S>,
+        of: &Block<S, R>,
         starts: &[u32; 4],
     ) -> [S::I32; 4] {
         let mut sums = [of.bias; 4];
