@@ -42,12 +42,14 @@ pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
     let zeros = zero_points(io)?;
     // SAFETY: the caller's.
     unsafe {
+        #[allow(clippy::manual_map, reason = "closures of vectors are not inlined for sure")]
+        let line = match Line::new(&op, zeros) {
+            Some(line) => Some(line.vectors::<S>()),
+            None => None,
+        };
         let sum = TwoRoundings::<S, SUB> {
             zeros: [S::splat(zeros[0]), S::splat(zeros[1]), S::splat(zeros[2])],
-            line: match Line::new(&op, zeros) {
-                Some(line) => Some(line.vectors::<S>()),
-                None => None,
-            },
+            line,
             end: Finish::new(io, op.clamp)?,
             own: zeros,
             op,
@@ -82,7 +84,7 @@ impl<S: Simd, const SUB: bool> TwoRoundings<S, SUB> {
                 sums[i] = S::add(Tflite::exact::<S>(sum, &scales[2]), self.zeros[2]);
                 i += 1;
             }
-            S::narrow(sums, 0, self.end.low, self.end.high)
+            S::narrow::<false>(sums, 0, self.end.low, self.end.high)
         }
     }
 }
@@ -109,7 +111,7 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
                     i += 1;
                 }
                 if !S::any_low_word_below(2 * GUARD, q) {
-                    return S::narrow_upper(q, self.end.low, self.end.high);
+                    return S::narrow_upper::<false>(q, self.end.low, self.end.high);
                 }
             }
             self.exact(a, b)
@@ -224,7 +226,7 @@ impl<S: Simd> Binary<S> for OneRounding {
                 sums[i] = S::add(S::sra(S::add(S::add(a, b), sums[i]), shift), zero);
                 i += 1;
             }
-            S::narrow(sums, 0, low as i8, high as i8)
+            S::narrow::<false>(sums, 0, low as i8, high as i8)
         }
     }
 }

@@ -32,6 +32,17 @@ static UPPER: [u16; 32] = {
     words
 };
 
+/// The same, four of each in turns.
+static SPLIT_UPPER: [u16; 32] = {
+    let mut words = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        words[i] = (i as u16 / 8 * 4 + i as u16 % 4) * 2 + 1 + i as u16 % 8 / 4 * 32;
+        i += 1;
+    }
+    words
+};
+
 // SAFETY, of every block here: the trait's callers have the instruction set, and pointers to as many bytes as the
 // functions document; the loads and stores are unaligned ones.
 impl Simd for Avx512 {
@@ -259,12 +270,32 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn interleave(rows: [__m512i; 4]) -> [__m512i; 4] {
+    unsafe fn transpose([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let (ab, cd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
+            let (ab_odd, cd_odd) = (_mm512_shuffle_i32x4::<0xDD>(a, b), _mm512_shuffle_i32x4::<0xDD>(c, d));
+            [
+                _mm512_shuffle_i32x4::<0x88>(ab, cd),
+                _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd),
+                _mm512_shuffle_i32x4::<0xDD>(ab, cd),
+                _mm512_shuffle_i32x4::<0xDD>(ab_odd, cd_odd),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn flip<const BY: u8>(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { if BY == 0 { v } else { _mm512_xor_si512(v, _mm512_set1_epi8(BY as i8)) } }
+    }
+    #[inline(always)]
+    unsafe fn interleave<const SPLIT: bool>(rows: [__m512i; 4]) -> [__m512i; 4] {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             // Dwords 0, 4, 8, 12 of a row into the first 128 bits and so on: unpacking then leaves lanes in order.
-            let (a, b) = (transpose(rows[0]), transpose(rows[1]));
-            let (c, d) = (transpose(rows[2]), transpose(rows[3]));
+            let [a, b, c, d] = rows;
+            let [a, b, c, d] =
+                if SPLIT { rows } else { [transpose(a), transpose(b), transpose(c), transpose(d)] };
             let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
             let (ab_high, cd_high) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
             [
@@ -276,7 +307,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn narrow([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
+    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let zero = _mm512_set1_epi16(zero);
@@ -285,18 +316,23 @@ impl Simd for Avx512 {
             let bytes = _mm512_packs_epi16(ab, cd);
             let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
             let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(high));
-            transpose(bytes)
+            if SPLIT { bytes } else { transpose(bytes) }
         }
     }
     #[inline(always)]
-    unsafe fn narrow_upper([a, b, c, d]: [__m512i; 4], low: i8, high: i8) -> __m512i {
+    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], low: i8, high: i8) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
-            let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
+            let order = const { if SPLIT { &SPLIT_UPPER } else { &UPPER } };
+            let upper = _mm512_loadu_si512(order.as_ptr().cast());
             let (ab, cd) = (_mm512_permutex2var_epi16(a, upper, b), _mm512_permutex2var_epi16(c, upper, d));
             // 64 bits of `ab` and of `cd` in turns.
             let bytes = _mm512_packs_epi16(ab, cd);
-            let bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes);
+            let bytes = if SPLIT {
+                bytes
+            } else {
+                _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes)
+            };
             let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
             _mm512_min_epi8(bytes, _mm512_set1_epi8(high))
         }
@@ -363,13 +399,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn exact<R: Rescale>(
+    unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[__m512i; 4],
         scales: [&[R::Scale; LANES]; 4],
         end: &Finish,
     ) -> __m512i {
         // SAFETY: the caller's.
-        unsafe { exact_avx512::<R>(sums, scales, end) }
+        unsafe { exact_avx512::<R, SPLIT>(sums, scales, end) }
     }
 }
 
@@ -400,11 +436,11 @@ unsafe fn vector_avx512(
 
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn exact_avx512<R: Rescale>(
+unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
     sums: &[__m512i; 4],
     scales: [&[R::Scale; LANES]; 4],
     end: &Finish,
 ) -> __m512i {
     // SAFETY: the caller's.
-    unsafe { exact::<Avx512, R>(sums, scales, end) }
+    unsafe { exact::<Avx512, R, SPLIT>(sums, scales, end) }
 }

@@ -58,17 +58,30 @@ impl<'a, R: Rescale> Channels<'a, R> {
         unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
     }
 
-    /// The first `count` channels again and again; `count` divides sixteen.
+    /// Copies biases from channel `first` on; without them slots stay as they are.
     #[inline(always)]
-    pub(super) unsafe fn repeated<S: Simd, const RELU: bool>(&self, count: usize) -> Block<S, R> {
-        let (mut bias, mut scales) = ([0i32; LANES], [R::NONE; LANES]);
-        let channels = (0..count).cycle();
-        for ((bias, scale), channel) in bias.iter_mut().zip(&mut scales).zip(channels) {
-            *bias = self.bias.get(channel).copied().unwrap_or(0);
-            *scale = self.scales.get(channel).copied().unwrap_or(R::NONE);
+    pub(super) fn copy_biases(&self, first: usize, to: &mut [i32]) {
+        to.iter_mut().zip(self.bias.iter().skip(first)).for_each(|(slot, &bias)| *slot = bias);
+    }
+
+    /// Copies constants from channel `first` on.
+    #[inline(always)]
+    pub(super) fn copy_scales(&self, first: usize, to: &mut [R::Scale]) {
+        match self.scales {
+            &[one] => to.fill(one),
+            all => to.iter_mut().zip(all.iter().skip(first)).for_each(|(slot, &scale)| *slot = scale),
         }
+    }
+
+    /// A block of these biases and constants.
+    #[inline(always)]
+    pub(super) unsafe fn made<S: Simd, const RELU: bool>(
+        &self,
+        bias: &[i32; LANES],
+        scales: &[R::Scale; LANES],
+    ) -> Block<S, R> {
         // SAFETY: the caller's.
-        unsafe { Block::new::<RELU>(&bias, &scales, self.zero_point) }
+        unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
     }
 }
 

@@ -338,19 +338,33 @@ impl<R: Rescale> Layer<'_, R> {
             };
             let step = self.outputs;
             let fours = sums.as_chunks::<4>().0;
-            // Whole pieces first: nothing is called in between, so that constants stay in registers.
-            let whole = if kind.is_some() { pixels / per_store } else { 0 };
+            let whole = if kind.is_some() { (pixels / per_store).min(fours.len()) } else { 0 };
+            let constants = [a.constants, four_blocks[1].constants];
+            let is_quick = constants[0].is_quick && constants[1].is_quick;
+            let [a, b] = &constants;
             let mut i = 0;
-            while i < whole.min(fours.len()) {
-                let bytes = finish::<S, R, RELU>(fours[i], four_blocks, &self.end);
-                let to = to.add(i * per_store * step);
-                match kind {
-                    Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
-                    Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
-                    Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
-                    _ => Pieces::Eights.store::<S>(bytes, to, step),
+            while i < whole {
+                // Whole pieces first. Nothing is called in this loop, so that constants stay in registers.
+                while i < whole && is_quick {
+                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(fours[i], [a, b, a, b], &self.end);
+                    if is_doubtful {
+                        break;
+                    }
+                    let to = to.add(i * per_store * step);
+                    match kind {
+                        Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
+                        Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
+                        Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
+                        _ => Pieces::Eights.store::<S>(bytes, to, step),
+                    }
+                    i += 1;
                 }
-                i += 1;
+                if i < whole {
+                    let bytes =
+                        S::exact::<R, false>(&fours[i], four_blocks.map(|block| &block.scales), &self.end);
+                    kind.unwrap_or(Pieces::One).store::<S>(bytes, to.add(i * per_store * step), step);
+                    i += 1;
+                }
             }
             for (i, four) in fours.iter().enumerate().skip(whole) {
                 let Some(left) = pixels.checked_sub(i * per_store).filter(|&left| left > 0) else { break };

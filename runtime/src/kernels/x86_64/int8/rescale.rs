@@ -12,7 +12,7 @@ use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 pub(super) const FRACTION: i32 = 16;
 /// Added to quick results: where the fraction then is less than twice this, the result is not certain. With |result|
 /// at most 2^8 errors are below 4 units: scale and sum as floats are off by 2^-24 of up to 2^24 units each, and there are
-/// four roundings by up to half a unit. Greater results are off by more and saturate all the same.
+/// three or four roundings by up to half a unit. Greater results are off by more and saturate all the same.
 const GUARD: i32 = 4;
 /// What makes a quick result's floor the nearest integer, and the guard.
 const ROUND: i32 = (1 << (FRACTION - 1)) + GUARD;
@@ -29,8 +29,8 @@ pub(super) trait Rescale: Requant {
     ) -> Constants<S>;
 
     /// Scaled sums plus zero point, limited to `low..=high`, as bytes, and whether any may be wrong. `RELU` says that
-    /// `low` is at least the zero point.
-    unsafe fn quick<S: Simd, const RELU: bool>(
+    /// `low` is at least the zero point, `SPLIT` is as in [`Simd::narrow`].
+    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
@@ -65,6 +65,27 @@ pub(super) struct Constants<S: Simd> {
     pub(super) is_quick: bool,
 }
 
+impl<S: Simd> Constants<S> {
+    /// As [`Simd::transpose`] of four blocks'.
+    #[inline(always)]
+    pub(super) unsafe fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
+        // SAFETY: the caller's.
+        let (scale, tail) = unsafe {
+            (
+                S::transpose([a.scale, b.scale, c.scale, d.scale]),
+                S::transpose([a.tail, b.tail, c.tail, d.tail]),
+            )
+        };
+        [
+            Constants { scale: scale[0], tail: tail[0], is_quick },
+            Constants { scale: scale[1], tail: tail[1], is_quick },
+            Constants { scale: scale[2], tail: tail[2], is_quick },
+            Constants { scale: scale[3], tail: tail[3], is_quick },
+        ]
+    }
+}
+
 /// 2^`exponent`, per lane, of a normal float.
 #[inline(always)]
 unsafe fn power<S: Simd>(exponent: S::I32) -> S::I32 {
@@ -72,9 +93,10 @@ unsafe fn power<S: Simd>(exponent: S::I32) -> S::I32 {
     unsafe { S::sll(S::add(exponent, S::splat(127)), S::splat(23)) }
 }
 
-/// Quick results of both integer roundings, `tail` with the sum's sign unless `RELU`.
+/// Quick results of both integer roundings: `tail` is all that is added or, where `SIGNED`, has the sum's sign. What is
+/// beyond 32 bits becomes a number whose lower bits are zero, so it is not certain.
 #[inline(always)]
-unsafe fn fixed<S: Simd, const RELU: bool>(
+unsafe fn fixed<S: Simd, const SIGNED: bool, const SPLIT: bool>(
     sums: [S::I32; 4],
     c: [&Constants<S>; 4],
     end: &Finish,
@@ -82,18 +104,26 @@ unsafe fn fixed<S: Simd, const RELU: bool>(
     // SAFETY: the caller's.
     unsafe {
         let mut q = sums;
-        let rest = S::splat((end.zero_point << FRACTION) + ROUND);
+        let rest = rest::<S>(end.zero_point);
         let mut i = 0;
         while i < 4 {
-            let tail = if RELU { c[i].tail } else { S::with_sign(c[i].tail, sums[i]) };
-            q[i] = S::nearest(S::mul_add(S::to_float(sums[i]), c[i].scale, tail));
-            if !RELU {
-                q[i] = S::add(q[i], rest);
-            }
+            let sum = S::to_float(sums[i]);
+            q[i] = S::nearest(if SIGNED {
+                S::add_float(S::mul_add(sum, c[i].scale, rest), S::with_sign(c[i].tail, sums[i]))
+            } else {
+                S::mul_add(sum, c[i].scale, c[i].tail)
+            });
             i += 1;
         }
-        (S::narrow_upper(q, end.low, end.high), S::any_low_word_below(2 * GUARD, q))
+        (S::narrow_upper::<SPLIT>(q, end.low, end.high), S::any_low_word_below(2 * GUARD, q))
     }
+}
+
+/// What is added to all quick results, as float.
+#[inline(always)]
+unsafe fn rest<S: Simd>(zero_point: i32) -> S::I32 {
+    // SAFETY: the caller's.
+    unsafe { S::to_float(S::splat((zero_point << FRACTION) + ROUND)) }
 }
 
 /// Upper halves of the 64-bit products of all lanes plus a constant.
@@ -122,11 +152,7 @@ impl Rescale for Tflite {
             // The first rounding moves what the second one sees.
             let first = power::<S>(S::add(shift, S::splat(FRACTION - 1)));
             let first = S::and(first, S::gt(zero, shift));
-            let tail = if RELU {
-                S::add_float(first, S::to_float(S::splat((zero_point << FRACTION) + ROUND)))
-            } else {
-                first
-            };
+            let tail = if RELU { S::add_float(first, rest::<S>(zero_point)) } else { first };
             Constants { scale, tail, is_quick }
         }
     }
@@ -138,13 +164,15 @@ impl Rescale for Tflite {
     /// `sum * scale + 1/2 + 2^-(e+1)`, the last term with the sum's sign. Where negative sums saturate anyway, they
     /// may have it with the other sign: it is less than a half, so results are still at most 0.
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool>(
+    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
     ) -> (S::Bytes, bool) {
         // SAFETY: the caller's.
-        unsafe { fixed::<S, RELU>(sums, c, end) }
+        unsafe {
+            if RELU { fixed::<S, false, SPLIT>(sums, c, end) } else { fixed::<S, true, SPLIT>(sums, c, end) }
+        }
     }
 
     #[inline(always)]
@@ -188,19 +216,19 @@ impl Rescale for Single {
             let is_quick = !S::any(is_special) && is_level(zero_point);
             let scale =
                 S::mul_float(S::to_float(multiplier), power::<S>(S::add(shift, S::splat(FRACTION - 32))));
-            let tail = if RELU { S::to_float(S::splat((zero_point << FRACTION) + ROUND)) } else { zero };
+            let tail = rest::<S>(zero_point);
             Constants { scale, tail, is_quick }
         }
     }
 
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool>(
+    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
     ) -> (S::Bytes, bool) {
         // SAFETY: the caller's.
-        unsafe { fixed::<S, RELU>(sums, c, end) }
+        unsafe { fixed::<S, false, SPLIT>(sums, c, end) }
     }
 
     #[inline(always)]
@@ -236,7 +264,7 @@ impl Rescale for Onnx {
 
     /// The definition itself.
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool>(
+    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
@@ -249,7 +277,7 @@ impl Rescale for Onnx {
                 S::scale(sums[2], c[2].scale),
                 S::scale(sums[3], c[3].scale),
             ];
-            (S::narrow([a, b, c, d], end.zero_point as i16, end.low, end.high), false)
+            (S::narrow::<SPLIT>([a, b, c, d], end.zero_point as i16, end.low, end.high), false)
         }
     }
 

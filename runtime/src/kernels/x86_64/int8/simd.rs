@@ -99,12 +99,17 @@ pub(super) trait Simd: Copy + 'static {
     /// 64 bytes at `p`.
     unsafe fn bytes(p: *const u8) -> Self::Bytes;
     /// Lane `k` of vector `v` becomes byte `16 v + k` of the four operands.
-    unsafe fn interleave(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
+    /// With `SPLIT` byte `16 i + 4 v + j` for lane `4 i + j`, which is less work.
+    unsafe fn interleave<const SPLIT: bool>(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
+    /// Lanes `4 v..4 v + 4` of vector `i` become lanes `4 i..4 i + 4` of vector `v`.
+    unsafe fn transpose(v: [Self::I32; 4]) -> [Self::I32; 4];
+    /// Every byte exclusive or `BY`.
+    unsafe fn flip<const BY: u8>(v: Self::Bytes) -> Self::Bytes;
     /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
-    /// `k` of vector `v`.
-    unsafe fn narrow(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
+    /// `k` of vector `v`; with `SPLIT` byte `16 i + 4 v + j` is lane `4 i + j`.
+    unsafe fn narrow<const SPLIT: bool>(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
     /// As [`Simd::narrow`] of the upper 16 bits of every lane, without `zero`.
-    unsafe fn narrow_upper(v: [Self::I32; 4], low: i8, high: i8) -> Self::Bytes;
+    unsafe fn narrow_upper<const SPLIT: bool>(v: [Self::I32; 4], low: i8, high: i8) -> Self::Bytes;
     /// Writes 64 bytes.
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
@@ -134,7 +139,7 @@ pub(super) trait Simd: Copy + 'static {
     );
 
     /// [`super::tile::exact`], compiled for the instruction set.
-    unsafe fn exact<R: Rescale>(
+    unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[Self::I32; 4],
         scales: [&[R::Scale; LANES]; 4],
         end: &Finish,

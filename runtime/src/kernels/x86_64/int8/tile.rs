@@ -195,18 +195,18 @@ pub(super) unsafe fn finish<S: Simd, R: Rescale, const RELU: bool>(
     // SAFETY: the caller's.
     unsafe {
         if a.is_quick && b.is_quick && c.is_quick && d.is_quick {
-            let (bytes, is_doubtful) = R::quick::<S, RELU>(sums, [a, b, c, d], end);
+            let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [a, b, c, d], end);
             if !is_doubtful {
                 return bytes;
             }
         }
-        S::exact::<R>(&sums, of.map(|block| &block.scales), end)
+        S::exact::<R, false>(&sums, of.map(|block| &block.scales), end)
     }
 }
 
 /// As [`finish`], step by step as defined. The zero point is added in 32 bits, where it may wrap.
 #[inline(always)]
-pub(super) unsafe fn exact<S: Simd, R: Rescale>(
+pub(super) unsafe fn exact<S: Simd, R: Rescale, const SPLIT: bool>(
     sums: &[S::I32; 4],
     scales: [&[R::Scale; LANES]; 4],
     end: &Finish,
@@ -220,7 +220,7 @@ pub(super) unsafe fn exact<S: Simd, R: Rescale>(
             S::add(R::exact::<S>(sums[2], scales[2]), zero),
             S::add(R::exact::<S>(sums[3], scales[3]), zero),
         ];
-        S::narrow(y, 0, end.low, end.high)
+        S::narrow::<SPLIT>(y, 0, end.low, end.high)
     }
 }
 
