@@ -1,6 +1,7 @@
 //! Every kernel of the layers that this processor has gives the reference kernel's bits: on random shapes, in every
 //! rounding, apart and in shared memory.
 
+mod additive;
 #[allow(dead_code)] // the other suite uses the rest
 #[path = "../layers/geometry.rs"]
 mod geometry;

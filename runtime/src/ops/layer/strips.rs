@@ -12,7 +12,7 @@ use crate::tensor::Desc;
 /// What a strip should stay below, so that it, its weights and its output fit a processor's first cache.
 const BUDGET: usize = 16 << 10;
 /// The same for interleaved rows.
-const KEPT: usize = 24 << 10;
+const KEPT: usize = 20 << 10;
 /// Vectors are read and written whole: so many bytes beyond the last one.
 pub const SLACK: usize = 64;
 
@@ -161,8 +161,8 @@ impl Strips {
     }
 }
 
-/// A depthwise convolution's strips. Columns are sorted by their number modulo the stride, so that taps of neighbouring
-/// outputs are neighbours; channels are repeated by the multiplier.
+/// How a depthwise convolution's taps lie in memory: four rows are interleaved, so that 32 bits are a column of four taps
+/// of one channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Planes {
     /// Images.
@@ -175,24 +175,34 @@ pub struct Planes {
     pub output: [usize; 3],
     /// Strides, dilations and padding.
     pub window: Window,
-    /// Output rows of a strip.
-    pub rows: usize,
-    /// Columns of a row that are equal modulo the stride.
+    /// Whether pixels are a number of 64 bytes, which may then be in any order.
+    pub is_split: bool,
+    /// Whether rows are interleaved as they are in the input. Else they are copied with columns sorted by their number
+    /// modulo the stride, so that taps of neighbouring outputs are neighbours, and every channel repeated by the
+    /// multiplier.
+    pub is_direct: bool,
+    /// Columns of a row; of those that are equal modulo the stride, where they are sorted.
     pub columns: usize,
-    /// Remainders of columns that occur.
+    /// Remainders of columns that occur; 1 where they are not sorted.
     pub phases: usize,
     /// Bytes of a padded row, a multiple of 64.
     pub row: usize,
+    /// Output rows of a strip, whose input rows are copied together.
+    pub rows: usize,
     /// Padded rows of a strip.
     pub padded: usize,
-    /// Bytes of all padded rows, [`SLACK`] included.
+    /// Bytes of all copied rows, [`SLACK`] included; a row of padding where none are copied.
     pub copied: usize,
     /// Groups of four rows of taps, the last one perhaps short.
     pub groups: usize,
-    /// Output rows whose interleaved taps are kept at a time.
+    /// Output rows that the same interleaved rows serve.
+    pub shared: usize,
+    /// How many times so many rows are interleaved before outputs are made of them.
     pub kept: usize,
-    /// Bytes of the offsets, 32 bits each, of all pixels of these rows; a multiple of 64.
-    pub starts: usize,
+    /// Bytes of the interleaved rows, [`SLACK`] included.
+    pub interleaved: usize,
+    /// Bytes of the weights as columns of four taps, then of those that 64 lanes meet.
+    pub weights: [usize; 2],
     /// Bytes of scratch.
     pub bytes: usize,
 }
@@ -207,41 +217,69 @@ impl Planes {
         let stride = [w.stride[0] as usize, w.stride[1] as usize];
         let padded = limit(ow.checked_sub(1).and_then(|n| n.checked_mul(stride[1])))?;
         let padded = limit(padded.checked_add(reach(kw, w.dilation[1])?))?;
-        let columns = padded.div_ceil(stride[1].max(1));
-        let phases = stride[1].min(padded);
+        let is_split = channels == outputs && outputs & 63 == 0;
+        let phases = if is_split { 1 } else { stride[1].min(padded) };
+        let columns = if is_split { padded } else { padded.div_ceil(stride[1].max(1)) };
+        let is_direct = channels == outputs && phases == 1;
         let row = columns.checked_mul(phases).and_then(|n| n.checked_mul(outputs));
         let row = limit(row.and_then(|n| n.checked_next_multiple_of(64)))?;
         let groups = kh.div_ceil(4);
-        let rows = BUDGET.checked_div(limit(row.checked_mul(stride[0]))?).unwrap_or(1).clamp(1, oh.max(1));
-        let down = limit(rows.checked_sub(1).and_then(|n| n.checked_mul(stride[0])))?;
-        let padded_rows = limit(down.checked_add(reach(kh, w.dilation[0])?))?;
-        let copied = row.checked_mul(padded_rows).and_then(|n| n.checked_add(SLACK));
-        let copied = limit(copied.and_then(|n| n.checked_next_multiple_of(SLACK)))?;
-        let interleaved = limit(row.checked_mul(4).and_then(|n| n.checked_mul(groups)))?;
-        let kept = KEPT.checked_div(interleaved).unwrap_or(1).clamp(1, rows);
-        let taps = limit(groups.checked_mul(kw).and_then(|n| n.checked_mul(64)))?;
-        let bytes = interleaved.checked_mul(kept).and_then(|n| n.checked_add(copied));
-        let starts = limit(kept.checked_mul(ow).and_then(|n| n.checked_mul(4)))?;
-        let starts = limit(starts.checked_next_multiple_of(SLACK))?;
-        let bytes = bytes.and_then(|n| n.checked_add(starts));
-        // Reading sixteen lanes of the last pixel ends beyond its channels.
-        let bytes = bytes.and_then(|n| n.checked_add(taps)).and_then(|n| n.checked_add(4 * SLACK));
+        let shared = if kh <= 3 && stride[0] == 1 && w.dilation[0] == 1 { 2 } else { 1 };
+        let sets = oh.div_ceil(shared);
+        let (rows, padded, copied) = if is_direct {
+            (oh, 0, row)
+        } else {
+            let per_row = limit(row.checked_mul(stride[0]))?;
+            let rows = BUDGET.checked_div(per_row).unwrap_or(1).next_multiple_of(shared);
+            let rows = rows.clamp(1, oh.max(1));
+            let down = limit(rows.checked_sub(1).and_then(|n| n.checked_mul(stride[0])))?;
+            let padded = limit(down.checked_add(reach(kh, w.dilation[0])?))?;
+            (rows, padded, limit(row.checked_mul(padded))?)
+        };
+        let copied = limit(copied.checked_add(SLACK))?;
+        let set = limit(row.checked_mul(4).and_then(|n| n.checked_mul(groups)))?;
+        let kept = KEPT.checked_div(set).unwrap_or(1).clamp(1, sets.max(1));
+        let interleaved = limit(set.checked_mul(kept).and_then(|n| n.checked_add(8 * SLACK)))?;
+        let taps = limit(groups.checked_mul(kw))?;
+        let columns_of = limit(outputs.checked_next_multiple_of(BLOCK).and_then(|n| n.checked_mul(QUAD)))?;
+        let weights = [limit(taps.checked_mul(columns_of))?, limit(taps.checked_mul(shared * 256))?];
+        let bytes = copied.checked_add(interleaved).and_then(|n| n.checked_add(weights[0]));
+        let bytes = limit(bytes.and_then(|n| n.checked_add(weights[1])))?;
         Ok(Planes {
             batch,
             input: [height, width, channels],
             taps: [kh, kw],
             output: [oh, ow, outputs],
             window: *w,
-            rows,
+            is_split,
+            is_direct,
             columns,
             phases,
             row,
-            padded: padded_rows,
+            rows,
+            padded,
             copied,
             groups,
+            shared,
             kept,
-            starts,
-            bytes: limit(bytes)?,
+            interleaved,
+            weights,
+            bytes,
         })
+    }
+
+    /// Bytes of a row from one output's taps to the next one's.
+    pub fn step(&self) -> usize {
+        if self.is_split { self.window.stride[1] as usize * self.output[2] } else { self.output[2] }
+    }
+
+    /// Bytes of a row before what tap column `kx` of the first output reads.
+    pub fn column(&self, kx: usize) -> usize {
+        let (stride, at) = (self.window.stride[1] as usize, kx * self.window.dilation[1] as usize);
+        if self.is_split {
+            return at * self.output[2];
+        }
+        let (phase, shift) = (at.checked_rem(stride).unwrap_or(0), at.checked_div(stride).unwrap_or(0));
+        (phase * self.columns + shift) * self.output[2]
     }
 }

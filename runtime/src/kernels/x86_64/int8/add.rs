@@ -1,10 +1,8 @@
 //! Add and Sub of two int8 tensors of one shape, 64 elements at a time. What is broadcast goes to the plain loops.
 #![allow(unsafe_code)]
 
-use super::channels::constants;
-use super::rescale::{Constants, Rescale};
+use super::rescale::{FRACTION, Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, finish};
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Requant, Tflite};
 use crate::kernels::reference::additive::{self as reference, zero_points};
@@ -44,13 +42,17 @@ pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
     let zeros = zero_points(io)?;
     // SAFETY: the caller's.
     unsafe {
+        #[allow(clippy::manual_map, reason = "closures of vectors are not inlined for sure")]
+        let line = match Line::new(&op, zeros) {
+            Some(line) => Some(line.vectors::<S>()),
+            None => None,
+        };
         let sum = TwoRoundings::<S, SUB> {
-            op,
-            zeros,
-            left: Term::new(op.left, zeros[0]),
-            right: Term::new(op.right, zeros[1]),
-            output: constants::<S, Tflite>(op.output),
+            zeros: [S::splat(zeros[0]), S::splat(zeros[1]), S::splat(zeros[2])],
+            line,
             end: Finish::new(io, op.clamp)?,
+            own: zeros,
+            op,
         };
         walk::<S>(io, &sum)
     }
@@ -58,16 +60,38 @@ pub(super) unsafe fn tflite<S: Simd, const SUB: bool>(
 
 struct TwoRoundings<S: Simd, const SUB: bool> {
     op: Additive<SUB>,
-    zeros: [i32; 3],
-    left: Term<S>,
-    right: Term<S>,
-    output: Constants<S>,
+    own: [i32; 3],
+    zeros: [S::I32; 3],
+    line: Option<[S::I32; 3]>,
     end: Finish,
+}
+
+impl<S: Simd, const SUB: bool> TwoRoundings<S, SUB> {
+    /// Step by step as defined.
+    #[inline(always)]
+    unsafe fn exact(&self, a: *const i8, b: *const i8) -> S::Bytes {
+        let scales = [self.op.left, self.op.right, self.op.output].map(|scale| [scale; LANES]);
+        // SAFETY: the caller's.
+        unsafe {
+            let shift = S::splat(LEFT_SHIFT as i32);
+            let mut sums = [self.zeros[0]; 4];
+            let mut i = 0;
+            while i < 4 {
+                let a = S::sll(S::sub(S::widen(a.add(i * LANES)), self.zeros[0]), shift);
+                let b = S::sll(S::sub(S::widen(b.add(i * LANES)), self.zeros[1]), shift);
+                let (a, b) = (Tflite::exact::<S>(a, &scales[0]), Tflite::exact::<S>(b, &scales[1]));
+                let sum = if SUB { S::sub(a, b) } else { S::add(a, b) };
+                sums[i] = S::add(Tflite::exact::<S>(sum, &scales[2]), self.zeros[2]);
+                i += 1;
+            }
+            S::narrow::<false>(sums, 0, self.end.low, self.end.high)
+        }
+    }
 }
 
 impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
     fn one(&self, a: i8, b: i8) -> i8 {
-        let [za, zb, zo] = self.zeros;
+        let [za, zb, zo] = self.own;
         let a = Tflite::apply(i32::from(a).wrapping_sub(za).wrapping_shl(LEFT_SHIFT), self.op.left);
         let b = Tflite::apply(i32::from(b).wrapping_sub(zb).wrapping_shl(LEFT_SHIFT), self.op.right);
         let sum = if SUB { a.wrapping_sub(b) } else { a.wrapping_add(b) };
@@ -78,16 +102,73 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
     unsafe fn many(&self, a: *const i8, b: *const i8) -> S::Bytes {
         // SAFETY: the caller's.
         unsafe {
-            let mut sums = [self.left.zero; 4];
-            let mut i = 0;
-            while i < 4 {
-                let a = self.left.scaled(a.add(i * LANES));
-                let b = self.right.scaled(b.add(i * LANES));
-                sums[i] = if SUB { S::sub(a, b) } else { S::add(a, b) };
-                i += 1;
+            if let Some([left, right, rest]) = self.line {
+                let mut q = [rest; 4];
+                let mut i = 0;
+                while i < 4 {
+                    let b = S::mul_add(S::to_float(S::widen(b.add(i * LANES))), right, rest);
+                    q[i] = S::nearest(S::mul_add(S::to_float(S::widen(a.add(i * LANES))), left, b));
+                    i += 1;
+                }
+                if !S::any_low_word_below(2 * GUARD, q) {
+                    return S::narrow_upper::<false>(q, self.end.low, self.end.high);
+                }
             }
-            finish::<S, Tflite>(sums, [&self.output; 4], &self.end)
+            self.exact(a, b)
         }
+    }
+}
+
+/// Units of the last place that [`Line`] may be off by.
+const GUARD: i32 = 16;
+
+/// The result as a linear function of both levels, with [`FRACTION`] bits of fraction, as [`Rescale::quick`] has it.
+struct Line {
+    left: f32,
+    right: f32,
+    rest: f32,
+}
+
+impl Line {
+    /// Where it is near enough to what three roundings give.
+    #[inline(always)]
+    fn new<const SUB: bool>(op: &Additive<SUB>, zeros: [i32; 3]) -> Option<Self> {
+        let is_plain = |&[multiplier, shift]: &[i32; 2]| multiplier >= 0 && (-31..=0).contains(&shift);
+        if ![op.left, op.right, op.output].iter().all(is_plain)
+            || zeros.iter().any(|&z| i8::try_from(z).is_err())
+        {
+            return None;
+        }
+        // Multiplier / 2^31 * 2^shift, exact.
+        let real = |[multiplier, shift]: [i32; 2]| {
+            f64::from(multiplier) * f64::from_bits(((1023 - 31 + shift) as u64) << 52)
+        };
+        let unit = f64::from(1 << FRACTION);
+        let output = real(op.output) * unit;
+        let shifted = f64::from(1 << LEFT_SHIFT) * output;
+        let (left, right) = (real(op.left) * shifted, real(op.right) * shifted);
+        let right = if SUB { -right } else { right };
+        let [za, zb, zo] = zeros.map(f64::from);
+        let rest = zo * unit + unit / 2.0 + f64::from(GUARD) - za * left - zb * right;
+        // Both terms are rounded twice to integers, each by at most a half; so is the result, whose first rounding is
+        // by half a unit of what it then scales. What floats hold is off by 2^-24 of itself: the three factors, products
+        // and sums.
+        let largest = 128.0 * (left + right.abs()) + rest.abs();
+        let error = 3.0 * output + 2.0 + 4.0 * largest / f64::from(1 << 24);
+        let [_, shift] = op.output;
+        let first = unit / 2.0 * f64::from_bits(((1023 + shift) as u64) << 52);
+        (error + first < f64::from(GUARD)).then_some(Line {
+            left: left as f32,
+            right: right as f32,
+            rest: rest as f32,
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn vectors<S: Simd>(self) -> [S::I32; 3] {
+        let bits = |x: f32| x.to_bits() as i32;
+        // SAFETY: the caller's.
+        unsafe { [S::splat(bits(self.left)), S::splat(bits(self.right)), S::splat(bits(self.rest))] }
     }
 }
 
@@ -145,7 +226,7 @@ impl<S: Simd> Binary<S> for OneRounding {
                 sums[i] = S::add(S::sra(S::add(S::add(a, b), sums[i]), shift), zero);
                 i += 1;
             }
-            S::narrow(sums, 0, low as i8, high as i8)
+            S::narrow::<false>(sums, 0, low as i8, high as i8)
         }
     }
 }
@@ -154,53 +235,6 @@ impl<S: Simd> Binary<S> for OneRounding {
 fn is_plain(io: &Io<'_>) -> Result<bool> {
     let (a, b, y) = (io.input_desc(0)?.shape, io.input_desc(1)?.shape, io.output_desc(0)?.shape);
     Ok(Walk::new(&a, &b, &y).run() == (y.elements(), 1, 1))
-}
-
-/// An operand on the common scale.
-struct Term<S: Simd> {
-    zero: S::I32,
-    constants: Constants<S>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Times a half: the operand with the greater scale has that.
-    Half,
-    Ordinary,
-    Any,
-}
-
-impl<S: Simd> Term<S> {
-    #[inline(always)]
-    unsafe fn new(scale: [i32; 2], zero: i32) -> Self {
-        // SAFETY: the caller's.
-        unsafe {
-            let constants = constants::<S, Tflite>(scale);
-            let kind = match scale {
-                [m, 0] if m == 1 << 30 => Kind::Half,
-                _ if constants.ordinary => Kind::Ordinary,
-                _ => Kind::Any,
-            };
-            Term { zero: S::splat(zero), constants, kind }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn scaled(&self, p: *const i8) -> S::I32 {
-        // SAFETY: the caller's; sixteen bytes.
-        unsafe {
-            let level = S::sub(S::widen(p), self.zero);
-            if self.kind == Kind::Half {
-                return S::sll(level, S::splat(LEFT_SHIFT as i32 - 1));
-            }
-            let shifted = S::sll(level, S::splat(LEFT_SHIFT as i32));
-            match self.kind {
-                Kind::Any => Tflite::any::<S>(shifted, &self.constants),
-                Kind::Half | Kind::Ordinary => Tflite::ordinary::<S>(shifted, &self.constants),
-            }
-        }
-    }
 }
 
 /// Calls `many` with 64 elements of each operand at a time, `one` with what remains. Operands that share memory with the

@@ -4,8 +4,9 @@
 
 use core::arch::x86_64::*;
 
-use super::simd::Simd;
-use super::tile::{SUMS, Taps, fixed, vector};
+use super::rescale::{Finish, Rescale};
+use super::simd::{LANES, Simd};
+use super::tile::{SUMS, Taps, exact, fixed, vector};
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +41,27 @@ unsafe fn eight_pairs(p: *const [i32; 2]) -> [__m256i; 2] {
     }
 }
 
-/// 32 bytes of four rows, interleaved, in order.
+/// 32 bytes of four rows, interleaved: 128 bits each of bytes 0..4 of a row and 16..20, 4..8 and 20..24, and so on.
 #[inline(always)]
-unsafe fn interleave_half(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [Pair; 2] {
+unsafe fn interleave_half(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 4] {
     // SAFETY: as below.
     unsafe {
         let (ab, cd) = (_mm256_unpacklo_epi8(a, b), _mm256_unpacklo_epi8(c, d));
         let (ab_high, cd_high) = (_mm256_unpackhi_epi8(a, b), _mm256_unpackhi_epi8(c, d));
-        let (u, v) = (_mm256_unpacklo_epi16(ab, cd), _mm256_unpackhi_epi16(ab, cd));
-        let (w, x) = (_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high));
-        // 128 bits each: bytes 0..4 of a row and 16..20, 4..8 and 20..24, and so on.
+        [
+            _mm256_unpacklo_epi16(ab, cd),
+            _mm256_unpackhi_epi16(ab, cd),
+            _mm256_unpacklo_epi16(ab_high, cd_high),
+            _mm256_unpackhi_epi16(ab_high, cd_high),
+        ]
+    }
+}
+
+/// What [`interleave_half`] made, in order.
+#[inline(always)]
+unsafe fn in_order([u, v, w, x]: [__m256i; 4]) -> [Pair; 2] {
+    // SAFETY: as below.
+    unsafe {
         [
             [_mm256_permute2x128_si256::<0x20>(u, v), _mm256_permute2x128_si256::<0x20>(w, x)],
             [_mm256_permute2x128_si256::<0x31>(u, v), _mm256_permute2x128_si256::<0x31>(w, x)],
@@ -57,7 +69,7 @@ unsafe fn interleave_half(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [Pa
     }
 }
 
-/// 32 lanes as [`Simd::narrow`] has them.
+/// 32 lanes as [`Simd::narrow`] has them, but for the order of each four bytes: of a, b, c and d in turns.
 #[inline(always)]
 unsafe fn narrow_half([a, b]: Pair, [c, d]: Pair, zero: i16, low: i8, high: i8) -> __m256i {
     // SAFETY: as below.
@@ -67,8 +79,7 @@ unsafe fn narrow_half([a, b]: Pair, [c, d]: Pair, zero: i16, low: i8, high: i8) 
         let cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero);
         let bytes = _mm256_packs_epi16(ab, cd);
         let bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(low));
-        let bytes = _mm256_min_epi8(bytes, _mm256_set1_epi8(high));
-        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+        _mm256_min_epi8(bytes, _mm256_set1_epi8(high))
     }
 }
 
@@ -230,16 +241,47 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         each!(_mm256_add_epi64(a, b))
     }
     #[inline(always)]
-    unsafe fn sll64(v: Pair, by: Pair) -> Pair {
-        each!(_mm256_sllv_epi64(v, by))
-    }
-    #[inline(always)]
-    unsafe fn sub64(a: Pair, b: Pair) -> Pair {
-        each!(_mm256_sub_epi64(a, b))
-    }
-    #[inline(always)]
     unsafe fn high(even: Pair, odd: Pair) -> Pair {
         each!(_mm256_blend_epi32::<0xAA>(each!(_mm256_srli_epi64::<32>(even)), odd))
+    }
+
+    #[inline(always)]
+    unsafe fn to_float(v: Pair) -> Pair {
+        each!(_mm256_castps_si256(each!(_mm256_cvtepi32_ps(v))))
+    }
+    #[inline(always)]
+    unsafe fn add_float(a: Pair, b: Pair) -> Pair {
+        let (a, b) = (each!(_mm256_castsi256_ps(a)), each!(_mm256_castsi256_ps(b)));
+        each!(_mm256_castps_si256(each!(_mm256_add_ps(a, b))))
+    }
+    #[inline(always)]
+    unsafe fn mul_float(a: Pair, b: Pair) -> Pair {
+        let (a, b) = (each!(_mm256_castsi256_ps(a)), each!(_mm256_castsi256_ps(b)));
+        each!(_mm256_castps_si256(each!(_mm256_mul_ps(a, b))))
+    }
+    #[inline(always)]
+    unsafe fn with_sign(magnitude: Pair, v: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::or(magnitude, Self::and(v, Self::splat(i32::MIN))) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: Pair, b: Pair, c: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::add_float(Self::mul_float(a, b), c) }
+    }
+    #[inline(always)]
+    unsafe fn nearest(v: Pair) -> Pair {
+        each!(_mm256_cvtps_epi32(each!(_mm256_castsi256_ps(v))))
+    }
+    #[inline(always)]
+    unsafe fn any_low_word_below(limit: i32, [a, b, c, d]: [Pair; 4]) -> bool {
+        let [ab, cd] = [each!(_mm256_min_epu16(a, b)), each!(_mm256_min_epu16(c, d))];
+        let [low, high] = each!(_mm256_min_epu16(ab, cd));
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let least = _mm256_and_si256(_mm256_min_epu16(low, high), _mm256_set1_epi32(0x1_0000 - limit));
+            _mm256_movemask_epi8(_mm256_cmpeq_epi32(least, _mm256_setzero_si256())) != 0
+        }
     }
 
     #[inline(always)]
@@ -309,18 +351,55 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { Self::load(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn interleave([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
+    unsafe fn transpose([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
+        let (low, high) = ([a[0], c[0]], [b[0], d[0]]);
+        let (low_right, high_right) = ([a[1], c[1]], [b[1], d[1]]);
+        [
+            each!(_mm256_permute2x128_si256::<0x20>(low, high)),
+            each!(_mm256_permute2x128_si256::<0x31>(low, high)),
+            each!(_mm256_permute2x128_si256::<0x20>(low_right, high_right)),
+            each!(_mm256_permute2x128_si256::<0x31>(low_right, high_right)),
+        ]
+    }
+    #[inline(always)]
+    unsafe fn flip<const BY: u8>(v: Pair) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { if BY == 0 { v } else { Self::xor(v, [_mm256_set1_epi8(BY as i8); 2]) } }
+    }
+    #[inline(always)]
+    unsafe fn interleave<const SPLIT: bool>([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
-            let [p, q] = interleave_half(a[0], b[0], c[0], d[0]);
-            let [r, s] = interleave_half(a[1], b[1], c[1], d[1]);
+            let low = interleave_half(a[0], b[0], c[0], d[0]);
+            let high = interleave_half(a[1], b[1], c[1], d[1]);
+            if SPLIT {
+                return [[low[0], high[0]], [low[1], high[1]], [low[2], high[2]], [low[3], high[3]]];
+            }
+            let ([p, q], [r, s]) = (in_order(low), in_order(high));
             [p, q, r, s]
         }
     }
     #[inline(always)]
-    unsafe fn narrow(v: [Pair; 4], zero: i16, low: i8, high: i8) -> Pair {
+    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [Pair; 4], zero: i16, low: i8, high: i8) -> Pair {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe { [narrow_half(v[0], v[1], zero, low, high), narrow_half(v[2], v[3], zero, low, high)] }
+        unsafe {
+            if SPLIT {
+                let (p, q) = ([[a[0], b[0]], [c[0], d[0]]], [[a[1], b[1]], [c[1], d[1]]]);
+                return [narrow_half(p[0], p[1], zero, low, high), narrow_half(q[0], q[1], zero, low, high)];
+            }
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            [
+                _mm256_permutevar8x32_epi32(narrow_half(a, b, zero, low, high), order),
+                _mm256_permutevar8x32_epi32(narrow_half(c, d, zero, low, high), order),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [Pair; 4], low: i8, high: i8) -> Pair {
+        let [a, b] = [each!(_mm256_srai_epi32::<16>(a)), each!(_mm256_srai_epi32::<16>(b))];
+        let [c, d] = [each!(_mm256_srai_epi32::<16>(c)), each!(_mm256_srai_epi32::<16>(d))];
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { Self::narrow::<SPLIT>([a, b, c, d], 0, low, high) }
     }
     #[inline(always)]
     unsafe fn store(p: *mut u8, v: Pair) {
@@ -390,6 +469,16 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn exact<R: Rescale, const SPLIT: bool>(
+        sums: &[Pair; 4],
+        scales: [&[R::Scale; LANES]; 4],
+        end: &Finish,
+    ) -> Pair {
+        // SAFETY: the caller's. Nothing here depends on VNNI.
+        unsafe { exact_avx2::<R, SPLIT>(sums, scales, end) }
+    }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -440,4 +529,15 @@ unsafe fn vector_avx2(
 ) {
     // SAFETY: the caller's.
     unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
+}
+
+#[cold]
+#[target_feature(enable = "avx2")]
+unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
+    sums: &[Pair; 4],
+    scales: [&[R::Scale; LANES]; 4],
+    end: &Finish,
+) -> Pair {
+    // SAFETY: the caller's.
+    unsafe { exact::<Avx2<false>, R, SPLIT>(sums, scales, end) }
 }

@@ -3,8 +3,9 @@
 
 use core::arch::x86_64::*;
 
-use super::simd::Simd;
-use super::tile::{SUMS, Taps, fixed, vector};
+use super::rescale::{Finish, Rescale};
+use super::simd::{LANES, Simd};
+use super::tile::{SUMS, Taps, exact, fixed, vector};
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,28 @@ unsafe fn transpose(v: __m512i) -> __m512i {
         _mm512_permutexvar_epi32(order, v)
     }
 }
+
+/// The upper halves of the first vector's lanes, then of the second one's.
+static UPPER: [u16; 32] = {
+    let mut words = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        words[i] = 2 * i as u16 + 1;
+        i += 1;
+    }
+    words
+};
+
+/// The same, four of each in turns.
+static SPLIT_UPPER: [u16; 32] = {
+    let mut words = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        words[i] = (i as u16 / 8 * 4 + i as u16 % 4) * 2 + 1 + i as u16 % 8 / 4 * 32;
+        i += 1;
+    }
+    words
+};
 
 // SAFETY, of every block here: the trait's callers have the instruction set, and pointers to as many bytes as the
 // functions document; the loads and stores are unaligned ones.
@@ -147,21 +170,54 @@ impl Simd for Avx512 {
         unsafe { _mm512_add_epi64(a, b) }
     }
     #[inline(always)]
-    unsafe fn sll64(v: __m512i, by: __m512i) -> __m512i {
-        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe { _mm512_sllv_epi64(v, by) }
-    }
-    #[inline(always)]
-    unsafe fn sub64(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe { _mm512_sub_epi64(a, b) }
-    }
-    #[inline(always)]
     unsafe fn high(even: __m512i, odd: __m512i) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let (even, odd) = (_mm512_castsi512_ps(even), _mm512_castsi512_ps(odd));
             _mm512_castps_si512(_mm512_mask_movehdup_ps(odd, 0x5555, even))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn to_float(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_castps_si512(_mm512_cvtepi32_ps(v)) }
+    }
+    #[inline(always)]
+    unsafe fn add_float(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b))) }
+    }
+    #[inline(always)]
+    unsafe fn mul_float(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b))) }
+    }
+    #[inline(always)]
+    unsafe fn with_sign(magnitude: __m512i, v: __m512i) -> __m512i {
+        // Where the mask is set the second one, else the first.
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_ternarylogic_epi32::<0xCA>(_mm512_set1_epi32(i32::MIN), v, magnitude) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let (a, b, c) = (_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), _mm512_castsi512_ps(c));
+            _mm512_castps_si512(_mm512_fmadd_ps(a, b, c))
+        }
+    }
+    #[inline(always)]
+    unsafe fn nearest(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_cvtps_epi32(_mm512_castsi512_ps(v)) }
+    }
+    #[inline(always)]
+    unsafe fn any_low_word_below(limit: i32, [a, b, c, d]: [__m512i; 4]) -> bool {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let least = _mm512_min_epu16(_mm512_min_epu16(a, b), _mm512_min_epu16(c, d));
+            _mm512_testn_epi32_mask(least, _mm512_set1_epi32(0x1_0000 - limit)) != 0
         }
     }
 
@@ -214,12 +270,32 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn interleave(rows: [__m512i; 4]) -> [__m512i; 4] {
+    unsafe fn transpose([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let (ab, cd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0x88>(c, d));
+            let (ab_odd, cd_odd) = (_mm512_shuffle_i32x4::<0xDD>(a, b), _mm512_shuffle_i32x4::<0xDD>(c, d));
+            [
+                _mm512_shuffle_i32x4::<0x88>(ab, cd),
+                _mm512_shuffle_i32x4::<0x88>(ab_odd, cd_odd),
+                _mm512_shuffle_i32x4::<0xDD>(ab, cd),
+                _mm512_shuffle_i32x4::<0xDD>(ab_odd, cd_odd),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn flip<const BY: u8>(v: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { if BY == 0 { v } else { _mm512_xor_si512(v, _mm512_set1_epi8(BY as i8)) } }
+    }
+    #[inline(always)]
+    unsafe fn interleave<const SPLIT: bool>(rows: [__m512i; 4]) -> [__m512i; 4] {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             // Dwords 0, 4, 8, 12 of a row into the first 128 bits and so on: unpacking then leaves lanes in order.
-            let (a, b) = (transpose(rows[0]), transpose(rows[1]));
-            let (c, d) = (transpose(rows[2]), transpose(rows[3]));
+            let [a, b, c, d] = rows;
+            let [a, b, c, d] =
+                if SPLIT { rows } else { [transpose(a), transpose(b), transpose(c), transpose(d)] };
             let (ab, cd) = (_mm512_unpacklo_epi8(a, b), _mm512_unpacklo_epi8(c, d));
             let (ab_high, cd_high) = (_mm512_unpackhi_epi8(a, b), _mm512_unpackhi_epi8(c, d));
             [
@@ -231,7 +307,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn narrow([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
+    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let zero = _mm512_set1_epi16(zero);
@@ -240,7 +316,25 @@ impl Simd for Avx512 {
             let bytes = _mm512_packs_epi16(ab, cd);
             let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
             let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(high));
-            transpose(bytes)
+            if SPLIT { bytes } else { transpose(bytes) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], low: i8, high: i8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let order = const { if SPLIT { &SPLIT_UPPER } else { &UPPER } };
+            let upper = _mm512_loadu_si512(order.as_ptr().cast());
+            let (ab, cd) = (_mm512_permutex2var_epi16(a, upper, b), _mm512_permutex2var_epi16(c, upper, d));
+            // 64 bits of `ab` and of `cd` in turns.
+            let bytes = _mm512_packs_epi16(ab, cd);
+            let bytes = if SPLIT {
+                bytes
+            } else {
+                _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes)
+            };
+            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
+            _mm512_min_epi8(bytes, _mm512_set1_epi8(high))
         }
     }
     #[inline(always)]
@@ -303,6 +397,16 @@ impl Simd for Avx512 {
         // SAFETY: the caller's.
         unsafe { vector_avx512(x, taps, w, bias, blocks, sums) }
     }
+
+    #[inline(always)]
+    unsafe fn exact<R: Rescale, const SPLIT: bool>(
+        sums: &[__m512i; 4],
+        scales: [&[R::Scale; LANES]; 4],
+        end: &Finish,
+    ) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe { exact_avx512::<R, SPLIT>(sums, scales, end) }
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -328,4 +432,15 @@ unsafe fn vector_avx512(
 ) {
     // SAFETY: the caller's.
     unsafe { vector::<Avx512>(x, taps, w, bias, blocks, sums) }
+}
+
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
+    sums: &[__m512i; 4],
+    scales: [&[R::Scale; LANES]; 4],
+    end: &Finish,
+) -> __m512i {
+    // SAFETY: the caller's.
+    unsafe { exact::<Avx512, R, SPLIT>(sums, scales, end) }
 }

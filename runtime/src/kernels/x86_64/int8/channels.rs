@@ -13,23 +13,30 @@ pub(super) struct Channels<'a, R: Rescale> {
     bias: &'a [i32],
     /// One per channel or one for all.
     scales: &'a [R::Scale],
+    /// The output's.
+    zero_point: i32,
 }
 
 /// Of a block of sixteen channels; those beyond the last are whatever.
-#[derive(Clone, Copy)]
-pub(super) struct Block<S: Simd> {
+pub(super) struct Block<S: Simd, R: Rescale> {
     pub(super) bias: S::I32,
     pub(super) constants: Constants<S>,
+    /// What the constants are made of.
+    pub(super) scales: [R::Scale; LANES],
 }
 
 impl<'a, R: Rescale> Channels<'a, R> {
     pub(super) fn new(io: &Io<'a>) -> Result<Self> {
-        Ok(Channels { bias: io.optional(BIAS)?.unwrap_or(&[]), scales: io.input(CONSTANTS)? })
+        Ok(Channels {
+            bias: io.optional(BIAS)?.unwrap_or(&[]),
+            scales: io.input(CONSTANTS)?,
+            zero_point: io.output_desc(0)?.zero_point,
+        })
     }
 
     /// Sixteen channels from `first` on.
     #[inline(always)]
-    pub(super) unsafe fn block<S: Simd>(&self, first: usize) -> Block<S> {
+    pub(super) unsafe fn block<S: Simd, const RELU: bool>(&self, first: usize) -> Block<S, R> {
         let (mut bias, mut scales) = ([0i32; LANES], [R::NONE; LANES]);
         let own = self.bias.get(first..).unwrap_or(&[]);
         let bias = own.first_chunk().unwrap_or_else(|| {
@@ -48,34 +55,56 @@ impl<'a, R: Rescale> Channels<'a, R> {
             }),
         };
         // SAFETY: the caller's.
-        unsafe { Block::new::<R>(bias, scales) }
+        unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
     }
 
-    /// The first `count` channels again and again; `count` divides sixteen.
+    /// Copies biases from channel `first` on; without them slots stay as they are.
     #[inline(always)]
-    pub(super) unsafe fn repeated<S: Simd>(&self, count: usize) -> Block<S> {
-        let (mut bias, mut scales) = ([0i32; LANES], [R::NONE; LANES]);
-        let channels = (0..count).cycle();
-        for ((bias, scale), channel) in bias.iter_mut().zip(&mut scales).zip(channels) {
-            *bias = self.bias.get(channel).copied().unwrap_or(0);
-            *scale = self.scales.get(channel).copied().unwrap_or(R::NONE);
+    pub(super) fn copy_biases(&self, first: usize, to: &mut [i32]) {
+        to.iter_mut().zip(self.bias.iter().skip(first)).for_each(|(slot, &bias)| *slot = bias);
+    }
+
+    /// Copies constants from channel `first` on.
+    #[inline(always)]
+    pub(super) fn copy_scales(&self, first: usize, to: &mut [R::Scale]) {
+        match self.scales {
+            &[one] => to.fill(one),
+            all => to.iter_mut().zip(all.iter().skip(first)).for_each(|(slot, &scale)| *slot = scale),
         }
-        // SAFETY: the caller's.
-        unsafe { Block::new::<R>(&bias, &scales) }
     }
-}
 
-impl<S: Simd> Block<S> {
+    /// A block of these biases and constants.
     #[inline(always)]
-    unsafe fn new<R: Rescale>(bias: &[i32; LANES], scales: &[R::Scale; LANES]) -> Self {
-        // SAFETY: 64 bytes; else the caller's.
-        unsafe { Block { bias: S::load(bias.as_ptr()), constants: R::constants::<S>(scales) } }
+    pub(super) unsafe fn made<S: Simd, const RELU: bool>(
+        &self,
+        bias: &[i32; LANES],
+        scales: &[R::Scale; LANES],
+    ) -> Block<S, R> {
+        // SAFETY: the caller's.
+        unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
     }
 }
 
-/// Sixteen times one constant.
-#[inline(always)]
-pub(super) unsafe fn constants<S: Simd, R: Rescale>(scale: R::Scale) -> Constants<S> {
-    // SAFETY: the caller's.
-    unsafe { R::constants::<S>(&[scale; LANES]) }
+impl<S: Simd, R: Rescale> Clone for Block<S, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+// Derived it would ask the same of `R`, which is no value.
+impl<S: Simd, R: Rescale> Copy for Block<S, R> {}
+
+impl<S: Simd, R: Rescale> Block<S, R> {
+    #[inline(always)]
+    unsafe fn new<const RELU: bool>(
+        bias: &[i32; LANES],
+        scales: &[R::Scale; LANES],
+        zero_point: i32,
+    ) -> Self {
+        // SAFETY: 64 bytes; else the caller's.
+        unsafe {
+            let constants = R::constants::<S, RELU>(scales, zero_point);
+            Block { bias: S::load(bias.as_ptr()), constants, scales: *scales }
+        }
+    }
 }

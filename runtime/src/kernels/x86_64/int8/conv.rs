@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use super::channels::{Block, Channels};
-use super::rescale::Rescale;
+use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Finish, Pieces, SUMS, Taps, finish, scatter, tile};
+use super::tile::{Pieces, SUMS, Taps, finish, scatter, tile};
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
@@ -24,8 +24,15 @@ use crate::ops::op::Op;
 pub(super) unsafe fn conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
     let strips = Strips::conv_2d(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
+    let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
-    unsafe { layer::<S, R>(io, &strips, op.clamp) }
+    unsafe {
+        if end.is_relu() {
+            layer::<S, R, true>(io, &strips, end)
+        } else {
+            layer::<S, R, false>(io, &strips, end)
+        }
+    }
 }
 
 /// FullyConnected.
@@ -33,8 +40,15 @@ pub(super) unsafe fn conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io
 pub(super) unsafe fn fully_connected<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = FullyConnected::parse(attributes)?;
     let strips = Strips::fully_connected(io.input_desc(0)?, io.input_desc(WEIGHTS)?)?;
+    let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
-    unsafe { layer::<S, R>(io, &strips, op.clamp) }
+    unsafe {
+        if end.is_relu() {
+            layer::<S, R, true>(io, &strips, end)
+        } else {
+            layer::<S, R, false>(io, &strips, end)
+        }
+    }
 }
 
 /// Weights, constants and what follows the sums.
@@ -54,16 +68,15 @@ impl Finish {
 }
 
 #[inline(always)]
-unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) -> Result<()> {
+unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
+    io: &mut Io<'_>,
+    s: &Strips,
+    end: Finish,
+) -> Result<()> {
     let [height, width, depth] = s.input;
     let [kh, kw] = s.taps;
     let [oh, ow, outputs] = s.output;
-    let mut layer = Layer::<R> {
-        weights: io.input(WEIGHTS)?,
-        channels: Channels::new(io)?,
-        outputs,
-        end: Finish::new(io, clamp)?,
-    };
+    let mut layer = Layer::<R> { weights: io.input(WEIGHTS)?, channels: Channels::new(io)?, outputs, end };
     let fill = io.input_desc(0)?.zero_point as u8 ^ OFFSET;
     let input = io.input::<u8>(0)?;
     let output = io.output::<u8>(0)?;
@@ -86,7 +99,7 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
                 }
             };
             // SAFETY: the caller's.
-            unsafe { layer.runs::<S>(x, &taps, [1, 0, pixels], slots)? };
+            unsafe { layer.runs::<S, RELU>(x, &taps, [1, 0, pixels], slots)? };
         }
         return Ok(());
     }
@@ -112,11 +125,11 @@ unsafe fn layer<S: Simd, R: Rescale>(io: &mut Io<'_>, s: &Strips, clamp: Clamp) 
             // SAFETY: the caller's.
             unsafe {
                 if s.patch == 0 {
-                    layer.runs::<S>(copied, &direct, [rows, stride_y * s.row, ow], slots)?;
+                    layer.runs::<S, RELU>(copied, &direct, [rows, stride_y * s.row, ow], slots)?;
                 } else {
                     gather(copied, s, rows, patches)?;
                     let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4 };
-                    layer.runs::<S>(patches, &taps, [1, 0, rows * ow], slots)?;
+                    layer.runs::<S, RELU>(patches, &taps, [1, 0, rows * ow], slots)?;
                 }
             }
         }
@@ -207,7 +220,7 @@ fn copy(from: &[u8], mut at: usize, to: &mut [u8], mut slot: usize, length: usiz
 impl<R: Rescale> Layer<'_, R> {
     /// All output channels of `runs` runs of `pixels` pixels; a run's taps start `run_step` bytes after the last one's.
     #[inline(always)]
-    unsafe fn runs<S: Simd>(
+    unsafe fn runs<S: Simd, const RELU: bool>(
         &self,
         x: &[u8],
         taps: &Taps,
@@ -225,7 +238,7 @@ impl<R: Rescale> Layer<'_, R> {
         }
         if runs * pixels == 1 {
             // SAFETY: the slices are long enough, as just seen.
-            unsafe { self.vector::<S>(x.as_ptr(), taps, output) };
+            unsafe { self.vector::<S, RELU>(x.as_ptr(), taps, output) };
             return Ok(());
         }
         let mut block = 0;
@@ -238,8 +251,9 @@ impl<R: Rescale> Layer<'_, R> {
             // SAFETY: the slices are long enough, as just seen; tiles are within the runs and have at most as many
             // pixels as `S` says.
             unsafe {
-                let one = self.channels.block::<S>(first);
-                let of = [one, if together == 1 { one } else { self.channels.block::<S>(first + LANES) }];
+                let one = self.channels.block::<S, RELU>(first);
+                let of =
+                    [one, if together == 1 { one } else { self.channels.block::<S, RELU>(first + LANES) }];
                 let w = self.weights.as_ptr().add(block * taps.block());
                 let most = S::PIXELS[together - 1];
                 for run in 0..runs {
@@ -249,7 +263,7 @@ impl<R: Rescale> Layer<'_, R> {
                     let mut tiles = pixels.div_ceil(most);
                     while tiles > 0 {
                         let n = left.div_ceil(tiles);
-                        self.tile::<S>(x, taps, w, &of, [together, n, count], &mut sums, to);
+                        self.tile::<S, RELU>(x, taps, w, &of, [together, n, count], &mut sums, to);
                         x = x.add(n * taps.step);
                         to = to.add(n * self.outputs);
                         (left, tiles) = (left - n, tiles - 1);
@@ -263,17 +277,17 @@ impl<R: Rescale> Layer<'_, R> {
 
     /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
     #[inline(always)]
-    unsafe fn vector<S: Simd>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
+    unsafe fn vector<S: Simd, const RELU: bool>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
         for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
             let first = 4 * group * LANES;
             let blocks = slots.len().div_ceil(LANES);
             // SAFETY: the caller's.
             unsafe {
-                let a = self.channels.block::<S>(first);
+                let a = self.channels.block::<S, RELU>(first);
                 // Blocks beyond the last one are finished and not written.
-                let b = self.channels.block::<S>(first + LANES);
-                let c = self.channels.block::<S>(first + 2 * LANES);
-                let d = self.channels.block::<S>(first + 3 * LANES);
+                let b = self.channels.block::<S, RELU>(first + LANES);
+                let c = self.channels.block::<S, RELU>(first + 2 * LANES);
+                let d = self.channels.block::<S, RELU>(first + 3 * LANES);
                 let bias = [a.bias, b.bias, c.bias, d.bias];
                 let mut sums = bias;
                 S::vector(
@@ -284,8 +298,7 @@ impl<R: Rescale> Layer<'_, R> {
                     blocks,
                     &mut sums,
                 );
-                let constants = [&a.constants, &b.constants, &c.constants, &d.constants];
-                let bytes = finish::<S, R>(sums, constants, &self.end);
+                let bytes = finish::<S, R, RELU>(sums, [&a, &b, &c, &d], &self.end);
                 if slots.len() == 4 * LANES {
                     S::store(slots.as_mut_ptr(), bytes);
                 } else {
@@ -298,12 +311,12 @@ impl<R: Rescale> Layer<'_, R> {
     /// `count` channels, in `blocks` blocks, of `pixels` pixels.
     #[allow(clippy::too_many_arguments, reason = "each is a register of the loop that this is inlined into")]
     #[inline(always)]
-    unsafe fn tile<S: Simd>(
+    unsafe fn tile<S: Simd, const RELU: bool>(
         &self,
         x: *const u8,
         taps: &Taps,
         w: *const i8,
-        of: &[Block<S>; 2],
+        of: &[Block<S, R>; 2],
         [blocks, pixels, count]: [usize; 3],
         sums: &mut [S::I32; SUMS],
         to: *mut u8,
@@ -311,8 +324,8 @@ impl<R: Rescale> Layer<'_, R> {
         // SAFETY: the caller's.
         unsafe {
             tile::<S>(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
-            let (a, b) = (&of[0].constants, &of[1].constants);
-            let constants = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
+            let (a, b) = (&of[0], &of[1]);
+            let four_blocks = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
             let piece = blocks * LANES;
             let per_store = 64 / piece;
             let kind = match (blocks, count) {
@@ -325,23 +338,37 @@ impl<R: Rescale> Layer<'_, R> {
             };
             let step = self.outputs;
             let fours = sums.as_chunks::<4>().0;
-            // Whole pieces first: nothing is called in between, so that constants stay in registers.
-            let whole = if kind.is_some() { pixels / per_store } else { 0 };
+            let whole = if kind.is_some() { (pixels / per_store).min(fours.len()) } else { 0 };
+            let constants = [a.constants, four_blocks[1].constants];
+            let is_quick = constants[0].is_quick && constants[1].is_quick;
+            let [a, b] = &constants;
             let mut i = 0;
-            while i < whole.min(fours.len()) {
-                let bytes = finish::<S, R>(fours[i], constants, &self.end);
-                let to = to.add(i * per_store * step);
-                match kind {
-                    Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
-                    Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
-                    Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
-                    _ => Pieces::Eights.store::<S>(bytes, to, step),
+            while i < whole {
+                // Whole pieces first. Nothing is called in this loop, so that constants stay in registers.
+                while i < whole && is_quick {
+                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(fours[i], [a, b, a, b], &self.end);
+                    if is_doubtful {
+                        break;
+                    }
+                    let to = to.add(i * per_store * step);
+                    match kind {
+                        Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
+                        Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
+                        Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
+                        _ => Pieces::Eights.store::<S>(bytes, to, step),
+                    }
+                    i += 1;
                 }
-                i += 1;
+                if i < whole {
+                    let bytes =
+                        S::exact::<R, false>(&fours[i], four_blocks.map(|block| &block.scales), &self.end);
+                    kind.unwrap_or(Pieces::One).store::<S>(bytes, to.add(i * per_store * step), step);
+                    i += 1;
+                }
             }
             for (i, four) in fours.iter().enumerate().skip(whole) {
                 let Some(left) = pixels.checked_sub(i * per_store).filter(|&left| left > 0) else { break };
-                let bytes = finish::<S, R>(*four, constants, &self.end);
+                let bytes = finish::<S, R, RELU>(*four, four_blocks, &self.end);
                 let to = to.add(i * per_store * step);
                 scatter::<S>(bytes, [piece, count, per_store.min(left)], to, step);
             }

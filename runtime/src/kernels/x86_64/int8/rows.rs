@@ -54,18 +54,18 @@ pub(super) fn sorted(
     [row, columns, phases, stride]: [usize; 4],
 ) -> Result<()> {
     let (input_row, pixel) = (width * depth, depth * multiplier);
-    for (i, slots) in to.chunks_exact_mut(row.max(1)).enumerate() {
-        let at = (first + i).checked_sub(top).and_then(|y| image.get(y * input_row..(y + 1) * input_row));
-        let Some(levels) = at else {
-            slots.fill(fill);
-            continue;
-        };
-        for phase in 0..phases {
+    for phase in 0..phases {
+        // Column `k` of the plane is column `k * stride + phase - left` of the image.
+        let begin = left.saturating_sub(phase).div_ceil(stride.max(1)).min(columns);
+        let end = (width + left).saturating_sub(phase).div_ceil(stride.max(1)).clamp(begin, columns);
+        for (i, slots) in to.chunks_exact_mut(row.max(1)).enumerate() {
             let plane = slots.get_mut(phase * columns * pixel..).ok_or(Error::Internal)?;
             let plane = plane.get_mut(..columns * pixel).ok_or(Error::Internal)?;
-            // Column `k` of the plane is column `k * stride + phase - left` of the image.
-            let begin = left.saturating_sub(phase).div_ceil(stride).min(columns);
-            let end = (width + left).saturating_sub(phase).div_ceil(stride).clamp(begin, columns);
+            let at = (first + i).checked_sub(top).and_then(|y| image.get(y * input_row..(y + 1) * input_row));
+            let Some(levels) = at else {
+                plane.fill(fill);
+                continue;
+            };
             let (before, rest) = plane.split_at_mut(begin * pixel);
             let (inside, after) = rest.split_at_mut((end - begin) * pixel);
             before.fill(fill);
@@ -98,10 +98,12 @@ fn pixels(from: &[u8], to: &mut [u8], [stride, depth, multiplier]: [usize; 3]) {
     unsafe {
         let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
         for _ in 0..whole {
-            if depth >= 16 {
-                copy::<16>(from, to, depth);
-            } else {
-                copy::<8>(from, to, depth);
+            match depth {
+                8 => copy::<8>(from, to, 8),
+                16 => copy::<16>(from, to, 16),
+                32 => copy::<32>(from, to, 32),
+                17.. => copy::<16>(from, to, depth),
+                _ => copy::<8>(from, to, depth),
             }
             (from, to) = (from.wrapping_add(step), to.wrapping_add(depth));
         }

@@ -4,6 +4,7 @@
 //! is inlined into that function.
 #![allow(unsafe_code)]
 
+use super::rescale::{Finish, Rescale};
 use super::tile::{SUMS, Taps};
 
 /// Output channels of one vector; equals the layout's block.
@@ -63,11 +64,21 @@ pub(super) trait Simd: Copy + 'static {
     /// Odd lanes in the places of even ones; odd places are whatever.
     unsafe fn odd(v: Self::I32) -> Self::I32;
     unsafe fn add64(a: Self::I32, b: Self::I32) -> Self::I32;
-    /// Shift counts per 64-bit lane, 0..=63.
-    unsafe fn sll64(v: Self::I32, by: Self::I32) -> Self::I32;
-    unsafe fn sub64(a: Self::I32, b: Self::I32) -> Self::I32;
     /// The upper halves of eight 64-bit lanes each, `even`'s in the even places.
     unsafe fn high(even: Self::I32, odd: Self::I32) -> Self::I32;
+
+    /// The nearest float.
+    unsafe fn to_float(v: Self::I32) -> Self::I32;
+    unsafe fn add_float(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a * b + c`, rounded once or after both.
+    unsafe fn mul_add(a: Self::I32, b: Self::I32, c: Self::I32) -> Self::I32;
+    /// A float's nearest integer; beyond 32 bits `i32::MIN`.
+    unsafe fn nearest(v: Self::I32) -> Self::I32;
+    unsafe fn mul_float(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `magnitude`, a float that is not negative, with the sign of the integer `v`.
+    unsafe fn with_sign(magnitude: Self::I32, v: Self::I32) -> Self::I32;
+    /// Whether the lower 16 bits of any lane are below `limit`, a power of two.
+    unsafe fn any_low_word_below(limit: i32, v: [Self::I32; 4]) -> bool;
 
     /// As float, times `scale` (bits of floats), to the nearest integer with ties to even; beyond 32 bits `i32::MIN`.
     unsafe fn scale(v: Self::I32, scale: Self::I32) -> Self::I32;
@@ -88,10 +99,17 @@ pub(super) trait Simd: Copy + 'static {
     /// 64 bytes at `p`.
     unsafe fn bytes(p: *const u8) -> Self::Bytes;
     /// Lane `k` of vector `v` becomes byte `16 v + k` of the four operands.
-    unsafe fn interleave(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
+    /// With `SPLIT` byte `16 i + 4 v + j` for lane `4 i + j`, which is less work.
+    unsafe fn interleave<const SPLIT: bool>(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
+    /// Lanes `4 v..4 v + 4` of vector `i` become lanes `4 i..4 i + 4` of vector `v`.
+    unsafe fn transpose(v: [Self::I32; 4]) -> [Self::I32; 4];
+    /// Every byte exclusive or `BY`.
+    unsafe fn flip<const BY: u8>(v: Self::Bytes) -> Self::Bytes;
     /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
-    /// `k` of vector `v`.
-    unsafe fn narrow(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
+    /// `k` of vector `v`; with `SPLIT` byte `16 i + 4 v + j` is lane `4 i + j`.
+    unsafe fn narrow<const SPLIT: bool>(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
+    /// As [`Simd::narrow`] of the upper 16 bits of every lane, without `zero`.
+    unsafe fn narrow_upper<const SPLIT: bool>(v: [Self::I32; 4], low: i8, high: i8) -> Self::Bytes;
     /// Writes 64 bytes.
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
@@ -119,4 +137,11 @@ pub(super) trait Simd: Copy + 'static {
         blocks: usize,
         sums: &mut [Self::I32; 4],
     );
+
+    /// [`super::tile::exact`], compiled for the instruction set.
+    unsafe fn exact<R: Rescale, const SPLIT: bool>(
+        sums: &[Self::I32; 4],
+        scales: [&[R::Scale; LANES]; 4],
+        end: &Finish,
+    ) -> Self::Bytes;
 }

@@ -3,7 +3,8 @@
 
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-use super::rescale::{Constants, Rescale};
+use super::channels::Block;
+use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
 
 /// Most sums of a tile.
@@ -179,44 +180,47 @@ pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
     }
 }
 
-/// What a layer does with sums, apart from the channels' constants.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Finish {
-    pub(super) zero_point: i32,
-    pub(super) low: i8,
-    pub(super) high: i8,
+/// Rescales four vectors of sums, which have the constants of these blocks, and narrows them to bytes.
+///
+/// # Safety
+///
+/// As [`Simd`]'s.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd, R: Rescale, const RELU: bool>(
+    sums: [S::I32; 4],
+    of: [&Block<S, R>; 4],
+    end: &Finish,
+) -> S::Bytes {
+    let [a, b, c, d] = of.map(|block| &block.constants);
+    // SAFETY: the caller's.
+    unsafe {
+        if a.is_quick && b.is_quick && c.is_quick && d.is_quick {
+            let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [a, b, c, d], end);
+            if !is_doubtful {
+                return bytes;
+            }
+        }
+        S::exact::<R, false>(&sums, of.map(|block| &block.scales), end)
+    }
 }
 
-/// Rescales four vectors of sums and narrows them to bytes; `at` says which constants each has.
+/// As [`finish`], step by step as defined. The zero point is added in 32 bits, where it may wrap.
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd, R: Rescale>(
-    sums: [S::I32; 4],
-    constants: [&Constants<S>; 4],
+pub(super) unsafe fn exact<S: Simd, R: Rescale, const SPLIT: bool>(
+    sums: &[S::I32; 4],
+    scales: [&[R::Scale; LANES]; 4],
     end: &Finish,
 ) -> S::Bytes {
     // SAFETY: the caller's.
     unsafe {
-        if constants[0].ordinary && constants[1].ordinary && constants[2].ordinary && constants[3].ordinary {
-            let [a, b, c, d] = sums;
-            let y = [
-                R::ordinary::<S>(a, constants[0]),
-                R::ordinary::<S>(b, constants[1]),
-                R::ordinary::<S>(c, constants[2]),
-                R::ordinary::<S>(d, constants[3]),
-            ];
-            S::narrow(y, end.zero_point as i16, end.low, end.high)
-        } else {
-            // The zero point is added in 32 bits, where it may wrap as in the definition.
-            let zero = S::splat(end.zero_point);
-            let [a, b, c, d] = sums;
-            let y = [
-                S::add(R::any::<S>(a, constants[0]), zero),
-                S::add(R::any::<S>(b, constants[1]), zero),
-                S::add(R::any::<S>(c, constants[2]), zero),
-                S::add(R::any::<S>(d, constants[3]), zero),
-            ];
-            S::narrow(y, 0, end.low, end.high)
-        }
+        let zero = S::splat(end.zero_point);
+        let y = [
+            S::add(R::exact::<S>(sums[0], scales[0]), zero),
+            S::add(R::exact::<S>(sums[1], scales[1]), zero),
+            S::add(R::exact::<S>(sums[2], scales[2]), zero),
+            S::add(R::exact::<S>(sums[3], scales[3]), zero),
+        ];
+        S::narrow::<SPLIT>(y, 0, end.low, end.high)
     }
 }
 

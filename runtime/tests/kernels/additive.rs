@@ -1,0 +1,70 @@
+//! Every int8 Add and Sub of every instruction set against the plain loops, on lengths around the vectors'.
+
+use proptest::prelude::*;
+use samara_runtime::ops::add::Additive;
+use samara_runtime::ops::eval::{Value, eval, eval_together};
+use samara_runtime::ops::{Clamp, Isa, Op, OpDef, Rounding};
+use samara_runtime::{Dtype, ops::Entry};
+
+use crate::oracle::{Noise, int8};
+
+fn compare<const SUB: bool>(
+    op: Additive<SUB>,
+    rounding: Rounding,
+    [a, b]: [&Value; 2],
+    zero: i32,
+) -> Result<(), TestCaseError> {
+    let serves = |e: &&'static Entry| e.dtypes.contains(&Dtype::I8) && e.roundings.contains(&rounding);
+    let (mut plain, mut others) = (None, Vec::new());
+    for entry in Additive::<SUB>::KERNELS.iter().filter(serves).filter(|e| e.isa.available()) {
+        if entry.isa == Isa::Reference { plain = Some(entry) } else { others.push(entry) }
+    }
+    let run = |entry: &'static Entry| {
+        let def = OpDef::with::<Additive<SUB>>(std::slice::from_ref(entry));
+        let (attributes, y) = (op.emit(), [(0.1, zero)]);
+        let inputs = [Some(a), Some(b)];
+        let mut results = eval(&def, attributes.bytes(), rounding, 0, &inputs, &y).unwrap();
+        for descending in [false, true] {
+            results.extend(
+                eval_together(&def, attributes.bytes(), rounding, 0, &inputs, &y, descending).unwrap(),
+            );
+        }
+        results
+    };
+    let expect = run(plain.expect("there are plain loops")).remove(0);
+    for entry in others {
+        for y in run(entry) {
+            prop_assert_eq!(y.bytes(), expect.bytes(), "{}", entry.name);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn sums(length in 1usize..400, zeros in prop::array::uniform3(-128i32..128), seed: u64, hostile in 0..4) {
+        let mut noise = Noise(seed);
+        let [za, zb, zo] = zeros;
+        let a = int8(&[length as u32], 0.1, za, &noise.int8(length));
+        let b = int8(&[length as u32], 0.1, zb, &noise.int8(length));
+        let mut multiplier = || noise.int(1 << 30, i32::MAX as i64) as i32;
+        let (left, right, output) = (multiplier(), multiplier(), multiplier());
+        let mut shift = |from: i64, to: i64| noise.int(from, to) as i32;
+        let (left, right, output) = match hostile {
+            // As it is told: any shifts, or halves, whose sums are ties again and again.
+            0 => ([left, shift(-31, 0)], [right, shift(-31, 0)], [output, shift(-31, 0)]),
+            1 => ([1 << 30, 0], [1 << 30, shift(-1, 0)], [1 << 30, -18 + shift(-2, 0)]),
+            _ => ([1 << 30, 0], [right, shift(-3, -1)], [output, shift(-20, -17)]),
+        };
+        let clamp = if seed % 2 == 0 { Clamp::i32(-128, 127) } else { Clamp::i32(zo, 100.max(zo)) };
+        compare(Additive::<false> { left, right, output, clamp }, Rounding::Tflite, [&a, &b], zo)?;
+        compare(Additive::<true> { left, right, output, clamp }, Rounding::Tflite, [&a, &b], zo)?;
+        let bits = noise.int(0, 22) as i32;
+        let (left, right) = (noise.int(0, 1 << 21) as i32, noise.int(0, 1 << 21) as i32);
+        let (left, right, output) = ([left, 0], [right, 0], [0, bits]);
+        compare(Additive::<false> { left, right, output, clamp }, Rounding::Single, [&a, &b], zo)?;
+        compare(Additive::<true> { left, right, output, clamp }, Rounding::Single, [&a, &b], zo)?;
+    }
+}
