@@ -178,7 +178,9 @@ macro_rules! neon {
 pub(super) use neon;
 
 /// Every entry of Add.
-pub const KERNELS: &[Entry] = &[
+pub const KERNELS: &[Entry] = crate::ops::op::kept!(LIST);
+
+const LIST: &[Entry] = &[
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     x86!(add vnni512 X86Avx512Vnni "x86_avx512_vnni" tflite Tflite false),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]

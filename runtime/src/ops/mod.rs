@@ -92,8 +92,14 @@ pub use transpose::Transpose;
 pub use unary::{Function, Unary};
 pub use window::Window;
 
-/// Every operator with every kernel: what hosts use.
-pub const ALL: &[OpDef] = &[
+/// Every operator with every kernel: what hosts use. It is kept in this library, and not compiled into each that names it.
+#[cfg(feature = "std")]
+pub static ALL: &[OpDef] = LIST;
+/// Every operator with every kernel.
+#[cfg(not(feature = "std"))]
+pub const ALL: &[OpDef] = LIST;
+
+const LIST: &[OpDef] = &[
     OpDef::of::<Conv2d>(),
     OpDef::of::<DepthwiseConv2d>(),
     OpDef::of::<FullyConnected>(),

@@ -264,6 +264,32 @@ pub const fn pick(
     panic!("no such kernel is compiled for this target")
 }
 
+/// A list of entries that hosts keep in this library, and not in everything that names it: there are many kernels, and each
+/// would be compiled again. Microcontrollers' own lists are made of constants.
+#[cfg(feature = "std")]
+macro_rules! kept {
+    ($list:ident) => {{
+        static KEPT: [Entry; $list.len()] = $crate::ops::op::copied($list);
+        &KEPT
+    }};
+}
+#[cfg(not(feature = "std"))]
+macro_rules! kept {
+    ($list:ident) => {
+        $list
+    };
+}
+pub(crate) use kept;
+
+/// The `N` entries of a list.
+#[cfg(feature = "std")]
+pub(crate) const fn copied<const N: usize>(list: &[Entry]) -> [Entry; N] {
+    match list.first_chunk() {
+        Some(all) => *all,
+        None => panic!("a list is as long as it is"),
+    }
+}
+
 /// What a step is executed with, besides its operands.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {

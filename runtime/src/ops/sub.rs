@@ -52,7 +52,9 @@ pub const PORTABLE_INT8_TFLITE: Entry = Entry {
 };
 
 /// Every entry.
-pub const KERNELS: &[Entry] = &[
+pub const KERNELS: &[Entry] = crate::ops::op::kept!(LIST);
+
+const LIST: &[Entry] = &[
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     x86!(sub vnni512 X86Avx512Vnni "x86_avx512_vnni" tflite Tflite true),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]

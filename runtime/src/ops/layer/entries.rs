@@ -141,7 +141,9 @@ macro_rules! entries {
         )*
 
         /// All entries, best first.
-        pub const ENTRIES: &[Entry] = &[
+        pub const ENTRIES: &[Entry] = $crate::ops::op::kept!(LIST);
+
+        const LIST: &[Entry] = &[
             // x86-64
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             faster!($kernels Tflite "tflite" X86Avx512Vnni "x86_avx512_vnni" DOT_OFFSET x86_64::int8::vnni512::$kernels),
