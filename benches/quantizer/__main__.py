@@ -134,10 +134,10 @@ def compare(model, tools):
 
 
 def timing(model, ours):
-    """Min-max only, the whole of each tool's work; ONNX Runtime's imports and process start are left out."""
+    """Min-max only, the whole of each tool's work, in turns; ONNX Runtime's imports and process start are left out."""
     theirs = peers.OnnxRuntime()
-    a = samara.seconds(lambda: ours.quantize(model, model.draws[0], "min-max only"))
-    b = samara.seconds(lambda: theirs.quantize(model, model.draws[0], "S8S8 per channel, minmax"))
+    a, b = samara.seconds(lambda: ours.quantize(model, model.draws[0], "min-max only"),
+                          lambda: theirs.quantize(model, model.draws[0], "S8S8 per channel, minmax"))
     print(f"  {model.name}: Samara {a:.3f} s, ONNX Runtime {b:.3f} s, ratio {a / b:.2f}", flush=True)
     return {"model": model.name, "samara_s": a, "onnxruntime_s": b, "ratio": a / b}
 
@@ -150,14 +150,17 @@ def main():
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--test", type=int, default=5000)
     parser.add_argument("--out", help="results as JSON")
+    parser.add_argument("--time-only", action="store_true", help="only how long min-max takes: on an idle machine")
     arguments = parser.parse_args()
     build = ["cargo", "build", "--release", "--quiet", "--locked", "-p", "samara-packager", "-p", "samara-models"]
     subprocess.run([*build, "--bin", "samara", "--bin", "samara-models"], cwd=ROOT, check=True)
     target = json.loads(subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT,
                                        check=True, capture_output=True).stdout)["target_directory"]
     ours = samara.Samara(f"{target}/release/samara")
-    tools = [ours, *peers.load(arguments.peers.split(","))]
-    results, times = [], []
+    tools = [ours, *peers.load([] if arguments.time_only else arguments.peers.split(","))]
+    results, models = [], []
+    if arguments.time_only:
+        arguments.draws, arguments.test = 1, 64
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models.split(","):
             if name in OWN:
@@ -167,12 +170,14 @@ def main():
                 continue
             else:
                 model = mlperf(name, MLPERF[name][1], folder, arguments.draws, arguments.test)
+            models.append(model)
+            if arguments.time_only:
+                continue
             results.append(compare(model, tools))
-            times.append((model, None))
             if arguments.out:
                 pathlib.Path(arguments.out).write_text(json.dumps(results, indent=1))
-        print("\nTime of min-max quantization, 256 samples, least of three:")
-        times = [timing(model, ours) for model, _ in times]
+        print("\nTime of min-max quantization, 256 samples, least of five:")
+        times = [timing(model, ours) for model in models]
     for key in ("default - default", "default - best", "best - best"):
         gaps = [r["gaps"][key] for r in results if key in r["gaps"]]
         if gaps:

@@ -43,11 +43,12 @@ class Samara:
         return array.reshape(len(inputs), -1).astype(np.float32)
 
 
-def seconds(call, rounds=3):
-    """The least of several."""
-    times = []
+def seconds(*calls, rounds=5):
+    """The least of several, for each call; they take turns."""
+    times = [[] for _ in calls]
     for _ in range(rounds):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        for call, own in zip(calls, times):
+            start = time.perf_counter()
+            call()
+            own.append(time.perf_counter() - start)
+    return [min(own) for own in times]
