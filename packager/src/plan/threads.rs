@@ -8,8 +8,9 @@ use super::patch::{Chain, row_count, unroll};
 use super::{Plan, memory};
 use crate::error::{Error, Result};
 
-/// Multiply-accumulates, or bytes of output, of the smallest strip: what takes about as long as waking a thread.
-const LEAST_WORK: u64 = 1 << 16;
+/// Multiply-accumulates, or bytes of output, of the smallest strip: what takes fast kernels about as long as waking a
+/// thread takes.
+const LEAST_WORK: u64 = 1 << 21;
 
 /// Cuts every step that is large enough into as many strips as there are threads, and places the result.
 pub fn split(plan: &Plan, threads: usize) -> Result<Plan> {

@@ -15,8 +15,9 @@ use crate::ops::io::{Io, MAX_INPUTS, Sink, Source};
 use crate::ops::op::Context;
 use crate::tensor::Place;
 
-/// Multiply-accumulates or bytes of output below which waking a thread takes longer than it saves.
-const LEAST_WORK: u64 = 1 << 15;
+/// Multiply-accumulates or bytes of output below which waking a thread takes longer than it saves: some ten microseconds
+/// of fast kernels.
+const LEAST_WORK: u64 = 1 << 22;
 
 /// A session's steps in groups, and the threads that run them.
 #[derive(Debug)]

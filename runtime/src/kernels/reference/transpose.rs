@@ -1,4 +1,7 @@
-//! Transpose: the output in ascending order, reading the input by permuted strides.
+//! Transpose: the output in ascending order, reading the input by permuted strides; or, where it is that of a matrix, as most
+//! are between channels first and last, column by column.
+
+use bytemuck::Pod;
 
 use crate::error::Result;
 use crate::ops::io::Io;
@@ -22,5 +25,43 @@ pub fn any(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
         *d = x.shape.dim(axis as usize);
         *stride = own.get(axis as usize).copied().unwrap_or(0);
     }
-    io.moves(0)?.strided(dims, strides, 0, size)
+    match (matrix(&dims, &strides, size), size) {
+        (Some(columns), 1) if io.input::<u8>(0).is_ok() => turn::<u8>(io, columns),
+        (Some(columns), 4) if io.input::<u32>(0).is_ok() => turn::<u32>(io, columns),
+        _ => io.moves(0)?.strided(dims, strides, 0, size),
+    }
+}
+
+/// Columns of the output, where it is a matrix that the input holds column by column. Axes that lie beside each other in both
+/// are one.
+fn matrix(dims: &[usize], strides: &[isize], size: usize) -> Option<usize> {
+    let (mut rows, mut columns) = ((1usize, 0isize), (1usize, 0isize));
+    let mut count = 0;
+    for (&d, &stride) in dims.iter().zip(strides).filter(|(d, _)| **d != 1) {
+        let last = if count == 2 { &mut columns } else { &mut rows };
+        if count > 0 && last.1 == stride.wrapping_mul(d as isize) {
+            *last = (last.0.wrapping_mul(d), stride);
+            continue;
+        }
+        count += 1;
+        match count {
+            1 => rows = (d, stride),
+            2 => columns = (d, stride),
+            _ => return None,
+        }
+    }
+    let is_turned = rows.1 == size as isize && columns.1 == rows.0.wrapping_mul(size) as isize;
+    (count == 2 && is_turned).then_some(columns.0)
+}
+
+/// Writes the output's columns, each of which lies in one piece in the input.
+fn turn<T: Pod>(io: &mut Io<'_>, columns: usize) -> Result<()> {
+    let (input, output) = (io.input::<T>(0)?, io.output::<T>(0)?);
+    let rows = input.len().checked_div(columns).unwrap_or(0);
+    for (c, column) in input.chunks_exact(rows.max(1)).enumerate() {
+        for (slot, &x) in output.iter_mut().skip(c).step_by(columns.max(1)).zip(column) {
+            *slot = x;
+        }
+    }
+    Ok(())
 }
