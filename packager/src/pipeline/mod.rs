@@ -103,8 +103,6 @@ pub struct Packed {
     pub graph: Graph,
     /// Its plan for the target.
     pub plan: Plan,
-    /// Plans for the other targets, where their kernels are others.
-    pub also: Vec<(&'static Profile, Plan)>,
     /// How it was quantized.
     pub account: Account,
 }
@@ -160,7 +158,7 @@ pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed
         return Err(Error::refused(cause).about(&about));
     }
     let (_, plan) = plans.remove(0);
-    Ok(Packed { bytes, source, graph, plan, also: plans, account })
+    Ok(Packed { bytes, source, graph, plan, account })
 }
 
 /// A plan for each family of the targets, patched as asked for, with the factors of what was equalized.

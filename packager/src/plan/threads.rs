@@ -20,7 +20,8 @@ pub fn split(plan: &Plan, threads: usize) -> Result<Plan> {
 /// As [`split`], into strips of at least so many multiply-accumulates or bytes of output.
 pub fn split_for(plan: &Plan, threads: usize, least: u64) -> Result<Plan> {
     if plan.patched.is_some() {
-        return Err(Error::invalid("a plan in strips for little memory cannot be cut for threads as well"));
+        let cause = "a plan in strips for little memory cannot be cut for threads as well";
+        return Err(Error::invalid(cause).remedy("leave out --threads, or allow more --ram"));
     }
     let mut chains = Vec::new();
     for s in 0..plan.steps.len() {

@@ -173,7 +173,6 @@ fn outside(bundle: &Bundle<'_>, runs: usize, clock: f64) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::bundle;
     use crate::plan::{self, Kernels};

@@ -58,6 +58,7 @@ global_asm!(
     ".fpu fpv5-sp-d16",
 );
 
+// SAFETY: the functions are defined above, with these arguments; their callers say why pointers are good.
 unsafe extern "C" {
     /// Reads the first six words of the runs.
     fn samara_mve_copy(to: *mut i8, from: *const i8, runs: &Runs);

@@ -29,6 +29,7 @@ global_asm!(
     ".fpu fpv5-sp-d16",
 );
 
+// SAFETY: the functions are defined above, with these arguments; their callers say why pointers are good.
 unsafe extern "C" {
     fn samara_mve_accumulate(sums: *mut i32, x: *const i8, count: usize);
 }

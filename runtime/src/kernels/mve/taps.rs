@@ -225,6 +225,7 @@ global_asm!(
     row = const CHANNELS * size_of::<i32>(),
 );
 
+// SAFETY: the functions are defined above, with these arguments; their callers say why pointers are good.
 unsafe extern "C" {
     /// Eights of channels, any window.
     pub(super) fn samara_mve_taps(job: &Job);
