@@ -31,6 +31,8 @@ pub struct Layer<'a, R: Requant> {
     pub zero: i32,
     /// The output's limits, within int8.
     pub clamp: Clamp,
+    /// Whether somebody has found that what becomes of the sums, before it gets the zero point and the limits, fits 16 bits.
+    pub is_short: bool,
 }
 
 /// Sixteen channels of a layer; those beyond its last are zero.
@@ -95,12 +97,19 @@ impl<'a, R: Requant> Layer<'a, R> {
             shared,
             zero: io.output_desc(0)?.zero_point,
             clamp,
+            is_short: false,
         })
     }
 
     /// Whether `f` holds for all constants.
     pub fn all(&self, f: impl Fn(R::Scale) -> bool) -> bool {
-        self.scales.iter().all(|&s| f(s))
+        // Without a branch for each, as vectors want it.
+        self.scales.iter().fold(true, |all, &s| all & f(s))
+    }
+
+    /// What sums begin with, zeros where there is nothing, and the constants: one of each channel or one for all.
+    pub fn ends(&self) -> (&'a [i32], &'a [R::Scale]) {
+        (self.bias.unwrap_or(&[]), self.scales)
     }
 
     /// How many blocks there are.

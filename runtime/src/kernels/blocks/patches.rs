@@ -9,7 +9,7 @@ use crate::ops::window::Window;
 /// Bytes that copying moves at a time.
 pub const CHUNK: usize = 16;
 /// Bytes that the patches of many pixels may take; those of a tile's may take more.
-const ROOM: usize = 1600;
+const ROOM: usize = 3072;
 
 /// Where a convolution finds its inputs.
 #[derive(Clone, Copy, Debug)]

@@ -66,6 +66,12 @@ impl<'a> Field<'a> {
         Ok(Field { bytes, grid, runs })
     }
 
+    /// What the pixels' runs lie in, and perhaps more behind them.
+    #[inline(always)]
+    pub fn bytes(&self) -> &'a [i8] {
+        self.bytes
+    }
+
     /// The pixels.
     #[inline(always)]
     pub fn grid(&self) -> Grid {
@@ -127,6 +133,16 @@ impl<const N: usize> Walk<N> {
         if N < self.left {
             (self.left, self.at) = (self.left - N, first.wrapping_add(N * self.step));
             return (first, core::array::from_fn(|k| k.min(N - 1) * self.step));
+        }
+        if N <= self.width {
+            // The row ends here, and the next does not.
+            let apart = core::array::from_fn(|k| {
+                let k = k.min(N - 1);
+                (k * self.step).wrapping_add(if k < self.left { 0 } else { self.gap })
+            });
+            self.at = first.wrapping_add((N * self.step).wrapping_add(self.gap));
+            self.left += self.width - N;
+            return (first, apart);
         }
         let (mut apart, mut at, mut last) = ([0; PIXELS], 0usize, 0);
         for (k, slot) in apart.iter_mut().enumerate() {

@@ -102,10 +102,18 @@ fn copied_fields(
 ) -> Result<()> {
     let runs = Runs { count: 1, stride: 0, length: copied.depth };
     let ([rows, width], [down, step]) = (grid.size, grid.apart);
-    for y in 0..rows {
+    // As many rows as fit, else parts of one.
+    let high = copied.pixels.checked_div(width).unwrap_or(0).max(1);
+    for y in (0..rows).step_by(high) {
+        let high = high.min(rows - y);
         for first in (0..width).step_by(copied.pixels.max(1)) {
-            let count = copied.pixels.min(width - first);
-            gather(strip, y * down + first * step, [count, step], copied, patch)?;
+            let wide = copied.pixels.min(width - first);
+            for row in 0..high {
+                // What copying a row writes beyond it is overwritten by the next.
+                let patch = patch.get_mut(row * wide * copied.pixel..).ok_or(Error::Internal)?;
+                gather(strip, (y + row) * down + first * step, [wide, step], copied, patch)?;
+            }
+            let count = high * wide;
             let (now, later) = slots.split_at_mut_checked(count * outputs).ok_or(Error::Internal)?;
             each(&Field::new(patch, Grid::row(count, copied.pixel), runs)?, now)?;
             slots = later;
