@@ -69,7 +69,25 @@ fn shapes() -> impl Strategy<Value = Layer> {
             Layer { kind, input: [n, h, w, depth], taps, outputs, window, seed }
         })
         .prop_filter("the window fits", |l| l.kind == Kind::Dense || l.fits());
-    prop_oneof![6 => own, 3 => layers(), 1 => wide()]
+    prop_oneof![6 => own, 3 => layers(), 1 => wide(), 2 => even()]
+}
+
+/// Convolutions over channels that vectors divide, of more outputs than one block and of more inputs than some kernels
+/// bring together at a time.
+fn even() -> impl Strategy<Value = Layer> {
+    let many = (Just(8), 1usize..5, 1usize..20);
+    let few = (1usize..8, 1usize..9, 9usize..70);
+    let channels = prop_oneof![1 => many.prop_map(|(c, h, o)| (16 * c, h, o)), 4 => few.prop_map(|(c, h, o)| (8 * c, h, o))];
+    let taps = prop_oneof![2 => Just([1, 1]), 3 => Just([3, 3]), 1 => [1usize..4, 1usize..6]];
+    let window = ([1u16..3, 1u16..3], [1u16..3, 1u16..3], [0u16..2, 0u16..2, 0u16..2, 0u16..2])
+        .prop_map(|(stride, dilation, pad)| Window { stride, dilation, pad });
+    let window = prop_oneof![Just(Window::UNIT), Just(Window { pad: [1; 4], ..Window::UNIT }), window];
+    (channels, 1usize..70, taps, window, any::<u64>())
+        .prop_map(|((depth, h, outputs), w, taps, window, seed)| {
+            let kind = Kind::Conv { groups: 1 };
+            Layer { kind, input: [1, h, w, depth], taps, outputs, window, seed }
+        })
+        .prop_filter("the window fits", Layer::fits)
 }
 
 /// Rows of more outputs than kernels hold sums of.
@@ -95,15 +113,18 @@ enum Constants {
     Ordinary,
     /// Those whose shifts go right, with extreme multipliers among them.
     Right,
+    /// Those whose results are known to be short, or nearly.
+    Short,
     /// Whatever the loader admits.
     Any,
 }
 
 impl Constants {
     fn of(seed: u64) -> Self {
-        match seed % 4 {
+        match seed % 5 {
             0 | 1 => Constants::Ordinary,
             2 => Constants::Right,
+            3 => Constants::Short,
             _ => Constants::Any,
         }
     }
@@ -121,6 +142,12 @@ fn constants(rounding: Rounding, channels: usize, which: Constants, noise: &mut 
         }
         (Rounding::Tflite, _, Constants::Right) => {
             [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-14, -1) as i32]
+        }
+        (Rounding::Tflite, 0, Constants::Short) => {
+            [noise.int(0, i32::MAX as i64) as i32, noise.int(-31, -17) as i32]
+        }
+        (Rounding::Tflite, _, Constants::Short) => {
+            [noise.int(1 << 30, i32::MAX as i64) as i32, noise.int(-17, -7) as i32]
         }
         (Rounding::Single, 0, _) => [noise.int(0, i32::MAX as i64) as i32, noise.int(0, 30) as i32],
         (Rounding::Single, ..) => [noise.int(0, 1 << 24) as i32, noise.int(0, 3) as i32],

@@ -1,4 +1,4 @@
-//! Add and Sub of two int8 tensors of one shape, sixteen elements at a time. What is broadcast goes to the plain loops.
+//! Add and Sub of two int8 tensors of one shape, sixteen elements side by side. What is broadcast goes to the plain loops.
 #![allow(unsafe_code)]
 
 use core::arch::aarch64::*;
@@ -27,21 +27,32 @@ pub fn tflite<const SUB: bool>(attributes: &[u8], io: &mut Io<'_>, cx: &Context)
     }
     let is_half = |[multiplier, shift]: [i32; 2]| multiplier == 1 << 30 && shift == 0;
     let is_right = |[_, shift]: [i32; 2]| shift < 0;
-    if is_right(op.output) && is_half(op.left) && is_right(op.right) {
-        return formed::<Half, Scaled<Right>, SUB>(io, op);
+    // Operands are at most 255 * 2^19 each, so their sum, shifted by 14, fits 16 bits.
+    let is_short = |[_, shift]: [i32; 2]| shift <= -14;
+    let [za, zb, _] = zero_points(io)?;
+    // No level is below the least zero point, and ties of what is not negative go up.
+    let is_positive = |zero: i32| zero == i32::from(i8::MIN);
+    if is_short(op.output) && is_half(op.left) && is_right(op.right) {
+        return match is_positive(zb) {
+            true => formed::<Half, Scaled<Positive<Right>>, SUB>(io, op),
+            false => formed::<Half, Scaled<Right>, SUB>(io, op),
+        };
     }
-    if is_right(op.output) && is_right(op.left) && is_half(op.right) {
-        return formed::<Scaled<Right>, Half, SUB>(io, op);
+    if is_short(op.output) && is_right(op.left) && is_half(op.right) {
+        return match is_positive(za) {
+            true => formed::<Scaled<Positive<Right>>, Half, SUB>(io, op),
+            false => formed::<Scaled<Right>, Half, SUB>(io, op),
+        };
     }
-    two_roundings::<Scaled<Both>, Scaled<Both>, Both, SUB>(io, op)
+    two_roundings::<Scaled<Both>, Scaled<Both>, Both, SUB, false>(io, op)
 }
 
-/// [`two_roundings`] where the output's shift is below 0.
+/// [`two_roundings`] where the output's shift makes sums short.
 fn formed<L: Term, R: Term, const SUB: bool>(io: &mut Io<'_>, op: Additive<SUB>) -> Result<()> {
     match Form::of_outputs(io.output_desc(0)?.zero_point, op.clamp) {
-        Form::Positive => two_roundings::<L, R, Positive<Right>, SUB>(io, op),
-        Form::Full => two_roundings::<L, R, Full<Right>, SUB>(io, op),
-        Form::Usual | Form::Any => two_roundings::<L, R, Right, SUB>(io, op),
+        Form::Positive => two_roundings::<L, R, Positive<Right>, SUB, true>(io, op),
+        Form::Full => two_roundings::<L, R, Full<Right>, SUB, true>(io, op),
+        Form::Usual | Form::Any => two_roundings::<L, R, Right, SUB, true>(io, op),
     }
 }
 
@@ -75,7 +86,7 @@ pub fn single<const SUB: bool>(attributes: &[u8], io: &mut Io<'_>, cx: &Context)
                 let sum = vmlal_n(vmlal_n(vdupq_n_s32(rest), a[i], left), b[i], right);
                 vshlq_s32(sum, vdupq_n_s32(-shift))
             });
-            ends.narrow(&sums)
+            ends.narrow::<false>(&sums)
         },
     )
 }
@@ -140,10 +151,10 @@ impl Term for Half {
             let (first, second, k_low) = (vget_low_s16(low), vget_low_s16(high), vget_low_s16(k));
             if SUB {
                 let [a, c] = [vmlsl_s16(a, first, k_low), vmlsl_s16(c, second, k_low)];
-                [a, vmlsl_high_s16(b, low, k), c, vmlsl_high_s16(d, high, k)]
+                [a, times_high::<true>(b, low, k), c, times_high::<true>(d, high, k)]
             } else {
                 let [a, c] = [vmlal_s16(a, first, k_low), vmlal_s16(c, second, k_low)];
-                [a, vmlal_high_s16(b, low, k), c, vmlal_high_s16(d, high, k)]
+                [a, times_high::<false>(b, low, k), c, times_high::<false>(d, high, k)]
             }
         }
     }
@@ -162,8 +173,8 @@ impl<S: Rescale<Requant = Tflite>> Term for Scaled<S> {
     }
 }
 
-/// Both operands on a common scale, then their sum on the output's.
-fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool>(
+/// Both operands on a common scale, then their sum on the output's, rescaled to 16 bits if it is `SHORT`.
+fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool, const SHORT: bool>(
     io: &mut Io<'_>,
     op: Additive<SUB>,
 ) -> Result<()> {
@@ -188,9 +199,24 @@ fn two_roundings<L: Term, R: Term, S: Rescale<Requant = Tflite>, const SUB: bool
             } else {
                 right.plus::<SUB>(left.scaled(a), b)
             };
-            ends.narrow(&sums.map(|sum| S::apply(sum, scales)))
+            ends.narrow::<SHORT>(&sums.map(|sum| S::apply(sum, scales)))
         },
     )
+}
+
+/// `sum + x * k`, or with `SUB` less that, of the upper four. The compiler would move them down first where all of `k` is
+/// one number.
+#[inline(always)]
+fn times_high<const SUB: bool>(mut sum: int32x4_t, x: int16x8_t, k: int16x8_t) -> int32x4_t {
+    // SAFETY: every 64-bit Arm has NEON; registers only.
+    unsafe {
+        if SUB {
+            asm!("smlsl2 {0:v}.4s, {1:v}.8h, {2:v}.8h", inout(vreg) sum, in(vreg) x, in(vreg) k, options(pure, nomem, nostack));
+        } else {
+            asm!("smlal2 {0:v}.4s, {1:v}.8h, {2:v}.8h", inout(vreg) sum, in(vreg) x, in(vreg) k, options(pure, nomem, nostack));
+        }
+    }
+    sum
 }
 
 /// Levels less their zero point, which every element of `zero` is.
@@ -249,13 +275,21 @@ fn walk(
     let (Some(from_a), Some(from_b)) = (start(&a, count), start(&b, count)) else {
         return Err(Error::Internal);
     };
-    let vectors = count / BLOCK * BLOCK;
-    for at in (0..vectors).step_by(BLOCK) {
+    let (vectors, to) = (count / BLOCK * BLOCK, y.as_ptr().cast::<i8>().cast_mut());
+    let pairs = vectors / (2 * BLOCK) * (2 * BLOCK);
+    for at in (0..pairs).step_by(2 * BLOCK) {
+        // SAFETY: as below, twice.
+        unsafe {
+            let (a, b) = (vld1q_s8_x2(from_a.add(at)), vld1q_s8_x2(from_b.add(at)));
+            vst1q_s8_x2(to.add(at), int8x16x2_t(many(a.0, b.0), many(a.1, b.1)));
+        }
+    }
+    for at in (pairs..vectors).step_by(BLOCK) {
         // SAFETY: sixteen elements from `at` on are within both operands and the output, whose cells may be written
         // through a shared reference; everything is read before it is written.
         unsafe {
             let levels = many(vld1q_s8(from_a.add(at)), vld1q_s8(from_b.add(at)));
-            vst1q_s8(y.as_ptr().cast::<i8>().cast_mut().add(at), levels);
+            vst1q_s8(to.add(at), levels);
         }
     }
     for (at, slot) in y.iter().enumerate().skip(vectors) {

@@ -171,6 +171,81 @@ macro_rules! alone {
     };
 }
 
+/// Bytes from the first to the last of five pixels side by side whose runs [`slid`] takes.
+const SLID: usize = 4 * CHUNK;
+
+/// As [`products`], of all channels of five pixels that are a chunk apart and have runs of three: so seven chunks hold the
+/// inputs of all.
+#[rustfmt::skip] // one instruction a line
+macro_rules! slid {
+    ($sums:ident $x:ident $runs:ident $w:ident $bias:ident) => {
+        asm!(
+            ".arch_extension dotprod",
+            "ld1 {{v0.4s, v1.4s, v2.4s, v3.4s}}, [{bias}]",
+            "ld1 {{v4.4s, v5.4s, v6.4s, v7.4s}}, [{bias}]",
+            "ld1 {{v8.4s, v9.4s, v10.4s, v11.4s}}, [{bias}]",
+            "ld1 {{v12.4s, v13.4s, v14.4s, v15.4s}}, [{bias}]",
+            "ld1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{bias}]",
+            "1:",
+            "ld1 {{v20.16b, v21.16b, v22.16b, v23.16b}}, [{x}], #64",
+            "ld1 {{v24.16b, v25.16b, v26.16b}}, [{x}], {skip}",
+            slid!(@ "20" "21" "22" "23" "24"),
+            slid!(@ "21" "22" "23" "24" "25"),
+            slid!(@ "22" "23" "24" "25" "26"),
+            "subs {runs}, {runs}, #1",
+            "b.ne 1b",
+            x = inout(reg) $x => _,
+            w = inout(reg) $w => _,
+            runs = inout(reg) $runs.count => _,
+            skip = in(reg) $runs.stride.wrapping_sub(SLID),
+            bias = in(reg) $bias,
+            out("v20") _, out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _,
+            out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+            out("v0") $sums[0][0], out("v1") $sums[0][1], out("v2") $sums[0][2], out("v3") $sums[0][3],
+            out("v4") $sums[1][0], out("v5") $sums[1][1], out("v6") $sums[1][2], out("v7") $sums[1][3],
+            out("v8") $sums[2][0], out("v9") $sums[2][1], out("v10") $sums[2][2], out("v11") $sums[2][3],
+            out("v12") $sums[3][0], out("v13") $sums[3][1], out("v14") $sums[3][2], out("v15") $sums[3][3],
+            out("v16") $sums[4][0], out("v17") $sums[4][1], out("v18") $sums[4][2], out("v19") $sums[4][3],
+            options(nostack, readonly)
+        )
+    };
+    (@ $($x:literal)*) => {
+        concat!(slid!(@ step "0" $($x)*), slid!(@ step "1" $($x)*), slid!(@ step "2" $($x)*), slid!(@ step "3" $($x)*))
+    };
+    (@ step $lane:literal $a:literal $b:literal $c:literal $d:literal $e:literal) => {
+        concat!(
+            "ld1 {{v28.16b, v29.16b, v30.16b, v31.16b}}, [{w}], #64\n",
+            slid!(@ pixel $lane $a "0" "1" "2" "3"),
+            slid!(@ pixel $lane $b "4" "5" "6" "7"),
+            slid!(@ pixel $lane $c "8" "9" "10" "11"),
+            slid!(@ pixel $lane $d "12" "13" "14" "15"),
+            slid!(@ pixel $lane $e "16" "17" "18" "19"),
+        )
+    };
+    (@ pixel $lane:literal $x:literal $s0:literal $s1:literal $s2:literal $s3:literal) => {
+        concat!(
+            "sdot v", $s0, ".4s, v28.16b, v", $x, ".4b[", $lane, "]\n",
+            "sdot v", $s1, ".4s, v29.16b, v", $x, ".4b[", $lane, "]\n",
+            "sdot v", $s2, ".4s, v30.16b, v", $x, ".4b[", $lane, "]\n",
+            "sdot v", $s3, ".4s, v31.16b, v", $x, ".4b[", $lane, "]\n",
+        )
+    };
+}
+
+/// There is no other way for whole fields.
+///
+/// # Safety
+/// Always safe; other kernels have one.
+#[inline(always)]
+unsafe fn whole<S: Rescale>(
+    _: &Layer<'_, S::Requant>,
+    _: &mut Room<S::Requant>,
+    _: &Field<'_>,
+    _: &mut [i8],
+) -> Result<bool> {
+    Ok(false)
+}
+
 /// No room: weights are read as they are stored.
 struct Held;
 
@@ -218,6 +293,8 @@ pub(super) unsafe fn sums<const N: usize, const HALF: bool>(
             2 => pixels!(2 HALF, apart; sums x runs w bias),
             3 => pixels!(3 HALF, apart; sums x runs w bias),
             4 => pixels!(4 HALF, apart; sums x runs w bias),
+            // Pixels whose windows overlap so lie in one row, or where the next begins without a gap.
+            5 if !HALF && runs.length == 3 * CHUNK && apart[4] == SLID => slid!(sums x runs w bias),
             _ => pixels!(5 HALF, apart; sums x runs w bias),
         }
         sums

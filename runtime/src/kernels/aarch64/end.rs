@@ -20,6 +20,8 @@ pub trait Rescale {
     type Scales: Copy;
     /// Whether results stay so far from the ends of 32 bits that adding a zero point never wraps.
     const SMALL: bool;
+    /// Whether somebody may have found that results fit 16 bits.
+    const CAN_BE_SHORT: bool = false;
     /// Whether outputs are all that int8 holds, so that nothing is clamped besides.
     const FULL: bool = false;
     /// Whether, besides, the zero point is the least of them.
@@ -27,6 +29,16 @@ pub trait Rescale {
 
     /// Four channels' constants.
     fn scales(four: &[<Self::Requant as Requant>::Scale; 4]) -> Self::Scales;
+
+    /// The same from where they are kept.
+    ///
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    unsafe fn load(from: *const Self::Scales) -> Self::Scales {
+        // SAFETY: as the caller promises.
+        unsafe { *from }
+    }
 
     /// Four sums, rescaled.
     fn apply(sums: int32x4_t, scales: Self::Scales) -> int32x4_t;
@@ -66,10 +78,18 @@ impl Rescale for Right {
     type Requant = Tflite;
     type Scales = [int32x4_t; 2];
     const SMALL: bool = true;
+    const CAN_BE_SHORT: bool = true;
 
     #[inline(always)]
     fn scales(four: &[[i32; 2]; 4]) -> [int32x4_t; 2] {
         pairs(four)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const [int32x4_t; 2]) -> [int32x4_t; 2] {
+        let from = from.cast::<i32>();
+        // SAFETY: as the caller promises. As a whole the compiler would not load them as a pair.
+        unsafe { [vld1q_s32(from), vld1q_s32(from.add(4))] }
     }
 
     #[inline(always)]
@@ -94,11 +114,18 @@ impl<S: Rescale> Rescale for Full<S> {
     type Requant = S::Requant;
     type Scales = S::Scales;
     const SMALL: bool = S::SMALL;
+    const CAN_BE_SHORT: bool = S::CAN_BE_SHORT;
     const FULL: bool = true;
 
     #[inline(always)]
     fn scales(four: &[<S::Requant as Requant>::Scale; 4]) -> S::Scales {
         S::scales(four)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const S::Scales) -> S::Scales {
+        // SAFETY: as the caller promises.
+        unsafe { S::load(from) }
     }
 
     #[inline(always)]
@@ -111,12 +138,19 @@ impl<S: Rescale> Rescale for Positive<S> {
     type Requant = S::Requant;
     type Scales = S::Scales;
     const SMALL: bool = S::SMALL;
+    const CAN_BE_SHORT: bool = S::CAN_BE_SHORT;
     const FULL: bool = true;
     const POSITIVE: bool = true;
 
     #[inline(always)]
     fn scales(four: &[<S::Requant as Requant>::Scale; 4]) -> S::Scales {
         S::scales(four)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const S::Scales) -> S::Scales {
+        // SAFETY: as the caller promises.
+        unsafe { S::load(from) }
     }
 
     #[inline(always)]
@@ -191,20 +225,22 @@ impl Rescale for Onnx {
 pub struct Ends<S> {
     zero: i32,
     limits: [i8; 2],
+    /// Whether rescaled sums fit 16 bits.
+    pub is_short: bool,
     rounding: PhantomData<S>,
 }
 
 impl<S: Rescale> Ends<S> {
     /// Of this layer.
     pub fn new(layer: &Layer<'_, S::Requant>) -> Self {
-        Ends::of(layer.zero, layer.clamp)
+        Ends { is_short: layer.is_short, ..Ends::of(layer.zero, layer.clamp) }
     }
 
     /// Of an int8 output with this zero point, clamped within its type.
     pub fn of(zero: i32, clamp: Clamp) -> Self {
         let (least, greatest) = clamp.as_i32();
         let limits = [least as i8, greatest as i8];
-        Ends { zero, limits, rounding: PhantomData }
+        Ends { zero, limits, is_short: false, rounding: PhantomData }
     }
 
     /// Writes the outputs of `N` pixels' sums, of as many channels as `count` says.
@@ -222,12 +258,16 @@ impl<S: Rescale> Ends<S> {
     ) {
         // SAFETY: as the caller promises.
         unsafe {
-            if count == BLOCK {
+            if S::CAN_BE_SHORT && self.is_short && count == BLOCK {
                 for (pixel, sums) in sums.iter().enumerate() {
-                    vst1q_s8(to.wrapping_add(pixel * stride), self.levels(sums, scales));
+                    vst1q_s8(to.wrapping_add(pixel * stride), self.levels::<true>(sums, scales));
+                }
+            } else if count == BLOCK {
+                for (pixel, sums) in sums.iter().enumerate() {
+                    vst1q_s8(to.wrapping_add(pixel * stride), self.levels::<false>(sums, scales));
                 }
             } else if count > BLOCK / 2 {
-                partly(&sums.map(|sums| self.levels(&sums, scales)), to, stride, count);
+                partly(&sums.map(|sums| self.levels::<false>(&sums, scales)), to, stride, count);
             } else {
                 let levels =
                     sums.map(|[a, b, ..]| self.narrow_half([S::apply(a, scales[0]), S::apply(b, scales[1])]));
@@ -242,18 +282,61 @@ impl<S: Rescale> Ends<S> {
         }
     }
 
-    /// Sixteen outputs of sums.
+    /// Writes the outputs of `PAIRS` pairs of pixels, 1 to 3, two of which are in each array: each sum has two channels of the
+    /// first, then of the second. There are eight scales, of two channels, twice. Pixels are `stride` bytes apart, the last two `last`; if
+    /// that is 0 there is no last one.
+    ///
+    /// # Safety
+    /// As of [`Ends::store`]; the scales are there.
     #[inline(always)]
-    pub fn levels(&self, sums: &Sums, scales: &[S::Scales; 4]) -> int8x16_t {
-        self.narrow(&core::array::from_fn(|i| S::apply(sums[i], scales[i])))
+    pub unsafe fn store_pairs<const PAIRS: usize, const SHORT: bool>(
+        &self,
+        mut sums: [[int32x4_t; 8]; 3],
+        scales: *const S::Scales,
+        count: usize,
+        mut to: *mut i8,
+        [stride, last]: [usize; 2],
+    ) {
+        // Each constant is loaded once.
+        for j in 0..8 {
+            // SAFETY: as the caller promises.
+            let scales = unsafe { S::load(scales.wrapping_add(j)) };
+            for pair in sums.iter_mut().take(PAIRS) {
+                pair[j] = S::apply(pair[j], scales);
+            }
+        }
+        for (k, &[a, b, c, d, e, f, g, h]) in sums.iter().enumerate().take(PAIRS) {
+            let (low, high) = (self.narrow::<SHORT>(&[a, b, c, d]), self.narrow::<SHORT>(&[e, f, g, h]));
+            let next = to.wrapping_add(if k + 1 == PAIRS { last } else { stride });
+            // SAFETY: as the caller promises. What is no pixel is written first.
+            unsafe {
+                // Two channels are one number of 16 bits.
+                let [low, high] = [low, high].map(|levels| vreinterpretq_s16_s8(levels));
+                let levels = [vuzp1q_s16(low, high), vuzp2q_s16(low, high)].map(|x| vreinterpretq_s8_s16(x));
+                if count == BLOCK {
+                    vst1q_s8(next, levels[1]);
+                    vst1q_s8(to, levels[0]);
+                } else {
+                    partly(&levels[1..], next, 0, count);
+                    partly(&levels[..1], to, 0, count);
+                }
+            }
+            to = to.wrapping_add(2 * stride);
+        }
     }
 
-    /// Sixteen outputs of rescaled sums.
+    /// Sixteen outputs of sums.
     #[inline(always)]
-    pub fn narrow(&self, &[a, b, c, d]: &Sums) -> int8x16_t {
+    pub fn levels<const SHORT: bool>(&self, sums: &Sums, scales: &[S::Scales; 4]) -> int8x16_t {
+        self.narrow::<SHORT>(&core::array::from_fn(|i| S::apply(sums[i], scales[i])))
+    }
+
+    /// Sixteen outputs of rescaled sums, which fit 16 bits if they are `SHORT`.
+    #[inline(always)]
+    pub fn narrow<const SHORT: bool>(&self, &[a, b, c, d]: &Sums) -> int8x16_t {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe {
-            let (low, high) = (self.levels_16([a, b]), self.levels_16([c, d]));
+            let (low, high) = (self.levels_16::<SHORT>([a, b]), self.levels_16::<SHORT>([c, d]));
             if S::POSITIVE && S::SMALL {
                 let levels = vqmovun_high_s16(vqmovun_s16(low), high);
                 return vreinterpretq_s8_u8(veorq_u8(levels, vdupq_n_u8(0x80)));
@@ -272,7 +355,7 @@ impl<S: Rescale> Ends<S> {
     fn narrow_half(&self, sums: [int32x4_t; 2]) -> int8x8_t {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe {
-            let levels = self.levels_16(sums);
+            let levels = self.levels_16::<false>(sums);
             if S::POSITIVE && S::SMALL {
                 return vreinterpret_s8_u8(veor_u8(vqmovun_s16(levels), vdup_n_u8(0x80)));
             }
@@ -283,17 +366,50 @@ impl<S: Rescale> Ends<S> {
 
     /// Rescaled sums with the zero point, or without it where it is the least level.
     #[inline(always)]
-    fn levels_16(&self, [a, b]: [int32x4_t; 2]) -> int16x8_t {
+    fn levels_16<const SHORT: bool>(&self, [a, b]: [int32x4_t; 2]) -> int16x8_t {
         // SAFETY: every 64-bit Arm has NEON.
         unsafe {
             if !S::SMALL {
                 let zero = vdupq_n_s32(self.zero);
                 return vqmovn_high_s32(vqmovn_s32(vaddq_s32(a, zero)), vaddq_s32(b, zero));
             }
-            let levels = vqmovn_high_s32(vqmovn_s32(a), b);
+            let levels = if SHORT {
+                vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b))
+            } else {
+                vqmovn_high_s32(vqmovn_s32(a), b)
+            };
             if S::POSITIVE { levels } else { vqaddq_s16(levels, vdupq_n_s16(self.zero as i16)) }
         }
     }
+}
+
+/// Whether what [`Right`] makes of sums fits 16 bits: sums of so many products of two levels, which begin with these
+/// biases.
+pub fn fits_16_bits(products: usize, bias: &[i32], scales: &[[i32; 2]]) -> bool {
+    // One less for what rounding adds.
+    const MOST: u32 = i16::MAX as u32 - 1;
+    let products = u32::try_from(products).unwrap_or(u32::MAX).saturating_mul(1 << 14);
+    // Multipliers are below one: a sum as great as it may be, shifted. A sum that wraps is no greater.
+    let fits = |bias: i32, [_, shift]: [i32; 2]| {
+        let most = bias.unsigned_abs().saturating_add(products);
+        shift < 0 && most.checked_shr(shift.unsigned_abs()).unwrap_or(0) < MOST
+    };
+    if bias.len() != scales.len() {
+        let most = bias.iter().fold(0, |most, b| b.unsigned_abs().max(most)).min(i32::MAX as u32);
+        return scales.iter().all(|&scale| fits(most as i32, scale));
+    }
+    let ((biases, last), (constants, rest)) = (bias.as_chunks::<4>(), scales.as_chunks::<4>());
+    // SAFETY: four numbers are read from four.
+    let most = unsafe {
+        biases.iter().zip(constants).fold(vdupq_n_u32(0), |most, (bias, four)| {
+            let sums = vreinterpretq_u32_s32(vabsq_s32(vld1q_s32(bias.as_ptr())));
+            let [_, shifts] = pairs(four);
+            vmaxq_u32(most, vshlq_u32(vqaddq_u32(sums, vdupq_n_u32(products)), shifts))
+        })
+    };
+    // SAFETY: every 64-bit Arm has NEON.
+    let most = unsafe { vmaxvq_u32(most) };
+    most < MOST && last.iter().zip(rest).all(|(&bias, &scale)| fits(bias, scale))
 }
 
 /// Writes the first `count` of sixteen outputs of each pixel, where blocks are not full.

@@ -1,9 +1,12 @@
 //! The kernels of one set of instructions, from its functions for a tile and for a strip.
 
-use crate::kernels::aarch64::end::{Both, Full, Positive, Rescale, Right};
+use crate::error::Result;
+use crate::kernels::aarch64::end::{Both, Full, Positive, Rescale, Right, fits_16_bits};
 use crate::kernels::blocks::layer::Layer;
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
+use crate::layout::QUAD;
 use crate::ops::attr::Clamp;
+use crate::ops::io::Io;
 
 /// A rounding's forms in vectors.
 pub trait Rounded: Requant {
@@ -18,6 +21,13 @@ pub trait Rounded: Requant {
 
     /// Whether [`Rounded::Usual`] takes the constant.
     fn is_usual(scale: Self::Scale) -> bool;
+
+    /// Whether what becomes of sums of so many products of two levels, which begin with these biases, is known to fit 16
+    /// bits.
+    #[inline(always)]
+    fn is_short(_products: usize, _bias: &[i32], _scales: &[Self::Scale]) -> bool {
+        false
+    }
 }
 
 impl Rounded for Tflite {
@@ -29,6 +39,10 @@ impl Rounded for Tflite {
     #[inline(always)]
     fn is_usual([_, shift]: [i32; 2]) -> bool {
         shift < 0
+    }
+
+    fn is_short(products: usize, bias: &[i32], scales: &[[i32; 2]]) -> bool {
+        fits_16_bits(products, bias, scales)
     }
 }
 
@@ -88,16 +102,28 @@ impl Form {
     }
 }
 
+/// The constants of a step, with what is known of its sums.
+#[inline(always)]
+pub fn layer<'a, R: Rounded>(io: &Io<'a>, clamp: Clamp) -> Result<Layer<'a, R>> {
+    let (mut layer, output) = (Layer::<R>::new(io, clamp)?, io.output_desc(0)?);
+    // A few pixels do not repay the look at all channels.
+    if output.shape.elements() / 16 >= layer.outputs {
+        let (bias, scales) = layer.ends();
+        layer.is_short = R::is_short(layer.quads * QUAD, bias, scales);
+    }
+    Ok(layer)
+}
+
 /// Defines the kernels of a processor that has `$isa`: `$sums` computes the sums of
 /// `$n` pixels side by side, at most `$most`, of which a multiple of `$unit` is best, and `$strip` a strip of a depthwise
 /// convolution. Both are told whether `$mild` holds of the layer. The module's `start` makes what sums
-/// begin with, and `hold` the weights of a block for many tiles.
+/// begin with, and `hold` the weights of a block for many tiles; `whole` is asked first whether it computes all of a field.
 macro_rules! kernels {
     ($isa:expr, $most:literal / $unit:literal [$($n:literal),*], $sums:ident, $strip:ident, $mild:expr) => {
         use crate::error::{Error, Result};
         use crate::kernels::aarch64::depthwise::$strip;
         use crate::kernels::aarch64::end::{Ends, Rescale, constants};
-        use crate::kernels::aarch64::entry::{Form, Rounded};
+        use crate::kernels::aarch64::entry::{self, Form, Rounded};
         use crate::kernels::blocks::layer::{Layer, Room};
         use crate::kernels::blocks::tile::{Field, cut};
         use crate::kernels::blocks::{depthwise, walk};
@@ -117,7 +143,7 @@ macro_rules! kernels {
         pub fn conv_2d<R: Rounded>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
             available()?;
             let op = Conv2d::parse(attributes)?;
-            let layer = Layer::<R>::new(io, op.clamp)?;
+            let layer = entry::layer::<R>(io, op.clamp)?;
             let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
             let (form, is_mild, mut room) = (Form::of(&layer), is_mild(&layer), Room::default());
             walk::conv_2d(io, &op, |field, slots| {
@@ -130,7 +156,7 @@ macro_rules! kernels {
         pub fn fully_connected<R: Rounded>(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
             available()?;
             let op = FullyConnected::parse(attributes)?;
-            let layer = Layer::<R>::new(io, op.clamp)?;
+            let layer = entry::layer::<R>(io, op.clamp)?;
             let (form, mut room) = (Form::of(&layer), Room::default());
             // Few rows do not repay a look at all weights.
             walk::fully_connected(io, |field, slots| {
@@ -147,7 +173,7 @@ macro_rules! kernels {
         ) -> Result<()> {
             available()?;
             let op = DepthwiseConv2d::parse(attributes)?;
-            let layer = Layer::<R>::new(io, op.clamp)?;
+            let layer = entry::layer::<R>(io, op.clamp)?;
             let is_mild: fn(&Layer<'_, R>) -> bool = $mild;
             let (form, is_mild) = (Form::of(&layer), is_mild(&layer));
             depthwise::walk(io, &op, |strip, slots| {
@@ -204,6 +230,10 @@ macro_rules! kernels {
             let (pixels, stride) = (rows * width, layer.outputs);
             if field.runs().quads() != layer.quads || slots.len() / stride.max(1) < pixels {
                 return Err(Error::Internal);
+            }
+            // SAFETY: the processor has the instructions; quads and slots were checked above.
+            if unsafe { whole::<S>(layer, room, field, slots)? } {
+                return Ok(());
             }
             let mut first = 0;
             for [n, tiles] in cut(pixels, $most, $unit) {

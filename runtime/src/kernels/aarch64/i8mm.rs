@@ -7,6 +7,7 @@ use core::mem::MaybeUninit;
 
 use crate::kernels::aarch64::dot;
 use crate::kernels::aarch64::end::Sums;
+use crate::kernels::aarch64::planes::whole;
 use crate::kernels::blocks::layer::STEP;
 use crate::kernels::blocks::tile::{PIXELS, Runs};
 use crate::layout::QUAD;
@@ -164,21 +165,34 @@ unsafe fn hold(stored: *const i8, runs: &Runs, tiles: usize, held: &mut Held) ->
 /// # Safety
 /// Two steps can be written at `to`.
 #[inline(always)]
-unsafe fn side_by_side(a: int8x16x4_t, b: int8x16x4_t, to: *mut i8) {
+pub(super) unsafe fn side_by_side(a: int8x16x4_t, b: int8x16x4_t, to: *mut i8) {
     // SAFETY: as the caller promises.
     unsafe {
-        for (i, (a, b)) in [(a.0, b.0), (a.1, b.1), (a.2, b.2), (a.3, b.3)].into_iter().enumerate() {
+        let [first, second, third, last] = [(a.0, b.0), (a.1, b.1), (a.2, b.2), (a.3, b.3)].map(|(a, b)| {
             let (a, b) = (vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b));
-            vst1q_s32(to.add(2 * i * BLOCK).cast(), vzip1q_s32(a, b));
-            vst1q_s32(to.add((2 * i + 1) * BLOCK).cast(), vzip2q_s32(a, b));
-        }
+            (vzip1q_s32(a, b), vzip2q_s32(a, b))
+        });
+        vst1q_s32_x4(to.cast(), int32x4x4_t(first.0, first.1, second.0, second.1));
+        vst1q_s32_x4(to.add(STEP).cast(), int32x4x4_t(third.0, third.1, last.0, last.1));
     }
 }
 
-/// What sums begin with: two channels twice, for two pixels.
+/// What sums begin with.
+struct Start<'t> {
+    /// Two channels twice, for two pixels.
+    twice: [i32; 2 * BLOCK],
+    once: &'t [i32; BLOCK],
+}
+
 #[inline(always)]
-fn start(bias: &[i32; BLOCK]) -> [i32; 2 * BLOCK] {
-    core::array::from_fn(|i| bias[i / 4 * 2 + i % 2])
+fn start(bias: &[i32; BLOCK]) -> Start<'_> {
+    Start { twice: twice(bias), once: bias }
+}
+
+/// Two of sixteen numbers after the other, each pair twice.
+#[inline(always)]
+pub(super) fn twice<T: Copy>(all: &[T; BLOCK]) -> [T; 2 * BLOCK] {
+    core::array::from_fn(|i| all[i / 4 * 2 + i % 2])
 }
 
 /// The sums of pairs of pixels over weights side by side: all runs, in chunks of eight inputs, then four. For each pair:
@@ -276,16 +290,16 @@ unsafe fn sums<const N: usize, const HALF: bool>(
     apart: &[usize; PIXELS],
     runs: &Runs,
     weights: Weights,
-    start: &[i32; 2 * BLOCK],
+    start: &Start<'_>,
     _: bool,
 ) -> [Sums; N] {
     let mut w = weights.stored;
     if N == 1 {
         // Half of every product would be thrown away.
-        let bias = core::array::from_fn(|i| start[i / 2 * 4 + i % 2]);
         // SAFETY: as the caller promises; what has I8MM has dot products.
-        return unsafe { dot::sums::<N, HALF>(x, apart, runs, w, &bias, true) };
+        return unsafe { dot::sums::<N, HALF>(x, apart, runs, w, start.once, true) };
     }
+    let start = &start.twice;
     // SAFETY: as the caller promises; what is left of a run is copied to where a chunk can be read.
     unsafe {
         let mut sums: [Pair; 3] = [[vdupq_n_s32(0); 8]; 3];

@@ -10,6 +10,7 @@ mod end;
 pub mod f32;
 pub mod i8mm;
 pub mod neon;
+mod planes;
 
 use crate::error::Result;
 use crate::kernels;

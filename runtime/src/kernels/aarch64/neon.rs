@@ -106,6 +106,20 @@ macro_rules! pixels {
     };
 }
 
+/// There is no other way for whole fields.
+///
+/// # Safety
+/// Always safe; other kernels have one.
+#[inline(always)]
+unsafe fn whole<S: Rescale>(
+    _: &Layer<'_, S::Requant>,
+    _: &mut Room<S::Requant>,
+    _: &Field<'_>,
+    _: &mut [i8],
+) -> Result<bool> {
+    Ok(false)
+}
+
 /// No room: weights are read as they are stored.
 struct Held;
 

@@ -82,16 +82,46 @@ pub(super) unsafe fn block<E: Rows, S: Rescale>(
                 } else {
                     E::sums::<2>(&window, &bias, rows, channels, held, n);
                 }
-                for k in 0..n {
-                    let int32x4x4_t(a, b, c, d) = vld1q_s32_x4(held.add(k).cast());
-                    ends.store(&[[a, b, c, d]], &scales, count, to, 0);
-                    to = to.wrapping_add(step);
+                to = if S::CAN_BE_SHORT && ends.is_short && count == BLOCK {
+                    store::<S, true>(ends, &scales, held, n, to, step)
+                } else if count == BLOCK {
+                    store::<S, false>(ends, &scales, held, n, to, step)
+                } else {
+                    for k in 0..n {
+                        let int32x4x4_t(a, b, c, d) = vld1q_s32_x4(held.add(k).cast());
+                        ends.store(&[[a, b, c, d]], &scales, count, to.wrapping_add(k * step), 0);
+                    }
+                    to.wrapping_add(n * step)
                 }
             }
             from = from.wrapping_add(n * stride * channels);
         }
     }
     Ok(())
+}
+
+/// Writes the levels of sixteen times `n` sums, every `step` bytes from `to`; returns where the next would be.
+///
+/// # Safety
+/// There are so many sums, and sixteen bytes can be written wherever `to` and `step` say.
+#[inline(always)]
+unsafe fn store<S: Rescale, const SHORT: bool>(
+    ends: &Ends<S>,
+    scales: &[S::Scales; 4],
+    sums: *const [i32; BLOCK],
+    n: usize,
+    mut to: *mut i8,
+    step: usize,
+) -> *mut i8 {
+    for k in 0..n {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let int32x4x4_t(a, b, c, d) = vld1q_s32_x4(sums.add(k).cast());
+            vst1q_s8(to, ends.levels::<SHORT>(&[a, b, c, d], scales));
+        }
+        to = to.wrapping_add(step);
+    }
+    to
 }
 
 /// The weights of nine taps, from three steps of four each.
