@@ -13,23 +13,28 @@ const GOLDEN_BUDGET: usize = 16 * 1024;
 /// Most golden vectors.
 const GOLDEN_VECTORS: usize = 4;
 
-/// The vectors that the device tests itself with.
+/// The vectors that the device tests itself with, side by side: reference kernels take their time, and only small inputs
+/// get more than one vector.
 pub(super) fn golden(graph: &Graph) -> Result<Vec<Vector>> {
-    let interpreter = Interpreter::new(graph)?;
+    let interpreter = &Interpreter::new(graph)?;
     let size: usize = graph.inputs.iter().map(|&t| graph.tensors[t].bytes().unwrap_or(usize::MAX)).sum();
     let vectors = (GOLDEN_BUDGET / size.max(1)).clamp(1, GOLDEN_VECTORS);
-    (0..vectors)
-        .map(|v| {
-            let tensors = graph.inputs.iter().enumerate();
-            let inputs: Vec<Value> = tensors
-                .map(|(i, &t)| noise(&graph.tensors[t], (v * 64 + i) as u64))
-                .collect::<Result<_>>()?;
-            let bytes = |values: &[Value]| values.iter().map(|v| v.bytes().to_vec()).collect();
-            let kept = bytes(&inputs);
-            let outputs = interpreter.run(inputs, |_, _| Ok(()))?;
-            Ok(Vector { inputs: kept, outputs: bytes(&outputs) })
-        })
-        .collect()
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..vectors).map(|v| scope.spawn(move || vector(interpreter, graph, v))).collect();
+        runs.into_iter()
+            .map(|run| run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn vector(interpreter: &Interpreter<'_>, graph: &Graph, v: usize) -> Result<Vector> {
+    let tensors = graph.inputs.iter().enumerate();
+    let inputs: Vec<Value> =
+        tensors.map(|(i, &t)| noise(&graph.tensors[t], (v * 64 + i) as u64)).collect::<Result<_>>()?;
+    let bytes = |values: &[Value]| values.iter().map(|v| v.bytes().to_vec()).collect();
+    let kept = bytes(&inputs);
+    let outputs = interpreter.run(inputs, |_, _| Ok(()))?;
+    Ok(Vector { inputs: kept, outputs: bytes(&outputs) })
 }
 
 /// Uniform over an integer type's levels, uniform in [-1, 1] for floats, zeros for indices and flags, which

@@ -22,10 +22,10 @@ pub fn binary<T: Pod>(io: &mut Io<'_>, f: impl Fn(T, T) -> T) -> Result<()> {
         let b = run(&b, at_b, count, step_b)?;
         let y = y.get(at_y..at_y.wrapping_add(count)).ok_or(Error::Internal)?;
         #[cfg(feature = "std")]
-        if vectors(&a, &b, y, &f) {
-            return Ok(());
-        }
-        for (k, slot) in y.iter().enumerate() {
+        let done = blocks(&a, &b, y, &f);
+        #[cfg(not(feature = "std"))]
+        let done = 0;
+        for (k, slot) in y.iter().enumerate().skip(done) {
             let (Some(a), Some(b)) = (a.at(k), b.at(k)) else { return Err(Error::Internal) };
             slot.set(f(a, b));
         }
@@ -33,33 +33,24 @@ pub fn binary<T: Pod>(io: &mut Io<'_>, f: impl Fn(T, T) -> T) -> Result<()> {
     })
 }
 
-/// The commonest runs as loops that compilers turn into vectors; false for others. Left out where size counts.
+/// Elements that are read before any of them is written.
+#[cfg(feature = "std")]
+const BLOCK: usize = 16;
+
+/// Whole blocks, which compilers turn into vectors: an operand in the output's span never starts below the output, so that
+/// what a block writes has been read. Returns how many elements are done. Left out where size counts.
 #[cfg(feature = "std")]
 #[inline(always)]
-fn vectors<T: Copy>(a: &Run<'_, T>, b: &Run<'_, T>, y: &[Cell<T>], f: &impl Fn(T, T) -> T) -> bool {
-    let here = |x: &[Cell<T>]| x.as_ptr() == y.as_ptr();
-    match (a, b) {
-        (Run::Many(View::Shared(a)), Run::Many(View::Shared(b))) => {
-            y.iter().zip(*a).zip(*b).for_each(|((y, &a), &b)| y.set(f(a, b)));
+fn blocks<T: Copy>(a: &Run<'_, T>, b: &Run<'_, T>, y: &[Cell<T>], f: &impl Fn(T, T) -> T) -> usize {
+    let mut done = 0;
+    for slots in y.chunks_exact(BLOCK) {
+        let (Some(a), Some(b)) = (a.block(done), b.block(done)) else { break };
+        for ((slot, a), b) in slots.iter().zip(a).zip(b) {
+            slot.set(f(a, b));
         }
-        (Run::Many(View::Inside(a)), Run::Many(View::Shared(b))) if here(a) => {
-            y.iter().zip(*b).for_each(|(y, &b)| y.set(f(y.get(), b)));
-        }
-        (Run::Many(View::Shared(a)), Run::Many(View::Inside(b))) if here(b) => {
-            y.iter().zip(*a).for_each(|(y, &a)| y.set(f(a, y.get())));
-        }
-        (Run::Many(View::Shared(a)), Run::One(b)) => {
-            y.iter().zip(*a).for_each(|(y, &a)| y.set(f(a, *b)));
-        }
-        (Run::One(a), Run::Many(View::Shared(b))) => {
-            y.iter().zip(*b).for_each(|(y, &b)| y.set(f(*a, b)));
-        }
-        (Run::Many(View::Inside(a)), Run::One(b)) if here(a) => {
-            y.iter().for_each(|y| y.set(f(y.get(), *b)));
-        }
-        _ => return false,
+        done += BLOCK;
     }
-    true
+    done
 }
 
 /// One run of an operand: all of its elements, or one for all.
@@ -74,6 +65,19 @@ impl<T: Copy> Run<'_, T> {
         match self {
             Run::Many(view) => view.at(k),
             Run::One(value) => Some(*value),
+        }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn block(&self, start: usize) -> Option<[T; BLOCK]> {
+        match self {
+            Run::Many(View::Shared(x)) => x.get(start..)?.first_chunk().copied(),
+            Run::Many(View::Inside(x)) => {
+                let cells: &[Cell<T>; BLOCK] = x.get(start..)?.first_chunk()?;
+                Some(core::array::from_fn(|i| cells[i].get()))
+            }
+            Run::One(value) => Some([*value; BLOCK]),
         }
     }
 }
