@@ -209,6 +209,17 @@ const LIST: &[Entry] = &[
     INT16_SINGLE,
     INT16_ONNX,
     INT32,
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Entry {
+        name: "x86_avx512_add_f32",
+        isa: Isa::X86Avx512,
+        run: crate::kernels::x86_64::f32::avx512::add,
+        ..F32
+    },
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Entry { name: "x86_fma_add_f32", isa: Isa::X86Fma, run: crate::kernels::x86_64::f32::avx2::add, ..F32 },
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    Entry { name: "neon_add_f32", isa: Isa::Neon, run: crate::kernels::aarch64::f32::add, ..F32 },
     F32,
 ];
 

@@ -97,6 +97,23 @@ pub const F32_PORTABLE: Entry = Entry {
     ..F32
 };
 
+/// Float, channels in lanes.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+const F32_AVX512: Entry = Entry {
+    name: "x86_avx512_average_pool_2d_f32",
+    isa: Isa::X86Avx512,
+    run: crate::kernels::x86_64::f32::avx512::average_pool_2d,
+    ..F32
+};
+/// Float, channels in lanes.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+const F32_FMA: Entry = Entry {
+    name: "x86_fma_average_pool_2d_f32",
+    isa: Isa::X86Fma,
+    run: crate::kernels::x86_64::f32::avx2::average_pool_2d,
+    ..F32
+};
+
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
     ($module:ident $isa:ident $prefix:literal $plain:ident $suffix:literal $half_up:literal) => {
@@ -191,6 +208,10 @@ impl Op for AveragePool2d {
         INT16_TFLITE,
         INT16_SINGLE,
         INT16_ONNX,
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        F32_AVX512,
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        F32_FMA,
         #[cfg(feature = "std")]
         F32_PORTABLE,
         F32,

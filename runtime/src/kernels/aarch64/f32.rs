@@ -35,6 +35,12 @@ pub fn depthwise_conv_2d(attributes: &[u8], io: &mut Io<'_>, cx: &Context) -> Re
     }
 }
 
+/// Add.
+pub fn add(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
+    // SAFETY: every 64-bit Arm has NEON.
+    unsafe { lanes::add::add::<Neon>(attributes, io) }
+}
+
 /// BatchMatMul.
 pub fn batch_matmul(attributes: &[u8], io: &mut Io<'_>, cx: &Context) -> Result<()> {
     if lanes::batch_matmul::serves(attributes)? {

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 #![allow(clippy::needless_range_loop, reason = "pixels and blocks of a tile are numbered")]
 
+pub mod add;
 pub mod average_pool_2d;
 pub mod batch_matmul;
 pub mod conv_2d;

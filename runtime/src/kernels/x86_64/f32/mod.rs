@@ -17,6 +17,10 @@ macro_rules! kernels {
             fully_connected
             /// DepthwiseConv2D with one output per channel, dense weights.
             depthwise_conv_2d
+            /// Add.
+            add
+            /// AveragePool2D.
+            average_pool_2d
             /// BatchMatMul whose left operand is not transposed.
             batch_matmul
         }
