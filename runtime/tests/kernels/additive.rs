@@ -1,4 +1,5 @@
-//! Every int8 Add and Sub of every instruction set against the plain loops, on lengths around the vectors'.
+//! Every int8 Add and Sub and every float Add of every instruction set against the plain loops, on lengths around the
+//! vectors'.
 
 use proptest::prelude::*;
 use samara_runtime::ops::add::Additive;
@@ -6,7 +7,7 @@ use samara_runtime::ops::eval::{Value, eval, eval_together};
 use samara_runtime::ops::{Clamp, Isa, Op, OpDef, Rounding};
 use samara_runtime::{Dtype, ops::Entry};
 
-use crate::oracle::{Noise, int8};
+use crate::oracle::{Noise, float, int8};
 
 fn compare<const SUB: bool>(
     op: Additive<SUB>,
@@ -33,6 +34,40 @@ fn compare<const SUB: bool>(
     };
     let expect = run(plain.expect("there are plain loops")).remove(0);
     for entry in others {
+        for y in run(entry) {
+            prop_assert_eq!(y.bytes(), expect.bytes(), "{}", entry.name);
+        }
+    }
+    Ok(())
+}
+
+/// Every entry for floats gives the plain loops' bits, apart and in the output's memory.
+fn compare_floats(length: usize, clamp: Clamp, noise: &mut Noise) -> Result<(), TestCaseError> {
+    let op = Additive::<false>::plain(clamp);
+    let mut values = || {
+        let mut values = noise.floats(length);
+        // What neither is less nor greater than anything.
+        values[length / 2] = f32::NAN;
+        values[length / 3] = -0.0;
+        float(&[length as u32], &values)
+    };
+    let (a, b) = (values(), values());
+    let (attributes, inputs) = (op.emit(), [Some(&a), Some(&b)]);
+    let run = |entry: &'static Entry| {
+        let def = OpDef::with::<Additive<false>>(std::slice::from_ref(entry));
+        let mut results = eval(&def, attributes.bytes(), Rounding::None, 0, &inputs, &[]).unwrap();
+        for descending in [false, true] {
+            results.extend(
+                eval_together(&def, attributes.bytes(), Rounding::None, 0, &inputs, &[], descending).unwrap(),
+            );
+        }
+        results
+    };
+    let serves = |e: &&'static Entry| e.dtypes.contains(&Dtype::F32) && e.isa.available();
+    let entries = || Additive::<false>::KERNELS.iter().filter(serves);
+    let plain = entries().find(|e| e.isa == Isa::Reference).expect("there are plain loops");
+    let expect = run(plain).remove(0);
+    for entry in entries().filter(|e| e.isa != Isa::Reference) {
         for y in run(entry) {
             prop_assert_eq!(y.bytes(), expect.bytes(), "{}", entry.name);
         }
@@ -68,5 +103,11 @@ proptest! {
         let (left, right, output) = ([left, 0], [right, 0], [0, bits]);
         compare(Additive::<false> { left, right, output, clamp }, Rounding::Single, [&a, &b], zo)?;
         compare(Additive::<true> { left, right, output, clamp }, Rounding::Single, [&a, &b], zo)?;
+    }
+
+    #[test]
+    fn float_sums(length in 1usize..400, seed: u64) {
+        let clamp = if seed % 2 == 0 { Clamp::f32(-0.5, 1.0) } else { Clamp::f32(f32::NEG_INFINITY, f32::INFINITY) };
+        compare_floats(length, clamp, &mut Noise(seed))?;
     }
 }
