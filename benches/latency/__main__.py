@@ -152,11 +152,11 @@ def report(model, found, overhead, cosines):
     return rows
 
 
-def built(with_tract):
-    """Builds what is timed; the directory."""
+def built(features):
+    """Builds what is timed, with peers as features; the directory."""
     cargo = ["cargo", "build", "--release", "--quiet", "--locked", "-p", "samara-packager", "-p", "samara-benches",
              "--bin", "samara", "--bin", "samara-rounds"]
-    subprocess.run(cargo + (["--features", "samara-benches/tract"] if with_tract else []), cwd=ROOT, check=True)
+    subprocess.run(cargo + [word for f in features for word in ("--features", f"samara-benches/{f}")], cwd=ROOT, check=True)
     metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True)
     return json.loads(metadata.stdout)["target_directory"]
 
@@ -176,12 +176,12 @@ def main():
     parser.add_argument("--models", type=listed(NAMES), default=NAMES, help=",".join(NAMES))
     parser.add_argument("--forms", type=listed(["int8", "f32"]), default=["int8", "f32"], help="int8,f32")
     parser.add_argument("--peers", type=listed(list(engines.MODULES)), default=["onnxruntime", "litert"],
-                        help="onnxruntime,litert,tract (which takes minutes to build)")
+                        help="onnxruntime,litert,tract,candle (the last two take minutes to build)")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the processor core that all run on")
     parser.add_argument("--json", help="results as a JSON file")
     arguments = parser.parse_args()
-    target = built("tract" in arguments.peers)
+    target = built([peer for peer in arguments.peers if engines.MODULES[peer] is None])
     os.sched_setaffinity(0, {arguments.core})
     samara = engines.Samara(target, arguments.core)
     tools = [samara, *engines.load(arguments.peers, samara)]

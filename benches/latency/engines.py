@@ -77,19 +77,17 @@ class Samara:
         return array.reshape(len(samples), -1)
 
 
-class Tract:
-    """tract, through the same process: only where `samara-rounds` was built with it. Its int8 is no comparison: its
-    QDQ convolutions compute in f32."""
+class InRounds:
+    """A runtime in the same process as Samara: only where `samara-rounds` was built with it. Floats only: tract's QDQ
+    convolutions compute in f32, and candle knows no integer ones."""
 
-    name = "tract"
-
-    def __init__(self, samara):
-        self.samara = samara
+    def __init__(self, name, samara):
+        self.name, self.samara = name, samara
 
     def prepare(self, model, form, folder):
         if form == "int8":
             return []
-        return [("", self.samara.load("tract", model.onnx, "x".join(map(str, model.shape))), None)]
+        return [("", self.samara.load(self.name, model.onnx, "x".join(map(str, model.shape))), None)]
 
 
 class OnnxRuntime:
@@ -192,17 +190,20 @@ class LiteRt:
         return out
 
 
-MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "tract": None}
+# Peers by name and the Python module that brings them; those without are features of `samara-rounds`.
+MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "tract": None, "candle": None}
 
 
 def load(names, samara):
     """The peers that are installed; says which are not."""
-    made = {"onnxruntime": OnnxRuntime, "litert": LiteRt, "tract": lambda: Tract(samara)}
+    made = {"onnxruntime": OnnxRuntime, "litert": LiteRt}
     found = []
     for name in names:
-        if name not in made:
-            raise SystemExit(f"--peers {name}: not one of {', '.join(made)}")
-        if MODULES[name] and importlib.util.find_spec(MODULES[name]) is None:
+        if name not in MODULES:
+            raise SystemExit(f"--peers {name}: not one of {', '.join(MODULES)}")
+        if not MODULES[name]:
+            found.append(InRounds(name, samara))
+        elif importlib.util.find_spec(MODULES[name]) is None:
             print(f"SKIPPED {name}: {MODULES[name]} is not installed")
         else:
             found.append(made[name]())

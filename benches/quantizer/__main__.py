@@ -176,7 +176,7 @@ def main():
             results.append(compare(model, tools))
             if arguments.out:
                 pathlib.Path(arguments.out).write_text(json.dumps(results, indent=1))
-        print("\nTime of min-max quantization, 256 samples, least of five:")
+        print("\nTime of min-max quantization, 256 samples, least of fifteen:")
         times = [timing(model, ours) for model in models]
     for key in ("default - default", "default - best", "best - best"):
         gaps = [r["gaps"][key] for r in results if key in r["gaps"]]

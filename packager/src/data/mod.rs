@@ -16,6 +16,7 @@ mod stream;
 use std::path::Path;
 
 use samara_runtime::Dtype;
+pub(crate) use stream::ahead;
 
 use crate::error::{About, Error, Result};
 use crate::files;

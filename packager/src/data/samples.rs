@@ -1,7 +1,7 @@
 //! A model's inputs, sample by sample, from files of any size.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use samara_runtime::Desc;
 
@@ -34,6 +34,8 @@ pub struct InputSpec {
 pub struct Samples {
     path: PathBuf,
     source: Arc<Source>,
+    /// Taken once; `None` inside where that failed.
+    digest: Arc<OnceLock<Option<String>>>,
     selection: Selection,
     /// Whether the data has a sample axis, or is several files.
     pub has_axis: bool,
@@ -60,7 +62,8 @@ impl Samples {
         let len = len.ok_or_else(|| Error::invalid("it claims too many samples")).about(path.display())?;
         let has_axis = several || parts.iter().all(|p| p.has_axis);
         let source = Arc::new(Source { specs, parts });
-        Ok(Samples { path: path.into(), source, selection: Selection { start: 0, step: 1, len }, has_axis })
+        let selection = Selection { start: 0, step: 1, len };
+        Ok(Samples { path: path.into(), source, digest: Arc::default(), selection, has_axis })
     }
 
     /// How many samples there are.
@@ -128,7 +131,8 @@ impl Samples {
     /// SHA-256 of the data in hexadecimal digits, whatever is selected: a file's content, or a directory's lines
     /// `<digest>  <name>` by name, as `sha256sum *` prints them.
     pub fn digest(&self) -> Result<String> {
-        source::digest(&self.path)
+        let known = self.digest.get_or_init(|| source::digest(&self.path).ok());
+        known.clone().map_or_else(|| source::digest(&self.path), Ok)
     }
 }
 

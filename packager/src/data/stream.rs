@@ -12,8 +12,17 @@ use super::part::Part;
 use super::samples::InputSpec;
 use crate::error::{Error, Result};
 
-/// Samples that wait to be taken.
-const AHEAD: usize = 2;
+/// Bytes of samples that wait to be taken, beyond [`LEAST_AHEAD`].
+const AHEAD_BYTES: usize = 1 << 20;
+/// Fewest samples that may wait.
+const LEAST_AHEAD: usize = 2;
+/// Most: waking a thread for every sample takes longer than computing a small one.
+const MOST_AHEAD: usize = 32;
+
+/// How many samples of so many bytes may wait between threads.
+pub(crate) fn ahead(bytes: usize) -> usize {
+    (AHEAD_BYTES / bytes.max(1)).clamp(LEAST_AHEAD, MOST_AHEAD)
+}
 
 /// What is read.
 #[derive(Debug)]
@@ -42,7 +51,8 @@ pub struct Stream {
 impl Stream {
     /// Starts to read.
     pub(super) fn new(source: Arc<Source>, selection: Selection) -> Self {
-        let (sender, receiver) = sync_channel(AHEAD);
+        let (sender, receiver) =
+            sync_channel(ahead(source.specs.iter().fold(0, |n, s| s.desc.bytes().saturating_add(n))));
         let for_thread = sender.clone();
         let run = move || {
             if let Err(e) = produce(&source, selection, &for_thread) {

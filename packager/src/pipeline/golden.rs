@@ -9,7 +9,7 @@ use crate::interpret::Interpreter;
 use crate::ir::{Graph, Tensor};
 
 /// Most bytes of golden vectors beyond the first: they travel to every device.
-const GOLDEN_BUDGET: usize = 16 * 1024;
+const GOLDEN_BUDGET: usize = 8 * 1024;
 /// Most golden vectors.
 const GOLDEN_VECTORS: usize = 4;
 

@@ -41,8 +41,8 @@ pub struct Options<'a> {
     pub scheme: Option<Scheme>,
     /// Typical inputs.
     pub calibration: Option<&'a dyn Dataset>,
-    /// SHA-256 of the calibration data, for the card.
-    pub calibration_digest: Option<&'a str>,
+    /// SHA-256 of the calibration data, for the card: called several times, first beside everything else.
+    pub calibration_digest: Option<&'a (dyn Fn() -> Result<String> + Sync)>,
     /// What is settled of ranges and recovery.
     pub tuning: Tuning,
     /// What [`Scheme::Auto`] must stay inside; the arena any scheme.
@@ -128,6 +128,16 @@ pub fn import(model: &Path, options: &import::Options) -> Result<Graph> {
 
 /// Packs an imported graph.
 pub fn pack(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed> {
+    std::thread::scope(|scope| {
+        if let Some(digest) = options.calibration_digest {
+            // Who asks for it later waits, and sees the error if there is one.
+            scope.spawn(|| digest().ok());
+        }
+        whole(model, source, options)
+    })
+}
+
+fn whole(model: &Path, source: Graph, options: &Options<'_>) -> Result<Packed> {
     let about = model.display();
     let mut options = options.clone();
     if options.identity.name.is_empty() {
@@ -218,10 +228,11 @@ fn card(
     numeric: &str,
     samples: usize,
 ) -> Result<Vec<u8>> {
+    let calibration = options.calibration_digest.map(|digest| digest()).transpose()?;
     let card = json!({
         "tool": concat!("samara ", env!("CARGO_PKG_VERSION")),
         "source": { "sha256": source },
-        "calibration": { "sha256": options.calibration_digest, "samples": samples },
+        "calibration": { "sha256": calibration, "samples": samples },
         "options": { "numeric": numeric, "target": names(options) },
         "recipe": recipe.map_or(Json::Null, Recipe::json),
     });

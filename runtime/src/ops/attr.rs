@@ -194,16 +194,11 @@ impl Clamp {
         if least <= lo && lo <= hi && hi <= greatest { Ok(()) } else { Err(Error::Attribute) }
     }
 
-    /// `x` limited to the float bounds; NaN passes through.
+    /// `x` limited to the float bounds; NaN passes through. One limit after the other, so that no processor has to guess.
     pub fn limit_f32(self, x: f32) -> f32 {
         let (lo, hi) = self.as_f32();
-        if x < lo {
-            lo
-        } else if x > hi {
-            hi
-        } else {
-            x
-        }
+        let x = if x < lo { lo } else { x };
+        if x > hi { hi } else { x }
     }
 
     /// `x` limited to the integer bounds.

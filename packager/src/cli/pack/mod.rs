@@ -39,10 +39,10 @@ pub(super) fn run(args: Args, output: &Output) -> Result<()> {
     let progress = output.counter("samples read");
     let tick = || progress.inc(1);
     let watched = samples.as_ref().map(|data| Watched { data, tick: &tick });
-    let digest = samples.as_ref().map(Samples::digest).transpose()?;
+    let digest = samples.as_ref().map(|samples| || samples.digest());
     let options = Options {
         calibration: watched.as_ref().map(|w| w as &dyn Dataset),
-        calibration_digest: digest.as_deref(),
+        calibration_digest: digest.as_ref().map(|digest| digest as &(dyn Fn() -> Result<String> + Sync)),
         labelled: scoring.labelled(),
         import,
         also,

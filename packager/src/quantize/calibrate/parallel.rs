@@ -9,6 +9,7 @@ use samara_runtime::Dtype;
 use samara_runtime::ops::eval::Value;
 
 use super::{Observations, Observe};
+use crate::data::ahead;
 use crate::error::{Error, Result};
 use crate::interpret::Interpreter;
 use crate::ir::Graph;
@@ -31,7 +32,8 @@ pub(super) fn observe(
     what: Observe,
 ) -> Result<Observations> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
-    let (sender, receiver) = sync_channel(threads);
+    let bytes = graph.inputs.iter().filter_map(|&t| graph.tensors[t].bytes()).sum();
+    let (sender, receiver) = sync_channel(ahead(bytes));
     let work = Work { interpreter, graph, what, fault_at: AtomicUsize::new(usize::MAX) };
     let queue = Arc::new(Mutex::new(receiver));
     std::thread::scope(|scope| {

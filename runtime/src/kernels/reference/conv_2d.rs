@@ -54,19 +54,23 @@ fn walk<D: Dot>(op: &Conv2d, io: &mut Io<'_>, dot: &D) -> Result<()> {
     let [_, height, width, channels] = io.input_desc(0)?.shape.dims4()?;
     let [outputs, kh, kw, per_group] = io.input_desc(1)?.shape.dims4()?;
     let per_output_group = outputs.checked_div(op.groups as usize).ok_or(Error::Attribute)?;
+    // Taps side by side are one run where their channels are, too.
+    let is_run = op.groups == 1 && op.window.dilation[1] == 1;
     by_rows::<D::Element>(io, &op.window, kh, |row| {
         for (x, pixel) in row.output.chunks_exact_mut(outputs.max(1)).enumerate() {
+            let taps = op.window.taps(1, x, kw, 0, width);
+            let run = if is_run { taps.len().max(1) } else { 1 };
             for (o, slot) in pixel.iter_mut().enumerate() {
                 let group = o.checked_div(per_output_group).unwrap_or(0);
                 let mut sum = dot.start(o);
                 for ky in 0..kh {
                     let Some(iy) = op.window.tap(0, row.y, ky, height) else { continue };
-                    for kx in 0..kw {
+                    for kx in taps.clone().step_by(run) {
                         let Some(ix) = op.window.tap(1, x, kx, width) else { continue };
                         let i = ((iy - row.first) * width + ix) * channels + group * per_group;
                         let k = ((o * kh + ky) * kw + kx) * per_group;
-                        let xs = row.input.get(i..i + per_group).ok_or(Error::Internal)?;
-                        let ws = dot.weights().row(o, k, per_group)?;
+                        let xs = row.input.get(i..i + run * per_group).ok_or(Error::Internal)?;
+                        let ws = dot.weights().row(o, k, run * per_group)?;
                         for (&x, w) in xs.iter().zip(ws) {
                             sum = dot.add(sum, x, w);
                         }
