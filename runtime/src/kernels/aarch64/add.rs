@@ -5,8 +5,9 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use crate::error::{Error, Result};
-use crate::kernels::aarch64::end::{Both, Ends, Full, Positive, Rescale, Right, Sums};
+use crate::kernels::aarch64::end::{Ends, Sums};
 use crate::kernels::aarch64::entry::Form;
+use crate::kernels::aarch64::rescale::{Both, Full, Positive, Rescale, Right};
 use crate::kernels::fixed::{Requant, Tflite};
 use crate::kernels::reference::additive::{self as reference, zero_points};
 use crate::layout::BLOCK;

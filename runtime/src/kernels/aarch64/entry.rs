@@ -1,7 +1,7 @@
 //! The kernels of one set of instructions, from its functions for a tile and for a strip.
 
 use crate::error::Result;
-use crate::kernels::aarch64::end::{Both, Full, Positive, Rescale, Right, fits_16_bits};
+use crate::kernels::aarch64::rescale::{Both, Full, Positive, Rescale, Right, fits_16_bits};
 use crate::kernels::blocks::layer::Layer;
 use crate::kernels::fixed::{Onnx, Requant, Single, Tflite};
 use crate::layout::QUAD;
@@ -122,8 +122,9 @@ macro_rules! kernels {
     ($isa:expr, $most:literal / $unit:literal [$($n:literal),*], $sums:ident, $strip:ident, $mild:expr) => {
         use crate::error::{Error, Result};
         use crate::kernels::aarch64::depthwise::$strip;
-        use crate::kernels::aarch64::end::{Ends, Rescale, constants};
+        use crate::kernels::aarch64::end::{Ends, constants};
         use crate::kernels::aarch64::entry::{self, Form, Rounded};
+        use crate::kernels::aarch64::rescale::Rescale;
         use crate::kernels::blocks::layer::{Layer, Room};
         use crate::kernels::blocks::tile::{Field, cut};
         use crate::kernels::blocks::{depthwise, walk};

@@ -11,6 +11,7 @@ pub mod f32;
 pub mod i8mm;
 pub mod neon;
 mod planes;
+mod rescale;
 
 use crate::error::Result;
 use crate::kernels;

@@ -8,7 +8,8 @@ mod rows;
 use core::arch::aarch64::*;
 
 use crate::error::{Error, Result};
-use crate::kernels::aarch64::end::{Ends, Rescale, Sums, begin, constants};
+use crate::kernels::aarch64::end::{Ends, Sums, begin, constants};
+use crate::kernels::aarch64::rescale::Rescale;
 use crate::kernels::blocks::depthwise::Strip;
 use crate::kernels::blocks::layer::{Block, Layer, Room, STEP};
 use crate::kernels::fixed::Requant;

@@ -7,7 +7,8 @@ use core::mem::MaybeUninit;
 
 use super::Walk;
 use crate::error::{Error, Result};
-use crate::kernels::aarch64::end::{Ends, Rescale, constants};
+use crate::kernels::aarch64::end::{Ends, constants};
+use crate::kernels::aarch64::rescale::Rescale;
 use crate::kernels::blocks::depthwise::Strip;
 use crate::kernels::blocks::layer::{Block, STEP};
 use crate::layout::BLOCK;

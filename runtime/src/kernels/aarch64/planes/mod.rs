@@ -9,8 +9,9 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use self::fill::Planes;
-use super::end::{Ends, Rescale};
+use super::end::Ends;
 use super::i8mm::{side_by_side, twice};
+use super::rescale::Rescale;
 use crate::error::Result;
 use crate::kernels::blocks::layer::{Layer, Room, STEP};
 use crate::kernels::blocks::tile::{Field, cut};
