@@ -4,9 +4,11 @@
 
 use core::arch::x86_64::*;
 
+use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{SUMS, Taps, exact, fixed, vector};
+use super::tile::{Taps, Tiles, again, fixed};
+use super::vector::vector;
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +133,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type Weights = [Pair; 2];
     type Bytes = Pair;
     const BLOCKS: usize = 1;
-    const PIXELS: [usize; 2] = if VNNI { [6, 2] } else { [4, 1] };
+    const HALVES: [usize; 2] = if VNNI { [3, 1] } else { [2, 1] };
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> Pair {
@@ -434,21 +436,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Pair; 2],
-        sums: &mut [Pair; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     ) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's. The type is the one that the constant says.
         unsafe {
             if VNNI {
-                tile_avx_vnni::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
+                tiles_avx_vnni::<VNNI, R, BLOCKS, HALF, RELU>(t, is_across);
             } else {
-                tile_avx2::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
+                tiles_avx2::<VNNI, R, BLOCKS, HALF, RELU>(t, is_across);
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, blocks: usize, x: *const u8, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { again_avx2::<VNNI, R>(t, blocks, x, to) }
     }
 
     #[inline(always)]
@@ -482,27 +487,33 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn tile_avx_vnni<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 2],
-    sums: &mut [Pair; SUMS],
+unsafe fn tiles_avx_vnni<
+    const VNNI: bool,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, Avx2<VNNI>, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<true>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn tile_avx2<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 2],
-    sums: &mut [Pair; SUMS],
+unsafe fn tiles_avx2<
+    const VNNI: bool,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, Avx2<VNNI>, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<false>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -540,4 +551,16 @@ unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
 ) -> Pair {
     // SAFETY: the caller's.
     unsafe { exact::<Avx2<false>, R, SPLIT>(sums, scales, end) }
+}
+
+#[cold]
+#[target_feature(enable = "avx2")]
+unsafe fn again_avx2<const VNNI: bool, R: Rescale>(
+    t: &Tiles<'_, Avx2<VNNI>, R>,
+    blocks: usize,
+    x: *const u8,
+    to: *mut u8,
+) {
+    // SAFETY: the caller's.
+    unsafe { again::<Avx2<VNNI>, R>(t, blocks, x, to) }
 }

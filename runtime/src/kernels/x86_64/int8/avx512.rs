@@ -3,9 +3,11 @@
 
 use core::arch::x86_64::*;
 
+use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{SUMS, Taps, exact, fixed, vector};
+use super::tile::{Taps, Tiles, again, fixed};
+use super::vector::vector;
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ impl Simd for Avx512 {
     type Weights = __m512i;
     type Bytes = __m512i;
     const BLOCKS: usize = 2;
-    const PIXELS: [usize; 2] = [14, 12];
+    const HALVES: [usize; 2] = [8, 6];
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> __m512i {
@@ -374,15 +376,18 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[__m512i; 2],
-        sums: &mut [__m512i; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     ) {
         // SAFETY: the caller's.
-        unsafe { tile_avx512::<BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+        unsafe { tiles_avx512::<R, BLOCKS, HALF, RELU>(t, is_across) }
+    }
+
+    #[inline(always)]
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, blocks: usize, x: *const u8, to: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe { again_avx512::<R>(t, blocks, x, to) }
     }
 
     #[inline(always)]
@@ -410,15 +415,12 @@ impl Simd for Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_avx512<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[__m512i; 2],
-    sums: &mut [__m512i; SUMS],
+unsafe fn tiles_avx512<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+    t: &Tiles<'_, Avx512, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx512, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx512, R, BLOCKS, HALF, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -443,4 +445,11 @@ unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
 ) -> __m512i {
     // SAFETY: the caller's.
     unsafe { exact::<Avx512, R, SPLIT>(sums, scales, end) }
+}
+
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn again_avx512<R: Rescale>(t: &Tiles<'_, Avx512, R>, blocks: usize, x: *const u8, to: *mut u8) {
+    // SAFETY: the caller's.
+    unsafe { again::<Avx512, R>(t, blocks, x, to) }
 }

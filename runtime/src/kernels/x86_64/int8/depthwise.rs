@@ -5,11 +5,12 @@
 
 use super::channels::Channels;
 use super::columns::{self, Pattern};
+use super::finish::scatter;
 use super::interleave;
 use super::rescale::{Constants, Finish, Rescale};
 use super::rows::{OFFSET, sorted};
 use super::simd::Simd;
-use super::tile::scatter;
+
 use crate::error::{Error, Result};
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
@@ -35,7 +36,7 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
     unsafe {
-        match (end.is_relu(), p.is_split) {
+        match (R::HAS_RELU && end.is_relu(), p.is_split) {
             (true, true) => layer::<S, R, true, true>(io, &p, end),
             (true, false) => layer::<S, R, true, false>(io, &p, end),
             (false, true) => layer::<S, R, false, true>(io, &p, end),

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::rescale::{Finish, Rescale};
-use super::tile::{SUMS, Taps};
+use super::tile::{Taps, Tiles};
 
 /// Output channels of one vector; equals the layout's block.
 pub(super) const LANES: usize = 16;
@@ -27,8 +27,8 @@ pub(super) trait Simd: Copy + 'static {
     type Bytes: Copy;
     /// Blocks of sixteen channels that a tile has at most.
     const BLOCKS: usize;
-    /// Pixels that a tile of one block and of two blocks has at most: so many sums stay in registers.
-    const PIXELS: [usize; 2];
+    /// Pixels that a half of a tile of one block and of two blocks has at most: so many sums stay in registers.
+    const HALVES: [usize; 2];
 
     /// 64 bytes at `p`.
     unsafe fn load(p: *const i32) -> Self::I32;
@@ -120,15 +120,15 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
 
     /// [`super::tile::fixed`], compiled for the instruction set.
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Self::I32; 2],
-        sums: &mut [Self::I32; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     );
 
-    /// [`super::tile::vector`], compiled for the instruction set.
+    /// [`super::tile::again`], compiled for the instruction set.
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, blocks: usize, x: *const u8, to: *mut u8);
+
+    /// [`super::vector::vector`], compiled for the instruction set.
     unsafe fn vector(
         x: *const u8,
         taps: &Taps,
@@ -138,7 +138,7 @@ pub(super) trait Simd: Copy + 'static {
         sums: &mut [Self::I32; 4],
     );
 
-    /// [`super::tile::exact`], compiled for the instruction set.
+    /// [`super::finish::exact`], compiled for the instruction set.
     unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[Self::I32; 4],
         scales: [&[R::Scale; LANES]; 4],
