@@ -4,10 +4,12 @@
 
 use core::arch::x86_64::*;
 
+use super::columns::Pattern;
+use super::depthwise::{Constant, Layer, Run};
 use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{Taps, Tiles, again, fixed};
+use super::tile::{Again, Taps, Tiles, again, fixed};
 use super::vector::vector;
 
 /// AVX2, with AVX-VNNI or without.
@@ -364,6 +366,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         ]
     }
     #[inline(always)]
+    unsafe fn join([a, _]: Pair, [b, _]: Pair) -> Pair {
+        [a, b]
+    }
+    #[inline(always)]
     unsafe fn flip<const BY: u8>(v: Pair) -> Pair {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { if BY == 0 { v } else { Self::xor(v, [_mm256_set1_epi8(BY as i8); 2]) } }
@@ -414,14 +420,6 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { _mm256_storeu_si256(p.cast(), if half == 0 { v[0] } else { v[1] }) }
     }
     #[inline(always)]
-    unsafe fn store_eights(p: *mut u8, v: Pair) {
-        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe {
-            let eights = _mm256_permute4x64_epi64::<0xD8>(_mm256_unpacklo_epi64(v[0], v[1]));
-            _mm256_storeu_si256(p.cast(), eights);
-        }
-    }
-    #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: Pair, quarter: usize) {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
@@ -436,24 +434,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const ODD: bool, const RELU: bool>(
         t: &Tiles<'_, Self, R>,
         is_across: bool,
     ) {
         // SAFETY: the caller's. The type is the one that the constant says.
         unsafe {
             if VNNI {
-                tiles_avx_vnni::<VNNI, R, BLOCKS, HALF, RELU>(t, is_across);
+                tiles_avx_vnni::<VNNI, R, BLOCKS, HALF, ODD, RELU>(t, is_across);
             } else {
-                tiles_avx2::<VNNI, R, BLOCKS, HALF, RELU>(t, is_across);
+                tiles_avx2::<VNNI, R, BLOCKS, HALF, ODD, RELU>(t, is_across);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, blocks: usize, x: *const u8, to: *mut u8) {
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again) {
         // SAFETY: the caller's.
-        unsafe { again_avx2::<VNNI, R>(t, blocks, x, to) }
+        unsafe { again_avx2::<VNNI, R>(t, at) }
     }
 
     #[inline(always)]
@@ -476,6 +474,23 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
+    unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+        layer: &Layer<'_, R>,
+        pattern: &Pattern<'_>,
+        of: &Constant<Self>,
+        run: &Run,
+    ) {
+        // SAFETY: the caller's. The type is the one that the constant says.
+        unsafe {
+            if VNNI {
+                parts_avx_vnni::<VNNI, R, TAPS, RELU, SPLIT>(layer, pattern, of, run);
+            } else {
+                parts_avx2::<VNNI, R, TAPS, RELU, SPLIT>(layer, pattern, of, run);
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[Pair; 4],
         scales: [&[R::Scale; LANES]; 4],
@@ -492,13 +507,14 @@ unsafe fn tiles_avx_vnni<
     R: Rescale,
     const BLOCKS: usize,
     const HALF: usize,
+    const ODD: bool,
     const RELU: bool,
 >(
     t: &Tiles<'_, Avx2<VNNI>, R>,
     is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, RELU>(t, is_across) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2")]
@@ -507,13 +523,14 @@ unsafe fn tiles_avx2<
     R: Rescale,
     const BLOCKS: usize,
     const HALF: usize,
+    const ODD: bool,
     const RELU: bool,
 >(
     t: &Tiles<'_, Avx2<VNNI>, R>,
     is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, RELU>(t, is_across) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -542,6 +559,34 @@ unsafe fn vector_avx2(
     unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
 }
 
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn parts_avx_vnni<
+    const VNNI: bool,
+    R: Rescale,
+    const TAPS: usize,
+    const RELU: bool,
+    const SPLIT: bool,
+>(
+    layer: &Layer<'_, R>,
+    pattern: &Pattern<'_>,
+    of: &Constant<Avx2<VNNI>>,
+    run: &Run,
+) {
+    // SAFETY: the caller's.
+    unsafe { layer.run::<Avx2<VNNI>, TAPS, RELU, SPLIT>(pattern, of, run) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn parts_avx2<const VNNI: bool, R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+    layer: &Layer<'_, R>,
+    pattern: &Pattern<'_>,
+    of: &Constant<Avx2<VNNI>>,
+    run: &Run,
+) {
+    // SAFETY: the caller's.
+    unsafe { layer.run::<Avx2<VNNI>, TAPS, RELU, SPLIT>(pattern, of, run) }
+}
+
 #[cold]
 #[target_feature(enable = "avx2")]
 unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
@@ -555,12 +600,7 @@ unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
 
 #[cold]
 #[target_feature(enable = "avx2")]
-unsafe fn again_avx2<const VNNI: bool, R: Rescale>(
-    t: &Tiles<'_, Avx2<VNNI>, R>,
-    blocks: usize,
-    x: *const u8,
-    to: *mut u8,
-) {
+unsafe fn again_avx2<const VNNI: bool, R: Rescale>(t: &Tiles<'_, Avx2<VNNI>, R>, at: &Again) {
     // SAFETY: the caller's.
-    unsafe { again::<Avx2<VNNI>, R>(t, blocks, x, to) }
+    unsafe { again::<Avx2<VNNI>, R>(t, at) }
 }

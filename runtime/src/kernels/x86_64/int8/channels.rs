@@ -42,17 +42,7 @@ impl<'a, R: Rescale> Channels<'a, R> {
             bias.iter_mut().zip(own).for_each(|(slot, &b)| *slot = b);
             &bias
         });
-        let own = self.scales.get(first..).unwrap_or(&[]);
-        let scales = match self.scales {
-            &[one] => {
-                scales = [one; LANES];
-                &scales
-            }
-            _ => own.first_chunk().unwrap_or_else(|| {
-                scales.iter_mut().zip(own).for_each(|(slot, &s)| *slot = s);
-                &scales
-            }),
-        };
+        let scales = self.scales(first, &mut scales);
         // SAFETY: the caller's.
         unsafe { self.made::<S, RELU>(bias, scales) }
     }
@@ -72,13 +62,20 @@ impl<'a, R: Rescale> Channels<'a, R> {
         }
     }
 
-    /// The constants of sixteen channels from `first` on as the layer holds them.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn scales(&self, first: usize) -> [R::Scale; LANES] {
-        let mut scales = [R::NONE; LANES];
-        self.copy_scales(first, &mut scales);
-        scales
+    /// The constants of sixteen channels from `first` on as the layer holds them, in `room` where they are not so many.
+    #[inline(always)]
+    pub(super) fn scales<'r>(&self, first: usize, room: &'r mut [R::Scale; LANES]) -> &'r [R::Scale; LANES]
+    where
+        'a: 'r,
+    {
+        let own = self.scales.get(first..).unwrap_or(&[]);
+        match own.first_chunk() {
+            Some(scales) => scales,
+            None => {
+                self.copy_scales(first, room);
+                room
+            }
+        }
     }
 
     /// A block of these biases and constants.

@@ -253,7 +253,7 @@ impl<R: Rescale> Layer<'_, R> {
             unsafe {
                 let one = self.channels.block::<S, RELU>(first);
                 let two = if together == 1 { one } else { self.channels.block::<S, RELU>(first + LANES) };
-                let t = Tiles {
+                let mut t = Tiles {
                     x: x.as_ptr(),
                     taps: *taps,
                     w: self.weights.as_ptr().add(block * taps.block()),
@@ -266,7 +266,7 @@ impl<R: Rescale> Layer<'_, R> {
                     first,
                     end: &self.end,
                 };
-                tiles::<S, R, RELU>(&t, together);
+                tiles::<S, R, RELU>(&mut t, together);
             }
             block += together;
         }
@@ -295,7 +295,10 @@ impl<R: Rescale> Layer<'_, R> {
                 let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
                 let (mut bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [&a, &b, &c, &d], &self.end);
                 if is_doubtful || !is_quick {
-                    let scales = [0, 1, 2, 3].map(|block| self.channels.scales(first + block * LANES));
+                    let mut scales = [[R::NONE; LANES]; 4];
+                    for (block, scales) in scales.iter_mut().enumerate() {
+                        self.channels.copy_scales(first + block * LANES, scales);
+                    }
                     bytes = S::exact::<R, false>(&sums, scales.each_ref(), &self.end);
                 }
                 if slots.len() == 4 * LANES {

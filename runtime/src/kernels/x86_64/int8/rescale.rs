@@ -68,6 +68,14 @@ pub(super) struct Constants<S: Simd> {
 }
 
 impl<S: Simd> Constants<S> {
+    /// As [`Simd::join`] of these and these.
+    #[inline(always)]
+    pub(super) unsafe fn twice(self) -> Self {
+        // SAFETY: the caller's.
+        let (scale, tail) = unsafe { (S::join(self.scale, self.scale), S::join(self.tail, self.tail)) };
+        Constants { scale, tail, ..self }
+    }
+
     /// As [`Simd::transpose`] of four blocks'.
     #[inline(always)]
     pub(super) unsafe fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {

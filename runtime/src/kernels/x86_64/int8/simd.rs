@@ -4,8 +4,10 @@
 //! is inlined into that function.
 #![allow(unsafe_code)]
 
+use super::columns::Pattern;
+use super::depthwise::{Constant, Layer, Run};
 use super::rescale::{Finish, Rescale};
-use super::tile::{Taps, Tiles};
+use super::tile::{Again, Taps, Tiles};
 
 /// Output channels of one vector; equals the layout's block.
 pub(super) const LANES: usize = 16;
@@ -103,6 +105,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn interleave<const SPLIT: bool>(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
     /// Lanes `4 v..4 v + 4` of vector `i` become lanes `4 i..4 i + 4` of vector `v`.
     unsafe fn transpose(v: [Self::I32; 4]) -> [Self::I32; 4];
+    /// The first eight lanes of `a`, then those of `b`.
+    unsafe fn join(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Every byte exclusive or `BY`.
     unsafe fn flip<const BY: u8>(v: Self::Bytes) -> Self::Bytes;
     /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
@@ -114,19 +118,17 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
     unsafe fn store_half(p: *mut u8, v: Self::Bytes, half: usize);
-    /// Writes the first 8 of every 16 bytes, 32 in all.
-    unsafe fn store_eights(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `16 quarter..16 quarter + 16`.
     unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
 
     /// [`super::tile::fixed`], compiled for the instruction set.
-    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const ODD: bool, const RELU: bool>(
         t: &Tiles<'_, Self, R>,
         is_across: bool,
     );
 
     /// [`super::tile::again`], compiled for the instruction set.
-    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, blocks: usize, x: *const u8, to: *mut u8);
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again);
 
     /// [`super::vector::vector`], compiled for the instruction set.
     unsafe fn vector(
@@ -136,6 +138,14 @@ pub(super) trait Simd: Copy + 'static {
         bias: &[Self::I32; 4],
         blocks: usize,
         sums: &mut [Self::I32; 4],
+    );
+
+    /// [`super::depthwise::Layer::run`], compiled for the instruction set.
+    unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+        layer: &Layer<'_, R>,
+        pattern: &Pattern<'_>,
+        of: &Constant<Self>,
+        run: &Run,
     );
 
     /// [`super::finish::exact`], compiled for the instruction set.

@@ -4,7 +4,6 @@
 use core::arch::asm;
 
 use super::channels::{Block, Channels};
-use super::finish::scatter;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
 
@@ -53,24 +52,31 @@ pub(super) struct Runs {
 pub(super) struct Shape {
     /// Pixels of a half.
     pub(super) half: usize,
+    /// Whether the second half has one pixel less.
+    pub(super) is_odd: bool,
     /// Whether the halves are of two runs.
     pub(super) is_across: bool,
 }
 
 /// What a tile costs beside its pixels, in pixels.
 const COST: usize = 2;
+/// Halves that there are tiles of less one pixel of: rows that are small.
+const ODD: [usize; 2] = [4, 5];
 
 impl Shape {
     /// The best for runs of pixels where halves have at most `most`; none where there are no pixels.
     pub(super) fn new(runs: &Runs, most: usize) -> Self {
         let most = most.max(1);
         let tiles = runs.pixels.div_ceil(2 * most).max(1);
-        let along = Shape { half: runs.pixels.div_ceil(2 * tiles).max(1), is_across: false };
-        if runs.count < 2 || along.half * tiles * 2 == runs.pixels {
+        let half = runs.pixels.div_ceil(2 * tiles).max(1);
+        let is_odd = tiles == 1 && ODD.contains(&half) && runs.pixels == 2 * half - 1;
+        let along = Shape { half, is_odd, is_across: false };
+        if runs.count < 2 || is_odd || along.half * tiles * 2 == runs.pixels {
             return along;
         }
         let tiles_across = runs.pixels.div_ceil(most).max(1);
-        let across = Shape { half: runs.pixels.div_ceil(tiles_across).max(1), is_across: true };
+        let half = runs.pixels.div_ceil(tiles_across).max(1);
+        let across = Shape { half, is_odd: false, is_across: true };
         let cost = runs.count * tiles * (2 * along.half + COST);
         let cost_across = runs.count.div_ceil(2) * tiles_across * (2 * across.half + COST);
         if cost_across < cost { across } else { along }
@@ -115,37 +121,78 @@ enum Places {
 ///
 /// As [`Simd`]'s; all pixels have their taps, blocks their weights and results their places.
 #[inline(always)]
-pub(super) unsafe fn tiles<S: Simd, R: Rescale, const RELU: bool>(t: &Tiles<'_, S, R>, blocks: usize) {
+pub(super) unsafe fn tiles<S: Simd, R: Rescale, const RELU: bool>(t: &mut Tiles<'_, S, R>, blocks: usize) {
+    let most = S::HALVES[if blocks == 2 { 1 } else { 0 }];
+    let rest = t.runs.pixels % (2 * most);
+    // SAFETY: the caller's.
+    unsafe {
+        if t.runs.count == 1 && rest > 0 && rest < t.runs.pixels {
+            // As many of the largest tiles as there are, then a smaller one.
+            let whole = t.runs.pixels - rest;
+            t.runs.pixels = whole;
+            of_shape::<S, R, RELU>(t, blocks);
+            t.x = t.x.add(whole * t.taps.step);
+            t.to = t.to.add(whole * t.outputs);
+            t.runs.pixels = rest;
+        }
+        of_shape::<S, R, RELU>(t, blocks);
+    }
+}
+
+/// Tiles of the best shape.
+#[inline(always)]
+unsafe fn of_shape<S: Simd, R: Rescale, const RELU: bool>(t: &Tiles<'_, S, R>, blocks: usize) {
     let shape = Shape::new(&t.runs, S::HALVES[if blocks == 2 { 1 } else { 0 }]);
     macro_rules! halves {
-        ($blocks:literal: $($half:literal)*) => {
-            match shape.half {
+        ($blocks:literal: $($half:literal $is_odd:literal)*) => {
+            match (shape.half, shape.is_odd) {
                 // SAFETY: the caller's.
-                $($half if const { $half <= S::HALVES[$blocks - 1] } => unsafe {
-                    S::tiles::<R, $blocks, $half, RELU>(t, shape.is_across)
+                $(($half, $is_odd) if const { $half <= S::HALVES[$blocks - 1] } => unsafe {
+                    S::tiles::<R, $blocks, $half, $is_odd, RELU>(t, shape.is_across)
                 },)*
                 _ => {}
             }
         };
     }
     match blocks {
-        1 => halves!(1: 1 2 3 4 5 6 7 8),
-        2 if const { S::BLOCKS >= 2 } => halves!(2: 1 2 3 4 5 6),
+        1 => halves!(1: 1 false 2 false 3 false 4 false 4 true 5 false 5 true 6 false 7 false 8 false),
+        2 if const { S::BLOCKS >= 2 } => {
+            halves!(2: 1 false 2 false 3 false 4 false 4 true 5 false 5 true 6 false)
+        }
         _ => {}
     }
 }
 
 /// Both halves' sums.
-struct Sums<S: Simd, const BLOCKS: usize, const HALF: usize>([[[S::I32; BLOCKS]; HALF]; 2]);
+struct Sums<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>([[[S::I32; BLOCKS]; HALF]; 2]);
 
-impl<S: Simd, const BLOCKS: usize, const HALF: usize> Sums<S, BLOCKS, HALF> {
+impl<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool> Sums<S, BLOCKS, HALF, ODD> {
+    const PIXELS: usize = 2 * HALF - ODD as usize;
     /// Vectors that are finished together.
-    const GROUPS: usize = (2 * HALF * BLOCKS).div_ceil(4);
+    const GROUPS: usize = (Self::PIXELS * BLOCKS).div_ceil(4);
+
+    /// Whether pixels of eight channels fill whole vectors, of eight of them.
+    const HAS_EIGHTS: bool = BLOCKS == 1 && Self::PIXELS % 8 == 0;
+
+    /// Four vectors of two pixels' first eight channels, of two groups.
+    #[inline(always)]
+    unsafe fn eights(&self, i: usize) -> [S::I32; 4] {
+        let first = 4 * i;
+        // SAFETY: the caller's.
+        unsafe {
+            [
+                S::join(self.of(first, 0), self.of(first + 1, 0)),
+                S::join(self.of(first + 2, 0), self.of(first + 3, 0)),
+                S::join(self.of(first + 4, 0), self.of(first + 5, 0)),
+                S::join(self.of(first + 6, 0), self.of(first + 7, 0)),
+            ]
+        }
+    }
 
     /// A pixel's sums with a block; the last pixel's beyond it.
     #[inline(always)]
     fn of(&self, pixel: usize, block: usize) -> S::I32 {
-        let pixel = if pixel < 2 * HALF { pixel } else { 2 * HALF - 1 };
+        let pixel = if pixel < Self::PIXELS { pixel } else { Self::PIXELS - 1 };
         self.0[pixel / HALF][pixel % HALF][block]
     }
 
@@ -168,36 +215,41 @@ impl<S: Simd, const BLOCKS: usize, const HALF: usize> Sums<S, BLOCKS, HALF> {
 /// As [`tiles`], for numbers that are known here, so that the sums stay in registers. Loops count by hand: iterators of
 /// vectors are not inlined for sure.
 #[inline(always)]
-pub(super) unsafe fn fixed<S: Simd, R: Rescale, const BLOCKS: usize, const HALF: usize, const RELU: bool>(
+pub(super) unsafe fn fixed<
+    S: Simd,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const ODD: bool,
+    const RELU: bool,
+>(
     t: &Tiles<'_, S, R>,
     is_across: bool,
 ) {
     // Copies that nothing points to stay in registers.
     let (runs, taps, end) = (t.runs, t.taps, *t.end);
     // Pixels of a run and runs that a tile covers.
-    let [along, down] = if is_across { [HALF, 2] } else { [runs.pixels.min(2 * HALF), 1] };
+    let all = 2 * HALF - usize::from(ODD);
+    let [along, down] = if is_across { [HALF, 2] } else { [runs.pixels.min(all), 1] };
     // From one half's taps to the other one's, and from results to results.
     let (x_half, to_half) = if is_across {
         (runs.step, runs.pixels * t.outputs)
     } else {
-        ((along - HALF) * taps.step, (along - HALF) * t.outputs)
+        let second = HALF - usize::from(ODD);
+        ((along - second) * taps.step, (along - second) * t.outputs)
     };
-    let is_row = !is_across && along == 2 * HALF;
+    let is_row = !is_across && along == all;
     let places = match t.count {
-        count if count != t.outputs || !is_row => {
-            if count == BLOCKS * LANES {
-                Places::Pixels
-            } else {
-                Places::Some
-            }
-        }
-        8 if BLOCKS == 1 && HALF % 2 == 0 => Places::Eights,
+        count if count == BLOCKS * LANES && (count != t.outputs || !is_row) => Places::Pixels,
         count if count == BLOCKS * LANES => Places::Together,
+        8 if t.outputs == 8 && is_row && Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS => Places::Eights,
         _ => Places::Some,
     };
     let [a, b] = [t.of[0].constants, t.of[BLOCKS - 1].constants];
+    // SAFETY: the caller's.
+    let twice = unsafe { a.twice() };
     let is_quick = a.is_quick && b.is_quick;
-    let (block, per_group) = (taps.block(), 4 / BLOCKS);
+    let (block, per_group, groups) = (taps.block(), 4 / BLOCKS, Sums::<S, BLOCKS, HALF, ODD>::GROUPS);
     debug_assert!(2 * HALF * BLOCKS <= SUMS);
     let mut staged = [0u8; 64 * SUMS / 4];
     let mut y = 0;
@@ -209,35 +261,41 @@ pub(super) unsafe fn fixed<S: Simd, R: Rescale, const BLOCKS: usize, const HALF:
             // SAFETY: the caller's; a tile is within the runs.
             unsafe {
                 let x = t.x.add(run * runs.step + first * taps.step);
-                let sums = dots::<S, BLOCKS, HALF>([x, x.add(x_half)], &taps, t.w, block, &t.of);
+                let sums = dots::<S, BLOCKS, HALF, ODD>([x, x.add(x_half)], &taps, t.w, block, &t.of);
                 let to = t.to.add((run * runs.pixels + first) * t.outputs);
                 let place = |pixel: usize| {
                     let half = if pixel < HALF { 0 } else { to_half };
                     to.add(half + pixel % HALF * t.outputs)
                 };
                 let mut doubtful = 0u32;
-                // Nothing is called in this loop, so that sums and constants stay in registers.
+                let is_eights = Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS && places == Places::Eights;
+                // Nothing is called in these loops, so that sums and constants stay in registers.
                 let mut i = 0;
-                while i < Sums::<S, BLOCKS, HALF>::GROUPS {
+                while is_eights && i < groups {
+                    let c = &twice;
+                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums.eights(i), [c; 4], &end);
+                    doubtful |= (3 * u32::from(is_doubtful)) << i;
+                    S::store(to.add(32 * i), bytes);
+                    i += 2;
+                }
+                while i < groups {
                     let (bytes, is_doubtful) =
                         R::quick::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
                     doubtful |= u32::from(is_doubtful) << i;
                     let pixel = i * per_group;
-                    let is_whole = pixel + per_group <= 2 * HALF;
+                    let is_whole = pixel + per_group <= all;
                     match places {
                         Places::Together if is_whole => S::store(to.add(64 * i), bytes),
-                        Places::Together => S::store_half(to.add(64 * i), bytes, 0),
-                        Places::Eights => S::store_eights(to.add(32 * i), bytes),
-                        Places::Pixels if BLOCKS == 2 => {
-                            S::store_half(place(pixel), bytes, 0);
-                            S::store_half(place(pixel + 1), bytes, 1);
-                        }
-                        Places::Pixels => {
-                            S::store_quarter(place(pixel), bytes, 0);
-                            S::store_quarter(place(pixel + 1), bytes, 1);
-                            if is_whole {
-                                S::store_quarter(place(pixel + 2), bytes, 2);
-                                S::store_quarter(place(pixel + 3), bytes, 3);
+                        Places::Eights => {}
+                        Places::Together | Places::Pixels => {
+                            let mut k = 0;
+                            while k < per_group {
+                                match pixel + k {
+                                    pixel if pixel >= all => {}
+                                    pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
+                                    pixel => S::store_quarter(place(pixel), bytes, k),
+                                }
+                                k += 1;
                             }
                         }
                         Places::Some => S::store(staged.as_mut_ptr().add(64 * i), bytes),
@@ -245,17 +303,24 @@ pub(super) unsafe fn fixed<S: Simd, R: Rescale, const BLOCKS: usize, const HALF:
                     i += 1;
                 }
                 if places == Places::Some {
-                    let pixels = staged.chunks_exact(BLOCKS * LANES).enumerate().take(2 * HALF);
+                    let pixels = staged.chunks_exact(BLOCKS * LANES).enumerate().take(all);
                     for (pixel, bytes) in pixels {
-                        core::ptr::copy_nonoverlapping(bytes.as_ptr(), place(pixel), t.count);
+                        match t.count {
+                            8 => copy::<8>(bytes.as_ptr(), place(pixel)),
+                            24 => copy::<24>(bytes.as_ptr(), place(pixel)),
+                            count => core::ptr::copy_nonoverlapping(bytes.as_ptr(), place(pixel), count),
+                        }
                     }
                 }
                 if doubtful != 0 || !is_quick {
                     // Rare, so the sums are made again: kept for this they would have to be in memory.
-                    let doubtful = if is_quick { doubtful } else { u32::MAX };
-                    for pixel in (0..2 * HALF).filter(|pixel| doubtful >> (pixel / per_group) & 1 != 0) {
-                        let x = x.add(if pixel < HALF { 0 } else { x_half } + pixel % HALF * taps.step);
-                        S::again::<R>(t, BLOCKS, x, place(pixel));
+                    let mut doubtful = if is_quick { doubtful } else { u32::MAX };
+                    doubtful &= (1 << groups) - 1;
+                    while doubtful != 0 {
+                        let pixel = doubtful.trailing_zeros() as usize * per_group;
+                        let places = Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
+                        S::again::<R>(t, &places);
+                        doubtful &= doubtful - 1;
                     }
                 }
             }
@@ -265,15 +330,22 @@ pub(super) unsafe fn fixed<S: Simd, R: Rescale, const BLOCKS: usize, const HALF:
     }
 }
 
+/// Copies so many bytes, without a call.
+#[inline(always)]
+unsafe fn copy<const COUNT: usize>(from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's.
+    unsafe { to.cast::<[u8; COUNT]>().write(from.cast::<[u8; COUNT]>().read()) };
+}
+
 /// Sums of a tile whose halves' taps start at `x`.
 #[inline(always)]
-unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize>(
+unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>(
     x: [*const u8; 2],
     taps: &Taps,
     mut w: *const i8,
     block: usize,
     of: &[Block<S>; 2],
-) -> Sums<S, BLOCKS, HALF> {
+) -> Sums<S, BLOCKS, HALF, ODD> {
     let (step, quads) = (taps.step, taps.quads);
     let mut acc = [[[of[0].bias; BLOCKS]; HALF]; 2];
     if BLOCKS == 2 {
@@ -299,11 +371,16 @@ unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize>(
                 asm!("/* {0} {1} */", inout(reg) x[0], inout(reg) x[1], options(pure, nomem, nostack, preserves_flags));
                 let mut j = 0;
                 while j < HALF {
-                    let both = [S::quad(x[0].add(j * step)), S::quad(x[1].add(j * step))];
+                    let one = S::quad(x[0].add(j * step));
+                    // An odd tile's second half ends before the first one.
+                    let other = if !ODD || j + 1 < HALF { S::quad(x[1].add(j * step)) } else { one };
+                    let both = [one, other];
                     let mut b = 0;
                     while b < BLOCKS {
                         acc[0][j][b] = S::dot(acc[0][j][b], both[0], weights[b]);
-                        acc[1][j][b] = S::dot(acc[1][j][b], both[1], weights[b]);
+                        if !ODD || j + 1 < HALF {
+                            acc[1][j][b] = S::dot(acc[1][j][b], both[1], weights[b]);
+                        }
                         b += 1;
                     }
                     j += 1;
@@ -318,21 +395,46 @@ unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize>(
     Sums(acc)
 }
 
-/// The results of one pixel with `blocks` blocks, step by step as defined.
-#[inline(always)]
-pub(super) unsafe fn again<S: Simd, R: Rescale>(
-    t: &Tiles<'_, S, R>,
-    blocks: usize,
+/// Some pixels of a tile, and where it is.
+pub(super) struct Again {
     x: *const u8,
+    x_half: usize,
     to: *mut u8,
-) {
-    let scales = [t.channels.scales(t.first), t.channels.scales(t.first + LANES)];
-    let ([a, b], bias) = (&scales, [t.of[0].bias, t.of[1].bias, t.of[0].bias, t.of[1].bias]);
-    let mut sums = bias;
+    to_half: usize,
+    /// Pixels of the first half and of both.
+    half: usize,
+    all: usize,
+    blocks: usize,
+    /// The first one; with it four blocks are finished.
+    pixel: usize,
+}
+
+/// The results of four blocks, step by step as defined.
+#[inline(always)]
+pub(super) unsafe fn again<S: Simd, R: Rescale>(t: &Tiles<'_, S, R>, at: &Again) {
+    let (mut one, mut two) = ([R::NONE; LANES], [R::NONE; LANES]);
+    let a = t.channels.scales(t.first, &mut one);
+    let b = if at.blocks == 2 { t.channels.scales(t.first + LANES, &mut two) } else { a };
+    let bias = [t.of[0].bias, t.of[1].bias, t.of[0].bias, t.of[1].bias];
+    let (mut sums, per_group) = (bias, 4 / at.blocks);
+    let last = (at.pixel + per_group).min(at.all);
     // SAFETY: the caller's.
     unsafe {
-        S::vector(x, &t.taps, t.w, &bias, blocks, &mut sums);
+        for (k, pixel) in (at.pixel..last).enumerate() {
+            let x = at.x.add(if pixel < at.half { 0 } else { at.x_half } + pixel % at.half * t.taps.step);
+            let mut own = bias;
+            S::vector(x, &t.taps, t.w, &bias, at.blocks, &mut own);
+            for (slot, &sum) in sums.iter_mut().skip(k * at.blocks).zip(&own).take(at.blocks) {
+                *slot = sum;
+            }
+        }
         let bytes = S::exact::<R, false>(&sums, [a, b, a, b], t.end);
-        scatter::<S>(bytes, [4 * LANES, t.count, 1], to, 0);
+        let mut all = [0u8; 64];
+        S::store(all.as_mut_ptr(), bytes);
+        for (pixel, piece) in (at.pixel..last).zip(all.chunks_exact(LANES * at.blocks)) {
+            let half = if pixel < at.half { 0 } else { at.to_half };
+            let to = at.to.add(half + pixel % at.half * t.outputs);
+            core::ptr::copy_nonoverlapping(piece.as_ptr(), to, t.count);
+        }
     }
 }
