@@ -6,7 +6,7 @@ use super::finish::scatter;
 use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Runs, Taps, Tiles, tiles};
+use super::tile::{Cover, Runs, Taps, Tiles, tiles};
 use super::vector::ahead;
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
@@ -245,9 +245,14 @@ impl<R: Rescale> Layer<'_, R> {
             unsafe { self.vector::<S, RELU>(x.as_ptr(), taps, output) };
             return Ok(());
         }
+        let most = S::BLOCKS.min(blocks);
+        let mut cover = Cover::new::<S>(&runs, most);
         let mut block = 0;
         while block < blocks {
-            let together = S::BLOCKS.min(blocks - block);
+            let together = most.min(blocks - block);
+            if together < most {
+                cover = Cover::new::<S>(&runs, together);
+            }
             let first = block * LANES;
             // SAFETY: the slices are long enough, as just seen.
             unsafe {
@@ -266,7 +271,7 @@ impl<R: Rescale> Layer<'_, R> {
                     first,
                     end: &self.end,
                 };
-                tiles::<S, R, RELU>(&mut t, together);
+                tiles::<S, R, RELU>(&mut t, together, &cover);
             }
             block += together;
         }

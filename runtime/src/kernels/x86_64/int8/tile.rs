@@ -115,34 +115,57 @@ enum Places {
     Some,
 }
 
+/// How runs are covered: as many of the largest tiles as there are, then a smaller one, where there is one run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cover {
+    /// Pixels of the first tiles, or 0.
+    whole: usize,
+    first: Shape,
+    last: Shape,
+}
+
+impl Cover {
+    /// Of tiles of `blocks` blocks.
+    pub(super) fn new<S: Simd>(runs: &Runs, blocks: usize) -> Self {
+        let most = S::HALVES[if blocks == 2 { 1 } else { 0 }].max(1);
+        let rest = if runs.count == 1 { runs.pixels % (2 * most) } else { 0 };
+        let first = Shape { half: most, is_odd: false, is_across: false };
+        if rest == 0 || rest == runs.pixels {
+            return Cover { whole: 0, first, last: Shape::new(runs, most) };
+        }
+        let last = Shape::new(&Runs { pixels: rest, ..*runs }, most);
+        Cover { whole: runs.pixels - rest, first, last }
+    }
+}
+
 /// All tiles of `blocks` blocks.
 ///
 /// # Safety
 ///
 /// As [`Simd`]'s; all pixels have their taps, blocks their weights and results their places.
 #[inline(always)]
-pub(super) unsafe fn tiles<S: Simd, R: Rescale, const RELU: bool>(t: &mut Tiles<'_, S, R>, blocks: usize) {
-    let most = S::HALVES[if blocks == 2 { 1 } else { 0 }];
-    let rest = t.runs.pixels % (2 * most);
+pub(super) unsafe fn tiles<S: Simd, R: Rescale, const RELU: bool>(
+    t: &mut Tiles<'_, S, R>,
+    blocks: usize,
+    cover: &Cover,
+) {
     // SAFETY: the caller's.
     unsafe {
-        if t.runs.count == 1 && rest > 0 && rest < t.runs.pixels {
-            // As many of the largest tiles as there are, then a smaller one.
-            let whole = t.runs.pixels - rest;
-            t.runs.pixels = whole;
-            of_shape::<S, R, RELU>(t, blocks);
-            t.x = t.x.add(whole * t.taps.step);
-            t.to = t.to.add(whole * t.outputs);
-            t.runs.pixels = rest;
+        if cover.whole > 0 {
+            let all = t.runs.pixels;
+            t.runs.pixels = cover.whole;
+            of_shape::<S, R, RELU>(t, blocks, cover.first);
+            t.x = t.x.add(cover.whole * t.taps.step);
+            t.to = t.to.add(cover.whole * t.outputs);
+            t.runs.pixels = all - cover.whole;
         }
-        of_shape::<S, R, RELU>(t, blocks);
+        of_shape::<S, R, RELU>(t, blocks, cover.last);
     }
 }
 
-/// Tiles of the best shape.
+/// Tiles of one shape.
 #[inline(always)]
-unsafe fn of_shape<S: Simd, R: Rescale, const RELU: bool>(t: &Tiles<'_, S, R>, blocks: usize) {
-    let shape = Shape::new(&t.runs, S::HALVES[if blocks == 2 { 1 } else { 0 }]);
+unsafe fn of_shape<S: Simd, R: Rescale, const RELU: bool>(t: &Tiles<'_, S, R>, blocks: usize, shape: Shape) {
     macro_rules! halves {
         ($blocks:literal: $($half:literal $is_odd:literal)*) => {
             match (shape.half, shape.is_odd) {
@@ -338,6 +361,7 @@ unsafe fn copy<const COUNT: usize>(from: *const u8, to: *mut u8) {
 }
 
 /// Sums of a tile whose halves' taps start at `x`.
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the block is empty")]
 #[inline(always)]
 unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>(
     x: [*const u8; 2],
