@@ -4,9 +4,13 @@
 
 use core::arch::x86_64::*;
 
+use super::columns::Pattern;
+use super::depthwise::{Constant, Layer, Run};
+use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{SUMS, Taps, exact, fixed, vector};
+use super::tile::{Again, Taps, Tiles, again, fixed};
+use super::vector::vector;
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +135,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type Weights = [Pair; 2];
     type Bytes = Pair;
     const BLOCKS: usize = 1;
-    const PIXELS: [usize; 2] = if VNNI { [6, 2] } else { [4, 1] };
+    const HALVES: [usize; 2] = if VNNI { [3, 1] } else { [2, 1] };
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> Pair {
@@ -362,6 +366,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         ]
     }
     #[inline(always)]
+    unsafe fn join([a, _]: Pair, [b, _]: Pair) -> Pair {
+        [a, b]
+    }
+    #[inline(always)]
     unsafe fn flip<const BY: u8>(v: Pair) -> Pair {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { if BY == 0 { v } else { Self::xor(v, [_mm256_set1_epi8(BY as i8); 2]) } }
@@ -412,14 +420,6 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { _mm256_storeu_si256(p.cast(), if half == 0 { v[0] } else { v[1] }) }
     }
     #[inline(always)]
-    unsafe fn store_eights(p: *mut u8, v: Pair) {
-        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe {
-            let eights = _mm256_permute4x64_epi64::<0xD8>(_mm256_unpacklo_epi64(v[0], v[1]));
-            _mm256_storeu_si256(p.cast(), eights);
-        }
-    }
-    #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: Pair, quarter: usize) {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
@@ -434,21 +434,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Pair; 2],
-        sums: &mut [Pair; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const ODD: bool, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     ) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's. The type is the one that the constant says.
         unsafe {
             if VNNI {
-                tile_avx_vnni::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
+                tiles_avx_vnni::<VNNI, R, BLOCKS, HALF, ODD, RELU>(t, is_across);
             } else {
-                tile_avx2::<BLOCKS, PIXELS>(x, taps, w, bias, sums);
+                tiles_avx2::<VNNI, R, BLOCKS, HALF, ODD, RELU>(t, is_across);
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again) {
+        // SAFETY: the caller's.
+        unsafe { again_avx2::<VNNI, R>(t, at) }
     }
 
     #[inline(always)]
@@ -471,6 +474,23 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
+    unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+        layer: &Layer<'_, R>,
+        pattern: &Pattern<'_>,
+        of: &Constant<Self>,
+        run: &Run,
+    ) {
+        // SAFETY: the caller's. The type is the one that the constant says.
+        unsafe {
+            if VNNI {
+                parts_avx_vnni::<VNNI, R, TAPS, RELU, SPLIT>(layer, pattern, of, run);
+            } else {
+                parts_avx2::<VNNI, R, TAPS, RELU, SPLIT>(layer, pattern, of, run);
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[Pair; 4],
         scales: [&[R::Scale; LANES]; 4],
@@ -482,27 +502,35 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn tile_avx_vnni<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 2],
-    sums: &mut [Pair; SUMS],
+unsafe fn tiles_avx_vnni<
+    const VNNI: bool,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const ODD: bool,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, Avx2<VNNI>, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<true>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn tile_avx2<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 2],
-    sums: &mut [Pair; SUMS],
+unsafe fn tiles_avx2<
+    const VNNI: bool,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const ODD: bool,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, Avx2<VNNI>, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx2<false>, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx2<VNNI>, R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
@@ -531,6 +559,34 @@ unsafe fn vector_avx2(
     unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
 }
 
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn parts_avx_vnni<
+    const VNNI: bool,
+    R: Rescale,
+    const TAPS: usize,
+    const RELU: bool,
+    const SPLIT: bool,
+>(
+    layer: &Layer<'_, R>,
+    pattern: &Pattern<'_>,
+    of: &Constant<Avx2<VNNI>>,
+    run: &Run,
+) {
+    // SAFETY: the caller's.
+    unsafe { layer.run::<Avx2<VNNI>, TAPS, RELU, SPLIT>(pattern, of, run) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn parts_avx2<const VNNI: bool, R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+    layer: &Layer<'_, R>,
+    pattern: &Pattern<'_>,
+    of: &Constant<Avx2<VNNI>>,
+    run: &Run,
+) {
+    // SAFETY: the caller's.
+    unsafe { layer.run::<Avx2<VNNI>, TAPS, RELU, SPLIT>(pattern, of, run) }
+}
+
 #[cold]
 #[target_feature(enable = "avx2")]
 unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
@@ -540,4 +596,11 @@ unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
 ) -> Pair {
     // SAFETY: the caller's.
     unsafe { exact::<Avx2<false>, R, SPLIT>(sums, scales, end) }
+}
+
+#[cold]
+#[target_feature(enable = "avx2")]
+unsafe fn again_avx2<const VNNI: bool, R: Rescale>(t: &Tiles<'_, Avx2<VNNI>, R>, at: &Again) {
+    // SAFETY: the caller's.
+    unsafe { again::<Avx2<VNNI>, R>(t, at) }
 }

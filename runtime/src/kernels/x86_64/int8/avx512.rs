@@ -3,9 +3,13 @@
 
 use core::arch::x86_64::*;
 
+use super::columns::Pattern;
+use super::depthwise::{Constant, Layer, Run};
+use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{SUMS, Taps, exact, fixed, vector};
+use super::tile::{Again, Taps, Tiles, again, fixed};
+use super::vector::vector;
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +55,7 @@ impl Simd for Avx512 {
     type Weights = __m512i;
     type Bytes = __m512i;
     const BLOCKS: usize = 2;
-    const PIXELS: [usize; 2] = [14, 12];
+    const HALVES: [usize; 2] = [8, 6];
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> __m512i {
@@ -284,6 +288,11 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn join(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_inserti64x4::<1>(a, _mm512_castsi512_si256(b)) }
+    }
+    #[inline(always)]
     unsafe fn flip<const BY: u8>(v: __m512i) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe { if BY == 0 { v } else { _mm512_xor_si512(v, _mm512_set1_epi8(BY as i8)) } }
@@ -351,15 +360,6 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn store_eights(p: *mut u8, v: __m512i) {
-        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe {
-            let order = _mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6);
-            let eights = _mm512_permutexvar_epi64(order, v);
-            _mm256_storeu_si256(p.cast(), _mm512_castsi512_si256(eights));
-        }
-    }
-    #[inline(always)]
     unsafe fn store_quarter(p: *mut u8, v: __m512i, quarter: usize) {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
@@ -374,15 +374,18 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[__m512i; 2],
-        sums: &mut [__m512i; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const ODD: bool, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     ) {
         // SAFETY: the caller's.
-        unsafe { tile_avx512::<BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+        unsafe { tiles_avx512::<R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
+    }
+
+    #[inline(always)]
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again) {
+        // SAFETY: the caller's.
+        unsafe { again_avx512::<R>(t, at) }
     }
 
     #[inline(always)]
@@ -399,6 +402,17 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+        layer: &Layer<'_, R>,
+        pattern: &Pattern<'_>,
+        of: &Constant<Self>,
+        run: &Run,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { parts_avx512::<R, TAPS, RELU, SPLIT>(layer, pattern, of, run) }
+    }
+
+    #[inline(always)]
     unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[__m512i; 4],
         scales: [&[R::Scale; LANES]; 4],
@@ -410,15 +424,18 @@ impl Simd for Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn tile_avx512<const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[__m512i; 2],
-    sums: &mut [__m512i; SUMS],
+unsafe fn tiles_avx512<
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const ODD: bool,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, Avx512, R>,
+    is_across: bool,
 ) {
     // SAFETY: the caller's.
-    unsafe { fixed::<Avx512, BLOCKS, PIXELS>(x, taps, w, bias, sums) }
+    unsafe { fixed::<Avx512, R, BLOCKS, HALF, ODD, RELU>(t, is_across) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -434,6 +451,17 @@ unsafe fn vector_avx512(
     unsafe { vector::<Avx512>(x, taps, w, bias, blocks, sums) }
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn parts_avx512<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+    layer: &Layer<'_, R>,
+    pattern: &Pattern<'_>,
+    of: &Constant<Avx512>,
+    run: &Run,
+) {
+    // SAFETY: the caller's.
+    unsafe { layer.run::<Avx512, TAPS, RELU, SPLIT>(pattern, of, run) }
+}
+
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
@@ -443,4 +471,11 @@ unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
 ) -> __m512i {
     // SAFETY: the caller's.
     unsafe { exact::<Avx512, R, SPLIT>(sums, scales, end) }
+}
+
+#[cold]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn again_avx512<R: Rescale>(t: &Tiles<'_, Avx512, R>, at: &Again) {
+    // SAFETY: the caller's.
+    unsafe { again::<Avx512, R>(t, at) }
 }

@@ -18,11 +18,10 @@ pub(super) struct Channels<'a, R: Rescale> {
 }
 
 /// Of a block of sixteen channels; those beyond the last are whatever.
-pub(super) struct Block<S: Simd, R: Rescale> {
+#[derive(Clone, Copy)]
+pub(super) struct Block<S: Simd> {
     pub(super) bias: S::I32,
     pub(super) constants: Constants<S>,
-    /// What the constants are made of.
-    pub(super) scales: [R::Scale; LANES],
 }
 
 impl<'a, R: Rescale> Channels<'a, R> {
@@ -36,26 +35,16 @@ impl<'a, R: Rescale> Channels<'a, R> {
 
     /// Sixteen channels from `first` on.
     #[inline(always)]
-    pub(super) unsafe fn block<S: Simd, const RELU: bool>(&self, first: usize) -> Block<S, R> {
+    pub(super) unsafe fn block<S: Simd, const RELU: bool>(&self, first: usize) -> Block<S> {
         let (mut bias, mut scales) = ([0i32; LANES], [R::NONE; LANES]);
         let own = self.bias.get(first..).unwrap_or(&[]);
         let bias = own.first_chunk().unwrap_or_else(|| {
             bias.iter_mut().zip(own).for_each(|(slot, &b)| *slot = b);
             &bias
         });
-        let own = self.scales.get(first..).unwrap_or(&[]);
-        let scales = match self.scales {
-            &[one] => {
-                scales = [one; LANES];
-                &scales
-            }
-            _ => own.first_chunk().unwrap_or_else(|| {
-                scales.iter_mut().zip(own).for_each(|(slot, &s)| *slot = s);
-                &scales
-            }),
-        };
+        let scales = self.scales(first, &mut scales);
         // SAFETY: the caller's.
-        unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
+        unsafe { self.made::<S, RELU>(bias, scales) }
     }
 
     /// Copies biases from channel `first` on; without them slots stay as they are.
@@ -73,38 +62,33 @@ impl<'a, R: Rescale> Channels<'a, R> {
         }
     }
 
+    /// The constants of sixteen channels from `first` on as the layer holds them, in `room` where they are not so many.
+    #[inline(always)]
+    pub(super) fn scales<'r>(&self, first: usize, room: &'r mut [R::Scale; LANES]) -> &'r [R::Scale; LANES]
+    where
+        'a: 'r,
+    {
+        let own = self.scales.get(first..).unwrap_or(&[]);
+        match own.first_chunk() {
+            Some(scales) => scales,
+            None => {
+                self.copy_scales(first, room);
+                room
+            }
+        }
+    }
+
     /// A block of these biases and constants.
     #[inline(always)]
     pub(super) unsafe fn made<S: Simd, const RELU: bool>(
         &self,
         bias: &[i32; LANES],
         scales: &[R::Scale; LANES],
-    ) -> Block<S, R> {
-        // SAFETY: the caller's.
-        unsafe { Block::new::<RELU>(bias, scales, self.zero_point) }
-    }
-}
-
-impl<S: Simd, R: Rescale> Clone for Block<S, R> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-// Derived it would ask the same of `R`, which is no value.
-impl<S: Simd, R: Rescale> Copy for Block<S, R> {}
-
-impl<S: Simd, R: Rescale> Block<S, R> {
-    #[inline(always)]
-    unsafe fn new<const RELU: bool>(
-        bias: &[i32; LANES],
-        scales: &[R::Scale; LANES],
-        zero_point: i32,
-    ) -> Self {
+    ) -> Block<S> {
         // SAFETY: 64 bytes; else the caller's.
         unsafe {
-            let constants = R::constants::<S, RELU>(scales, zero_point);
-            Block { bias: S::load(bias.as_ptr()), constants, scales: *scales }
+            let constants = R::constants::<S, RELU>(scales, self.zero_point);
+            Block { bias: S::load(bias.as_ptr()), constants }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Conv2D and FullyConnected: strips of the input are copied, then multiplied tile by tile.
 #![allow(unsafe_code)]
 
-use super::channels::{Block, Channels};
+use super::channels::Channels;
+use super::finish::scatter;
 use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Pieces, SUMS, Taps, finish, scatter, tile};
+use super::tile::{Cover, Runs, Taps, Tiles, tiles};
+use super::vector::ahead;
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
@@ -27,7 +29,7 @@ pub(super) unsafe fn conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io
     let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
     unsafe {
-        if end.is_relu() {
+        if R::HAS_RELU && end.is_relu() {
             layer::<S, R, true>(io, &strips, end)
         } else {
             layer::<S, R, false>(io, &strips, end)
@@ -43,7 +45,7 @@ pub(super) unsafe fn fully_connected<S: Simd, R: Rescale>(attributes: &[u8], io:
     let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
     unsafe {
-        if end.is_relu() {
+        if R::HAS_RELU && end.is_relu() {
             layer::<S, R, true>(io, &strips, end)
         } else {
             layer::<S, R, false>(io, &strips, end)
@@ -99,7 +101,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
                 }
             };
             // SAFETY: the caller's.
-            unsafe { layer.runs::<S, RELU>(x, &taps, [1, 0, pixels], slots)? };
+            unsafe { layer.runs::<S, RELU>(x, &taps, Runs { count: 1, step: 0, pixels }, slots)? };
         }
         return Ok(());
     }
@@ -125,11 +127,13 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
             // SAFETY: the caller's.
             unsafe {
                 if s.patch == 0 {
-                    layer.runs::<S, RELU>(copied, &direct, [rows, stride_y * s.row, ow], slots)?;
+                    let runs = Runs { count: rows, step: stride_y * s.row, pixels: ow };
+                    layer.runs::<S, RELU>(copied, &direct, runs, slots)?;
                 } else {
                     gather(copied, s, rows, patches)?;
                     let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4 };
-                    layer.runs::<S, RELU>(patches, &taps, [1, 0, rows * ow], slots)?;
+                    let runs = Runs { count: 1, step: 0, pixels: rows * ow };
+                    layer.runs::<S, RELU>(patches, &taps, runs, slots)?;
                 }
             }
         }
@@ -218,57 +222,56 @@ fn copy(from: &[u8], mut at: usize, to: &mut [u8], mut slot: usize, length: usiz
 }
 
 impl<R: Rescale> Layer<'_, R> {
-    /// All output channels of `runs` runs of `pixels` pixels; a run's taps start `run_step` bytes after the last one's.
+    /// All output channels of runs of pixels.
     #[inline(always)]
     unsafe fn runs<S: Simd, const RELU: bool>(
         &self,
         x: &[u8],
         taps: &Taps,
-        [runs, run_step, pixels]: [usize; 3],
+        runs: Runs,
         output: &mut [u8],
     ) -> Result<()> {
         let blocks = self.outputs.div_ceil(LANES);
-        let last = runs.checked_sub(1).ok_or(Error::Internal)? * run_step;
+        let last = runs.count.checked_sub(1).ok_or(Error::Internal)? * runs.step;
         // What the pointers below rely on.
-        let fits = x.len() >= last + taps.reach(pixels)
+        let fits = x.len() >= last + taps.reach(runs.pixels)
             && self.weights.len() >= blocks * taps.block()
-            && output.len() >= runs * pixels * self.outputs;
+            && output.len() >= runs.count * runs.pixels * self.outputs;
         if !fits {
             return Err(Error::Internal);
         }
-        if runs * pixels == 1 {
+        if runs.count * runs.pixels == 1 {
             // SAFETY: the slices are long enough, as just seen.
             unsafe { self.vector::<S, RELU>(x.as_ptr(), taps, output) };
             return Ok(());
         }
+        let most = S::BLOCKS.min(blocks);
+        let mut cover = Cover::new::<S>(&runs, most);
         let mut block = 0;
-        // SAFETY: else the caller's.
-        let mut sums = unsafe { [S::splat(0); SUMS] };
         while block < blocks {
-            let together = S::BLOCKS.min(blocks - block);
+            let together = most.min(blocks - block);
+            if together < most {
+                cover = Cover::new::<S>(&runs, together);
+            }
             let first = block * LANES;
-            let count = (self.outputs - first).min(together * LANES);
-            // SAFETY: the slices are long enough, as just seen; tiles are within the runs and have at most as many
-            // pixels as `S` says.
+            // SAFETY: the slices are long enough, as just seen.
             unsafe {
                 let one = self.channels.block::<S, RELU>(first);
-                let of =
-                    [one, if together == 1 { one } else { self.channels.block::<S, RELU>(first + LANES) }];
-                let w = self.weights.as_ptr().add(block * taps.block());
-                let most = S::PIXELS[together - 1];
-                for run in 0..runs {
-                    let mut x = x.as_ptr().add(run * run_step);
-                    let mut to = output.as_mut_ptr().add(run * pixels * self.outputs + first);
-                    let mut left = pixels;
-                    let mut tiles = pixels.div_ceil(most);
-                    while tiles > 0 {
-                        let n = left.div_ceil(tiles);
-                        self.tile::<S, RELU>(x, taps, w, &of, [together, n, count], &mut sums, to);
-                        x = x.add(n * taps.step);
-                        to = to.add(n * self.outputs);
-                        (left, tiles) = (left - n, tiles - 1);
-                    }
-                }
+                let two = if together == 1 { one } else { self.channels.block::<S, RELU>(first + LANES) };
+                let mut t = Tiles {
+                    x: x.as_ptr(),
+                    taps: *taps,
+                    w: self.weights.as_ptr().add(block * taps.block()),
+                    runs,
+                    of: [one, two],
+                    to: output.as_mut_ptr().add(first),
+                    outputs: self.outputs,
+                    count: (self.outputs - first).min(together * LANES),
+                    channels: &self.channels,
+                    first,
+                    end: &self.end,
+                };
+                tiles::<S, R, RELU>(&mut t, together, &cover);
             }
             block += together;
         }
@@ -290,87 +293,24 @@ impl<R: Rescale> Layer<'_, R> {
                 let d = self.channels.block::<S, RELU>(first + 3 * LANES);
                 let bias = [a.bias, b.bias, c.bias, d.bias];
                 let mut sums = bias;
-                S::vector(
-                    x,
-                    taps,
-                    self.weights.as_ptr().add(4 * group * taps.block()),
-                    &bias,
-                    blocks,
-                    &mut sums,
-                );
-                let bytes = finish::<S, R, RELU>(sums, [&a, &b, &c, &d], &self.end);
+                let w = self.weights.as_ptr().add(4 * group * taps.block());
+                S::vector(x, taps, w, &bias, blocks, &mut sums);
+                ahead(w.wrapping_add(blocks * taps.block()));
+                let [a, b, c, d] = [a.constants, b.constants, c.constants, d.constants];
+                let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
+                let (mut bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [&a, &b, &c, &d], &self.end);
+                if is_doubtful || !is_quick {
+                    let mut scales = [[R::NONE; LANES]; 4];
+                    for (block, scales) in scales.iter_mut().enumerate() {
+                        self.channels.copy_scales(first + block * LANES, scales);
+                    }
+                    bytes = S::exact::<R, false>(&sums, scales.each_ref(), &self.end);
+                }
                 if slots.len() == 4 * LANES {
                     S::store(slots.as_mut_ptr(), bytes);
                 } else {
                     scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 0);
                 }
-            }
-        }
-    }
-
-    /// `count` channels, in `blocks` blocks, of `pixels` pixels.
-    #[allow(clippy::too_many_arguments, reason = "each is a register of the loop that this is inlined into")]
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const RELU: bool>(
-        &self,
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        of: &[Block<S, R>; 2],
-        [blocks, pixels, count]: [usize; 3],
-        sums: &mut [S::I32; SUMS],
-        to: *mut u8,
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            tile::<S>(x, taps, w, &[of[0].bias, of[1].bias], [blocks, pixels], sums);
-            let (a, b) = (&of[0], &of[1]);
-            let four_blocks = if blocks == 2 { [a, b, a, b] } else { [a; 4] };
-            let piece = blocks * LANES;
-            let per_store = 64 / piece;
-            let kind = match (blocks, count) {
-                (1, LANES) if self.outputs == LANES => Some(Pieces::One),
-                (1, LANES) => Some(Pieces::Quarters),
-                (1, 8) if self.outputs == 8 => Some(Pieces::Eights),
-                (2, 32) if self.outputs == 32 => Some(Pieces::One),
-                (2, 32) => Some(Pieces::Halves),
-                _ => None,
-            };
-            let step = self.outputs;
-            let fours = sums.as_chunks::<4>().0;
-            let whole = if kind.is_some() { (pixels / per_store).min(fours.len()) } else { 0 };
-            let constants = [a.constants, four_blocks[1].constants];
-            let is_quick = constants[0].is_quick && constants[1].is_quick;
-            let [a, b] = &constants;
-            let mut i = 0;
-            while i < whole {
-                // Whole pieces first. Nothing is called in this loop, so that constants stay in registers.
-                while i < whole && is_quick {
-                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(fours[i], [a, b, a, b], &self.end);
-                    if is_doubtful {
-                        break;
-                    }
-                    let to = to.add(i * per_store * step);
-                    match kind {
-                        Some(Pieces::One) => Pieces::One.store::<S>(bytes, to, step),
-                        Some(Pieces::Halves) => Pieces::Halves.store::<S>(bytes, to, step),
-                        Some(Pieces::Quarters) => Pieces::Quarters.store::<S>(bytes, to, step),
-                        _ => Pieces::Eights.store::<S>(bytes, to, step),
-                    }
-                    i += 1;
-                }
-                if i < whole {
-                    let bytes =
-                        S::exact::<R, false>(&fours[i], four_blocks.map(|block| &block.scales), &self.end);
-                    kind.unwrap_or(Pieces::One).store::<S>(bytes, to.add(i * per_store * step), step);
-                    i += 1;
-                }
-            }
-            for (i, four) in fours.iter().enumerate().skip(whole) {
-                let Some(left) = pixels.checked_sub(i * per_store).filter(|&left| left > 0) else { break };
-                let bytes = finish::<S, R, RELU>(*four, four_blocks, &self.end);
-                let to = to.add(i * per_store * step);
-                scatter::<S>(bytes, [piece, count, per_store.min(left)], to, step);
             }
         }
     }

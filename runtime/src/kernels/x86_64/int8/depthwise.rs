@@ -5,11 +5,12 @@
 
 use super::channels::Channels;
 use super::columns::{self, Pattern};
+use super::finish::scatter;
 use super::interleave;
 use super::rescale::{Constants, Finish, Rescale};
 use super::rows::{OFFSET, sorted};
 use super::simd::Simd;
-use super::tile::scatter;
+
 use crate::error::{Error, Result};
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
@@ -35,7 +36,7 @@ pub(super) unsafe fn depthwise_conv_2d<S: Simd, R: Rescale>(
     let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
     unsafe {
-        match (end.is_relu(), p.is_split) {
+        match (R::HAS_RELU && end.is_relu(), p.is_split) {
             (true, true) => layer::<S, R, true, true>(io, &p, end),
             (true, false) => layer::<S, R, true, false>(io, &p, end),
             (false, true) => layer::<S, R, false, true>(io, &p, end),
@@ -98,7 +99,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
     Ok(())
 }
 
-struct Layer<'a, R: Rescale> {
+pub(super) struct Layer<'a, R: Rescale> {
     planes: &'a Planes,
     taps: &'a [u8],
     channels: Channels<'a, R>,
@@ -106,7 +107,7 @@ struct Layer<'a, R: Rescale> {
 }
 
 /// Parts of output rows that have a pattern of channels and the same weights.
-struct Run {
+pub(super) struct Run {
     /// The first one's interleaved taps, bytes to the next one's and to the next row's.
     x: *const u8,
     x_step: usize,
@@ -122,6 +123,9 @@ struct Run {
     parts: usize,
     last: usize,
 }
+
+/// Biases and constants of four vectors.
+pub(super) type Constant<S> = ([<S as Simd>::I32; 4], [Constants<S>; 4]);
 
 impl<R: Rescale> Layer<'_, R> {
     /// `count` output rows from their interleaved taps.
@@ -176,8 +180,8 @@ impl<R: Rescale> Layer<'_, R> {
                         last,
                     };
                     match (p.groups, p.taps[1]) {
-                        (1, 3) => self.run::<S, 3, RELU, SPLIT>(&pattern, &of, run),
-                        _ => self.run::<S, 0, RELU, SPLIT>(&pattern, &of, run),
+                        (1, 3) => S::parts::<R, 3, RELU, SPLIT>(self, &pattern, &of, &run),
+                        _ => S::parts::<R, 0, RELU, SPLIT>(self, &pattern, &of, &run),
                     }
                 }
             }
@@ -188,16 +192,16 @@ impl<R: Rescale> Layer<'_, R> {
     /// Parts of a row, with `TAPS` columns of taps, or any number for 0. Loops count by hand: iterators of vectors are not
     /// inlined for sure.
     #[inline(always)]
-    unsafe fn run<S: Simd, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+    pub(super) unsafe fn run<S: Simd, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
         &self,
         pattern: &Pattern<'_>,
-        (bias, constants): &([S::I32; 4], [Constants<S>; 4]),
-        run: Run,
+        (bias, constants): &Constant<S>,
+        run: &Run,
     ) {
         let p = self.planes;
         let mut columns = [0; TAPS];
         // Copies that nothing points to stay in registers.
-        let (bias, constants) = (*bias, *constants);
+        let (bias, constants, end) = (*bias, *constants, self.end);
         let [a, b, c, d] = &constants;
         let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
         // SAFETY: the caller's.
@@ -224,7 +228,7 @@ impl<R: Rescale> Layer<'_, R> {
                 // Nothing is called in this loop, so that constants and weights stay in registers.
                 while rows > 0 && left > short && is_quick {
                     let sums = self.sums::<S, TAPS>(x, &columns, &weights, bias, run.w);
-                    let (bytes, is_doubtful) = R::quick::<S, RELU, SPLIT>(sums, [a, b, c, d], &self.end);
+                    let (bytes, is_doubtful) = R::quick::<S, RELU, SPLIT>(sums, [a, b, c, d], &end);
                     if is_doubtful {
                         break;
                     }
@@ -241,7 +245,7 @@ impl<R: Rescale> Layer<'_, R> {
                     break;
                 }
                 let sums = self.sums::<S, TAPS>(x, &columns, &weights, bias, run.w);
-                let (bytes, is_doubtful) = R::quick::<S, RELU, SPLIT>(sums, [a, b, c, d], &self.end);
+                let (bytes, is_doubtful) = R::quick::<S, RELU, SPLIT>(sums, [a, b, c, d], &end);
                 let bytes = if is_quick && !is_doubtful {
                     bytes
                 } else {

@@ -12,11 +12,13 @@ mod channels;
 mod columns;
 mod conv;
 mod depthwise;
+mod finish;
 mod interleave;
 mod rescale;
 mod rows;
 mod simd;
 mod tile;
+mod vector;
 
 use crate::error::{Error, Result};
 use crate::kernels::pool;

@@ -21,6 +21,8 @@ const ROUND: i32 = (1 << (FRACTION - 1)) + GUARD;
 pub(super) trait Rescale: Requant {
     /// What stands for a channel that is not there: has quick results.
     const NONE: Self::Scale;
+    /// Whether quick results are computed in another way for layers of `RELU`.
+    const HAS_RELU: bool;
 
     /// The constants of sixteen channels for a layer of `RELU` as [`Rescale::quick`] has it.
     unsafe fn constants<S: Simd, const RELU: bool>(
@@ -66,6 +68,14 @@ pub(super) struct Constants<S: Simd> {
 }
 
 impl<S: Simd> Constants<S> {
+    /// As [`Simd::join`] of these and these.
+    #[inline(always)]
+    pub(super) unsafe fn twice(self) -> Self {
+        // SAFETY: the caller's.
+        let (scale, tail) = unsafe { (S::join(self.scale, self.scale), S::join(self.tail, self.tail)) };
+        Constants { scale, tail, ..self }
+    }
+
     /// As [`Simd::transpose`] of four blocks'.
     #[inline(always)]
     pub(super) unsafe fn transpose([a, b, c, d]: [Self; 4]) -> [Self; 4] {
@@ -135,6 +145,7 @@ unsafe fn upper<S: Simd>(even: S::I32, odd: S::I32, plus: S::I32) -> S::I32 {
 
 impl Rescale for Tflite {
     const NONE: [i32; 2] = [0, -1];
+    const HAS_RELU: bool = true;
 
     #[inline(always)]
     unsafe fn constants<S: Simd, const RELU: bool>(
@@ -199,6 +210,7 @@ impl Rescale for Tflite {
 
 impl Rescale for Single {
     const NONE: [i32; 2] = [0, 0];
+    const HAS_RELU: bool = false;
 
     #[inline(always)]
     unsafe fn constants<S: Simd, const RELU: bool>(
@@ -250,6 +262,7 @@ impl Rescale for Single {
 
 impl Rescale for Onnx {
     const NONE: f32 = 0.0;
+    const HAS_RELU: bool = false;
 
     #[inline(always)]
     unsafe fn constants<S: Simd, const RELU: bool>(scales: &[f32; LANES], zero_point: i32) -> Constants<S> {

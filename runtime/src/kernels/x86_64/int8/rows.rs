@@ -14,6 +14,18 @@ pub(super) fn offset(from: &[u8], to: &mut [u8]) {
     }
 }
 
+/// Fills a short slice; unlike [`slice::fill`] without a call.
+#[inline(always)]
+fn border(to: &mut [u8], level: u8) {
+    const PIECE: usize = 16;
+    if let Some(last) = to.last_chunk_mut::<PIECE>() {
+        *last = [level; PIECE];
+        to.as_chunks_mut::<PIECE>().0.iter_mut().for_each(|piece| *piece = [level; PIECE]);
+    } else {
+        to.iter_mut().for_each(|slot| *slot = level);
+    }
+}
+
 /// The rows of an image under a strip of output rows: `first` is the padded row that comes first in `to`, `top` and
 /// `left` are the paddings; pixels have `depth` bytes, rows of `to` are `row` bytes long. What lies in the padding is
 /// `fill`.
@@ -34,10 +46,10 @@ pub(super) fn padded(
             continue;
         };
         let (before, rest) = slots.split_at_mut((left * depth).min(row));
-        before.fill(fill);
+        border(before, fill);
         let (inside, after) = rest.split_at_mut(input_row.min(rest.len()));
         offset(levels, inside);
-        after.fill(fill);
+        border(after, fill);
     }
     Ok(())
 }
@@ -68,8 +80,8 @@ pub(super) fn sorted(
             };
             let (before, rest) = plane.split_at_mut(begin * pixel);
             let (inside, after) = rest.split_at_mut((end - begin) * pixel);
-            before.fill(fill);
-            after.fill(fill);
+            border(before, fill);
+            border(after, fill);
             if begin < end {
                 let from = levels.get((begin * stride + phase - left) * depth..).ok_or(Error::Internal)?;
                 pixels(from, inside, [stride, depth, multiplier]);

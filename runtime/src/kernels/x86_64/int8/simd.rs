@@ -4,8 +4,10 @@
 //! is inlined into that function.
 #![allow(unsafe_code)]
 
+use super::columns::Pattern;
+use super::depthwise::{Constant, Layer, Run};
 use super::rescale::{Finish, Rescale};
-use super::tile::{SUMS, Taps};
+use super::tile::{Again, Taps, Tiles};
 
 /// Output channels of one vector; equals the layout's block.
 pub(super) const LANES: usize = 16;
@@ -27,8 +29,8 @@ pub(super) trait Simd: Copy + 'static {
     type Bytes: Copy;
     /// Blocks of sixteen channels that a tile has at most.
     const BLOCKS: usize;
-    /// Pixels that a tile of one block and of two blocks has at most: so many sums stay in registers.
-    const PIXELS: [usize; 2];
+    /// Pixels that a half of a tile of one block and of two blocks has at most: so many sums stay in registers.
+    const HALVES: [usize; 2];
 
     /// 64 bytes at `p`.
     unsafe fn load(p: *const i32) -> Self::I32;
@@ -103,6 +105,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn interleave<const SPLIT: bool>(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
     /// Lanes `4 v..4 v + 4` of vector `i` become lanes `4 i..4 i + 4` of vector `v`.
     unsafe fn transpose(v: [Self::I32; 4]) -> [Self::I32; 4];
+    /// The first eight lanes of `a`, then those of `b`.
+    unsafe fn join(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Every byte exclusive or `BY`.
     unsafe fn flip<const BY: u8>(v: Self::Bytes) -> Self::Bytes;
     /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
@@ -114,21 +118,19 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
     unsafe fn store_half(p: *mut u8, v: Self::Bytes, half: usize);
-    /// Writes the first 8 of every 16 bytes, 32 in all.
-    unsafe fn store_eights(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `16 quarter..16 quarter + 16`.
     unsafe fn store_quarter(p: *mut u8, v: Self::Bytes, quarter: usize);
 
     /// [`super::tile::fixed`], compiled for the instruction set.
-    unsafe fn tile<const BLOCKS: usize, const PIXELS: usize>(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Self::I32; 2],
-        sums: &mut [Self::I32; SUMS],
+    unsafe fn tiles<R: Rescale, const BLOCKS: usize, const HALF: usize, const ODD: bool, const RELU: bool>(
+        t: &Tiles<'_, Self, R>,
+        is_across: bool,
     );
 
-    /// [`super::tile::vector`], compiled for the instruction set.
+    /// [`super::tile::again`], compiled for the instruction set.
+    unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again);
+
+    /// [`super::vector::vector`], compiled for the instruction set.
     unsafe fn vector(
         x: *const u8,
         taps: &Taps,
@@ -138,7 +140,15 @@ pub(super) trait Simd: Copy + 'static {
         sums: &mut [Self::I32; 4],
     );
 
-    /// [`super::tile::exact`], compiled for the instruction set.
+    /// [`super::depthwise::Layer::run`], compiled for the instruction set.
+    unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(
+        layer: &Layer<'_, R>,
+        pattern: &Pattern<'_>,
+        of: &Constant<Self>,
+        run: &Run,
+    );
+
+    /// [`super::finish::exact`], compiled for the instruction set.
     unsafe fn exact<R: Rescale, const SPLIT: bool>(
         sums: &[Self::I32; 4],
         scales: [&[R::Scale; LANES]; 4],

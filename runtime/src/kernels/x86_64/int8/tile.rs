@@ -1,9 +1,9 @@
-//! The inner loops: sums of a tile of pixels by output channels, and what becomes of the sums.
+//! The inner loops: sums of tiles of pixels by output channels, finished while they are in registers.
 #![allow(unsafe_code)]
 
-use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use core::arch::asm;
 
-use super::channels::Block;
+use super::channels::{Block, Channels};
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
 
@@ -37,108 +37,346 @@ impl Taps {
     }
 }
 
-/// Sums of `pixels` pixels from `x` on with `blocks` blocks of channels, whose weights start at `w`: those of the first
-/// pixel first. Pixels and blocks are at most what `S` has registers for.
+/// Runs of pixels, a number of each: every one is multiplied by the same channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Runs {
+    pub(super) count: usize,
+    /// Bytes from one run's taps to the next one's.
+    pub(super) step: usize,
+    pub(super) pixels: usize,
+}
+
+/// A tile is two halves of as many pixels, so that few registers hold addresses: halves of one run, or pixels of two
+/// neighbouring runs. The last tiles lie over pixels that are done already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    /// Pixels of a half.
+    pub(super) half: usize,
+    /// Whether the second half has one pixel less.
+    pub(super) is_odd: bool,
+    /// Whether the halves are of two runs.
+    pub(super) is_across: bool,
+}
+
+/// What a tile costs beside its pixels, in pixels.
+const COST: usize = 2;
+/// Halves that there are tiles of less one pixel of: rows that are small.
+const ODD: [usize; 2] = [4, 5];
+
+impl Shape {
+    /// The best for runs of pixels where halves have at most `most`; none where there are no pixels.
+    pub(super) fn new(runs: &Runs, most: usize) -> Self {
+        let most = most.max(1);
+        let tiles = runs.pixels.div_ceil(2 * most).max(1);
+        let half = runs.pixels.div_ceil(2 * tiles).max(1);
+        let is_odd = tiles == 1 && ODD.contains(&half) && runs.pixels == 2 * half - 1;
+        let along = Shape { half, is_odd, is_across: false };
+        if runs.count < 2 || is_odd || along.half * tiles * 2 == runs.pixels {
+            return along;
+        }
+        let tiles_across = runs.pixels.div_ceil(most).max(1);
+        let half = runs.pixels.div_ceil(tiles_across).max(1);
+        let across = Shape { half, is_odd: false, is_across: true };
+        let cost = runs.count * tiles * (2 * along.half + COST);
+        let cost_across = runs.count.div_ceil(2) * tiles_across * (2 * across.half + COST);
+        if cost_across < cost { across } else { along }
+    }
+}
+
+/// One or two blocks of channels of runs of pixels.
+pub(super) struct Tiles<'a, S: Simd, R: Rescale> {
+    pub(super) x: *const u8,
+    pub(super) taps: Taps,
+    /// The blocks' weights.
+    pub(super) w: *const i8,
+    pub(super) runs: Runs,
+    pub(super) of: [Block<S>; 2],
+    /// The first pixel's first channel, and bytes to the next pixel's.
+    pub(super) to: *mut u8,
+    pub(super) outputs: usize,
+    /// So many channels are written.
+    pub(super) count: usize,
+    /// All channels, and the number of the first one here.
+    pub(super) channels: &'a Channels<'a, R>,
+    pub(super) first: usize,
+    pub(super) end: &'a Finish,
+}
+
+/// Where bytes of a vector go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Places {
+    /// All are neighbours.
+    Together,
+    /// Each pixel's channels, all of whole blocks.
+    Pixels,
+    /// Eight channels of each pixel, together.
+    Eights,
+    /// So many channels of each pixel as there are.
+    Some,
+}
+
+/// How runs are covered: as many of the largest tiles as there are, then a smaller one, where there is one run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cover {
+    /// Pixels of the first tiles, or 0.
+    whole: usize,
+    first: Shape,
+    last: Shape,
+}
+
+impl Cover {
+    /// Of tiles of `blocks` blocks.
+    pub(super) fn new<S: Simd>(runs: &Runs, blocks: usize) -> Self {
+        let most = S::HALVES[if blocks == 2 { 1 } else { 0 }].max(1);
+        let rest = if runs.count == 1 { runs.pixels % (2 * most) } else { 0 };
+        let first = Shape { half: most, is_odd: false, is_across: false };
+        if rest == 0 || rest == runs.pixels {
+            return Cover { whole: 0, first, last: Shape::new(runs, most) };
+        }
+        let last = Shape::new(&Runs { pixels: rest, ..*runs }, most);
+        Cover { whole: runs.pixels - rest, first, last }
+    }
+}
+
+/// All tiles of `blocks` blocks.
 ///
 /// # Safety
 ///
-/// As [`Simd`]'s; `x` has [`Taps::reach`] bytes, `w` `blocks` times [`Taps::block`].
+/// As [`Simd`]'s; all pixels have their taps, blocks their weights and results their places.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd>(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[S::I32; 2],
-    [blocks, pixels]: [usize; 2],
-    sums: &mut [S::I32; SUMS],
+pub(super) unsafe fn tiles<S: Simd, R: Rescale, const RELU: bool>(
+    t: &mut Tiles<'_, S, R>,
+    blocks: usize,
+    cover: &Cover,
 ) {
-    macro_rules! pixels {
-        ($blocks:literal: $($pixels:literal)*) => {
-            match pixels {
+    // SAFETY: the caller's.
+    unsafe {
+        if cover.whole > 0 {
+            let all = t.runs.pixels;
+            t.runs.pixels = cover.whole;
+            of_shape::<S, R, RELU>(t, blocks, cover.first);
+            t.x = t.x.add(cover.whole * t.taps.step);
+            t.to = t.to.add(cover.whole * t.outputs);
+            t.runs.pixels = all - cover.whole;
+        }
+        of_shape::<S, R, RELU>(t, blocks, cover.last);
+    }
+}
+
+/// Tiles of one shape.
+#[inline(always)]
+unsafe fn of_shape<S: Simd, R: Rescale, const RELU: bool>(t: &Tiles<'_, S, R>, blocks: usize, shape: Shape) {
+    macro_rules! halves {
+        ($blocks:literal: $($half:literal $is_odd:literal)*) => {
+            match (shape.half, shape.is_odd) {
                 // SAFETY: the caller's.
-                $($pixels if const { $pixels <= S::PIXELS[$blocks - 1] } => unsafe {
-                    S::tile::<$blocks, $pixels>(x, taps, w, bias, sums)
+                $(($half, $is_odd) if const { $half <= S::HALVES[$blocks - 1] } => unsafe {
+                    S::tiles::<R, $blocks, $half, $is_odd, RELU>(t, shape.is_across)
                 },)*
                 _ => {}
             }
         };
     }
     match blocks {
-        1 => pixels!(1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-        2 if const { S::BLOCKS >= 2 } => pixels!(2: 1 2 3 4 5 6 7 8 9 10 11 12),
+        1 => halves!(1: 1 false 2 false 3 false 4 false 4 true 5 false 5 true 6 false 7 false 8 false),
+        2 if const { S::BLOCKS >= 2 } => {
+            halves!(2: 1 false 2 false 3 false 4 false 4 true 5 false 5 true 6 false)
+        }
         _ => {}
     }
 }
 
-/// Quads whose sums a single pixel keeps apart: one dot product need not wait for the last one.
-const APART: usize = 4;
+/// Both halves' sums.
+struct Sums<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>([[[S::I32; BLOCKS]; HALF]; 2]);
 
-/// How far ahead weights are asked for that are read once.
-const AHEAD: usize = 512;
+impl<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool> Sums<S, BLOCKS, HALF, ODD> {
+    const PIXELS: usize = 2 * HALF - ODD as usize;
+    /// Vectors that are finished together.
+    const GROUPS: usize = (Self::PIXELS * BLOCKS).div_ceil(4);
 
-/// One pixel with `blocks` blocks of channels, at most four, one after the other: weights are read once and in order.
-///
-/// # Safety
-///
-/// As [`tile`]'s.
-#[inline(always)]
-pub(super) unsafe fn vector<S: Simd>(
-    x: *const u8,
-    taps: &Taps,
-    mut w: *const i8,
-    bias: &[S::I32; 4],
-    blocks: usize,
-    sums: &mut [S::I32; 4],
-) {
-    // SAFETY: the caller's; asking for memory ahead reads nothing.
-    unsafe {
-        let mut block = 0;
-        while block < blocks && block < 4 {
-            let mut acc = [bias[block], S::splat(0), S::splat(0), S::splat(0)];
-            let mut row = 0;
-            while row < taps.rows {
-                let mut x = x.add(row * taps.row_step);
-                let mut left = taps.quads;
-                while left >= APART {
-                    let mut i = 0;
-                    while i < APART {
-                        let w = w.add(i * 4 * LANES);
-                        _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(AHEAD));
-                        acc[i] = S::dot(acc[i], S::quad(x.add(4 * i)), S::weights(w));
-                        i += 1;
-                    }
-                    (x, w) = (x.add(4 * APART), w.add(4 * LANES * APART));
-                    left -= APART;
-                }
-                while left > 0 {
-                    acc[0] = S::dot(acc[0], S::quad(x), S::weights(w));
-                    (x, w) = (x.add(4), w.add(4 * LANES));
-                    left -= 1;
-                }
-                row += 1;
-            }
-            sums[block] = S::add(S::add(acc[0], acc[1]), S::add(acc[2], acc[3]));
-            block += 1;
+    /// Whether pixels of eight channels fill whole vectors, of eight of them.
+    const HAS_EIGHTS: bool = BLOCKS == 1 && Self::PIXELS % 8 == 0;
+
+    /// Four vectors of two pixels' first eight channels, of two groups.
+    #[inline(always)]
+    unsafe fn eights(&self, i: usize) -> [S::I32; 4] {
+        let first = 4 * i;
+        // SAFETY: the caller's.
+        unsafe {
+            [
+                S::join(self.of(first, 0), self.of(first + 1, 0)),
+                S::join(self.of(first + 2, 0), self.of(first + 3, 0)),
+                S::join(self.of(first + 4, 0), self.of(first + 5, 0)),
+                S::join(self.of(first + 6, 0), self.of(first + 7, 0)),
+            ]
+        }
+    }
+
+    /// A pixel's sums with a block; the last pixel's beyond it.
+    #[inline(always)]
+    fn of(&self, pixel: usize, block: usize) -> S::I32 {
+        let pixel = if pixel < Self::PIXELS { pixel } else { Self::PIXELS - 1 };
+        self.0[pixel / HALF][pixel % HALF][block]
+    }
+
+    /// Four vectors: blocks of pixels one after the other.
+    #[inline(always)]
+    fn group(&self, i: usize) -> [S::I32; 4] {
+        let first = i * (4 / BLOCKS);
+        match BLOCKS {
+            1 => [self.of(first, 0), self.of(first + 1, 0), self.of(first + 2, 0), self.of(first + 3, 0)],
+            _ => [
+                self.of(first, 0),
+                self.of(first, BLOCKS - 1),
+                self.of(first + 1, 0),
+                self.of(first + 1, BLOCKS - 1),
+            ],
         }
     }
 }
 
-/// As [`tile`], for numbers that are known here, so that the sums stay in registers. Loops count by hand: iterators of
+/// As [`tiles`], for numbers that are known here, so that the sums stay in registers. Loops count by hand: iterators of
 /// vectors are not inlined for sure.
 #[inline(always)]
-pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
-    x: *const u8,
+pub(super) unsafe fn fixed<
+    S: Simd,
+    R: Rescale,
+    const BLOCKS: usize,
+    const HALF: usize,
+    const ODD: bool,
+    const RELU: bool,
+>(
+    t: &Tiles<'_, S, R>,
+    is_across: bool,
+) {
+    // Copies that nothing points to stay in registers.
+    let (runs, taps, end) = (t.runs, t.taps, *t.end);
+    // Pixels of a run and runs that a tile covers.
+    let all = 2 * HALF - usize::from(ODD);
+    let [along, down] = if is_across { [HALF, 2] } else { [runs.pixels.min(all), 1] };
+    // From one half's taps to the other one's, and from results to results.
+    let (x_half, to_half) = if is_across {
+        (runs.step, runs.pixels * t.outputs)
+    } else {
+        let second = HALF - usize::from(ODD);
+        ((along - second) * taps.step, (along - second) * t.outputs)
+    };
+    let is_row = !is_across && along == all;
+    let places = match t.count {
+        count if count == BLOCKS * LANES && (count != t.outputs || !is_row) => Places::Pixels,
+        count if count == BLOCKS * LANES => Places::Together,
+        8 if t.outputs == 8 && is_row && Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS => Places::Eights,
+        _ => Places::Some,
+    };
+    let [a, b] = [t.of[0].constants, t.of[BLOCKS - 1].constants];
+    // SAFETY: the caller's.
+    let twice = unsafe { a.twice() };
+    let is_quick = a.is_quick && b.is_quick;
+    let (block, per_group, groups) = (taps.block(), 4 / BLOCKS, Sums::<S, BLOCKS, HALF, ODD>::GROUPS);
+    debug_assert!(2 * HALF * BLOCKS <= SUMS);
+    let mut staged = [0u8; 64 * SUMS / 4];
+    let mut y = 0;
+    while y < runs.count {
+        let run = y.min(runs.count.saturating_sub(down));
+        let mut start = 0;
+        while start < runs.pixels {
+            let first = start.min(runs.pixels - along);
+            // SAFETY: the caller's; a tile is within the runs.
+            unsafe {
+                let x = t.x.add(run * runs.step + first * taps.step);
+                let sums = dots::<S, BLOCKS, HALF, ODD>([x, x.add(x_half)], &taps, t.w, block, &t.of);
+                let to = t.to.add((run * runs.pixels + first) * t.outputs);
+                let place = |pixel: usize| {
+                    let half = if pixel < HALF { 0 } else { to_half };
+                    to.add(half + pixel % HALF * t.outputs)
+                };
+                let mut doubtful = 0u32;
+                let is_eights = Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS && places == Places::Eights;
+                // Nothing is called in these loops, so that sums and constants stay in registers.
+                let mut i = 0;
+                while is_eights && i < groups {
+                    let c = &twice;
+                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums.eights(i), [c; 4], &end);
+                    doubtful |= (3 * u32::from(is_doubtful)) << i;
+                    S::store(to.add(32 * i), bytes);
+                    i += 2;
+                }
+                while i < groups {
+                    let (bytes, is_doubtful) =
+                        R::quick::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
+                    doubtful |= u32::from(is_doubtful) << i;
+                    let pixel = i * per_group;
+                    let is_whole = pixel + per_group <= all;
+                    match places {
+                        Places::Together if is_whole => S::store(to.add(64 * i), bytes),
+                        Places::Eights => {}
+                        Places::Together | Places::Pixels => {
+                            let mut k = 0;
+                            while k < per_group {
+                                match pixel + k {
+                                    pixel if pixel >= all => {}
+                                    pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
+                                    pixel => S::store_quarter(place(pixel), bytes, k),
+                                }
+                                k += 1;
+                            }
+                        }
+                        Places::Some => S::store(staged.as_mut_ptr().add(64 * i), bytes),
+                    }
+                    i += 1;
+                }
+                if places == Places::Some {
+                    let pixels = staged.chunks_exact(BLOCKS * LANES).enumerate().take(all);
+                    for (pixel, bytes) in pixels {
+                        match t.count {
+                            8 => copy::<8>(bytes.as_ptr(), place(pixel)),
+                            24 => copy::<24>(bytes.as_ptr(), place(pixel)),
+                            count => core::ptr::copy_nonoverlapping(bytes.as_ptr(), place(pixel), count),
+                        }
+                    }
+                }
+                if doubtful != 0 || !is_quick {
+                    // Rare, so the sums are made again: kept for this they would have to be in memory.
+                    let mut doubtful = if is_quick { doubtful } else { u32::MAX };
+                    doubtful &= (1 << groups) - 1;
+                    while doubtful != 0 {
+                        let pixel = doubtful.trailing_zeros() as usize * per_group;
+                        let places = Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
+                        S::again::<R>(t, &places);
+                        doubtful &= doubtful - 1;
+                    }
+                }
+            }
+            start += along;
+        }
+        y += down;
+    }
+}
+
+/// Copies so many bytes, without a call.
+#[inline(always)]
+unsafe fn copy<const COUNT: usize>(from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's.
+    unsafe { to.cast::<[u8; COUNT]>().write(from.cast::<[u8; COUNT]>().read()) };
+}
+
+/// Sums of a tile whose halves' taps start at `x`.
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the block is empty")]
+#[inline(always)]
+unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>(
+    x: [*const u8; 2],
     taps: &Taps,
     mut w: *const i8,
-    bias: &[S::I32; 2],
-    sums: &mut [S::I32; SUMS],
-) {
-    let (step, block, quads) = (taps.step, taps.block(), taps.quads);
-    let mut acc = [[bias[0]; BLOCKS]; PIXELS];
+    block: usize,
+    of: &[Block<S>; 2],
+) -> Sums<S, BLOCKS, HALF, ODD> {
+    let (step, quads) = (taps.step, taps.quads);
+    let mut acc = [[[of[0].bias; BLOCKS]; HALF]; 2];
     if BLOCKS == 2 {
         let mut j = 0;
-        while j < PIXELS {
-            acc[j][BLOCKS - 1] = bias[1];
+        while j < HALF {
+            acc[0][j][BLOCKS - 1] = of[1].bias;
+            acc[1][j][BLOCKS - 1] = of[1].bias;
             j += 1;
         }
     }
@@ -146,144 +384,81 @@ pub(super) unsafe fn fixed<S: Simd, const BLOCKS: usize, const PIXELS: usize>(
     unsafe {
         let mut row = 0;
         while row < taps.rows {
-            let mut x = x.add(row * taps.row_step);
+            let mut x = [x[0].add(row * taps.row_step), x[1].add(row * taps.row_step)];
             let mut quad = 0;
             while quad < quads {
                 let mut weights = [S::weights(w); BLOCKS];
                 if BLOCKS == 2 {
                     weights[BLOCKS - 1] = S::weights(w.add(block));
                 }
+                // The compiler would keep an address of every pixel, more than there are registers.
+                asm!("/* {0} {1} */", inout(reg) x[0], inout(reg) x[1], options(pure, nomem, nostack, preserves_flags));
                 let mut j = 0;
-                while j < PIXELS {
-                    let quad = S::quad(x.add(j * step));
+                while j < HALF {
+                    let one = S::quad(x[0].add(j * step));
+                    // An odd tile's second half ends before the first one.
+                    let other = if !ODD || j + 1 < HALF { S::quad(x[1].add(j * step)) } else { one };
+                    let both = [one, other];
                     let mut b = 0;
                     while b < BLOCKS {
-                        acc[j][b] = S::dot(acc[j][b], quad, weights[b]);
+                        acc[0][j][b] = S::dot(acc[0][j][b], both[0], weights[b]);
+                        if !ODD || j + 1 < HALF {
+                            acc[1][j][b] = S::dot(acc[1][j][b], both[1], weights[b]);
+                        }
                         b += 1;
                     }
                     j += 1;
                 }
-                (x, w) = (x.add(4), w.add(4 * LANES));
+                x = [x[0].add(4), x[1].add(4)];
+                w = w.add(4 * LANES);
                 quad += 1;
             }
             row += 1;
         }
     }
-    let mut j = 0;
-    while j < PIXELS {
-        let mut b = 0;
-        while b < BLOCKS {
-            sums[j * BLOCKS + b] = acc[j][b];
-            b += 1;
-        }
-        j += 1;
-    }
+    Sums(acc)
 }
 
-/// Rescales four vectors of sums, which have the constants of these blocks, and narrows them to bytes.
-///
-/// # Safety
-///
-/// As [`Simd`]'s.
-#[inline(always)]
-pub(super) unsafe fn finish<S: Simd, R: Rescale, const RELU: bool>(
-    sums: [S::I32; 4],
-    of: [&Block<S, R>; 4],
-    end: &Finish,
-) -> S::Bytes {
-    let [a, b, c, d] = of.map(|block| &block.constants);
-    // SAFETY: the caller's.
-    unsafe {
-        if a.is_quick && b.is_quick && c.is_quick && d.is_quick {
-            let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [a, b, c, d], end);
-            if !is_doubtful {
-                return bytes;
-            }
-        }
-        S::exact::<R, false>(&sums, of.map(|block| &block.scales), end)
-    }
-}
-
-/// As [`finish`], step by step as defined. The zero point is added in 32 bits, where it may wrap.
-#[inline(always)]
-pub(super) unsafe fn exact<S: Simd, R: Rescale, const SPLIT: bool>(
-    sums: &[S::I32; 4],
-    scales: [&[R::Scale; LANES]; 4],
-    end: &Finish,
-) -> S::Bytes {
-    // SAFETY: the caller's.
-    unsafe {
-        let zero = S::splat(end.zero_point);
-        let y = [
-            S::add(R::exact::<S>(sums[0], scales[0]), zero),
-            S::add(R::exact::<S>(sums[1], scales[1]), zero),
-            S::add(R::exact::<S>(sums[2], scales[2]), zero),
-            S::add(R::exact::<S>(sums[3], scales[3]), zero),
-        ];
-        S::narrow::<SPLIT>(y, 0, end.low, end.high)
-    }
-}
-
-/// Writes the first `count` bytes of each of the pieces of `bytes` that start every `piece` bytes, to `to` and every
-/// `step` bytes after it, `pieces` of them. For what is left over at ends.
-///
-/// # Safety
-///
-/// As [`Simd`]'s; all of these places can be written.
-#[inline(always)]
-pub(super) unsafe fn scatter<S: Simd>(
-    bytes: S::Bytes,
-    [piece, count, pieces]: [usize; 3],
+/// Some pixels of a tile, and where it is.
+pub(super) struct Again {
+    x: *const u8,
+    x_half: usize,
     to: *mut u8,
-    step: usize,
-) {
-    let mut all = [0u8; 64];
-    // SAFETY: 64 bytes; else the caller's.
-    unsafe { S::store(all.as_mut_ptr(), bytes) };
-    for (p, piece) in all.chunks_exact(piece.max(1)).take(pieces).enumerate() {
-        let Some(piece) = piece.get(..count) else { break };
-        // SAFETY: the caller's.
-        unsafe { core::ptr::copy_nonoverlapping(piece.as_ptr(), to.add(p * step), count) };
-    }
+    to_half: usize,
+    /// Pixels of the first half and of both.
+    half: usize,
+    all: usize,
+    blocks: usize,
+    /// The first one; with it four blocks are finished.
+    pixel: usize,
 }
 
-/// How pieces of 64 bytes go to memory where they are whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pieces {
-    /// One, of 64 bytes.
-    One,
-    /// Two of 32 bytes.
-    Halves,
-    /// Four of 16 bytes.
-    Quarters,
-    /// Four of 8 bytes, written together; 8 more follow each.
-    Eights,
-}
-
-impl Pieces {
-    /// Writes all of them, `step` bytes apart.
-    ///
-    /// # Safety
-    ///
-    /// As [`scatter`]'s.
-    #[inline(always)]
-    pub(super) unsafe fn store<S: Simd>(self, bytes: S::Bytes, to: *mut u8, step: usize) {
-        // SAFETY: the caller's.
-        unsafe {
-            match self {
-                Pieces::One => S::store(to, bytes),
-                Pieces::Halves => {
-                    S::store_half(to, bytes, 0);
-                    S::store_half(to.add(step), bytes, 1);
-                }
-                Pieces::Quarters => {
-                    S::store_quarter(to, bytes, 0);
-                    S::store_quarter(to.add(step), bytes, 1);
-                    S::store_quarter(to.add(2 * step), bytes, 2);
-                    S::store_quarter(to.add(3 * step), bytes, 3);
-                }
-                Pieces::Eights => S::store_eights(to, bytes),
+/// The results of four blocks, step by step as defined.
+#[inline(always)]
+pub(super) unsafe fn again<S: Simd, R: Rescale>(t: &Tiles<'_, S, R>, at: &Again) {
+    let (mut one, mut two) = ([R::NONE; LANES], [R::NONE; LANES]);
+    let a = t.channels.scales(t.first, &mut one);
+    let b = if at.blocks == 2 { t.channels.scales(t.first + LANES, &mut two) } else { a };
+    let bias = [t.of[0].bias, t.of[1].bias, t.of[0].bias, t.of[1].bias];
+    let (mut sums, per_group) = (bias, 4 / at.blocks);
+    let last = (at.pixel + per_group).min(at.all);
+    // SAFETY: the caller's.
+    unsafe {
+        for (k, pixel) in (at.pixel..last).enumerate() {
+            let x = at.x.add(if pixel < at.half { 0 } else { at.x_half } + pixel % at.half * t.taps.step);
+            let mut own = bias;
+            S::vector(x, &t.taps, t.w, &bias, at.blocks, &mut own);
+            for (slot, &sum) in sums.iter_mut().skip(k * at.blocks).zip(&own).take(at.blocks) {
+                *slot = sum;
             }
+        }
+        let bytes = S::exact::<R, false>(&sums, [a, b, a, b], t.end);
+        let mut all = [0u8; 64];
+        S::store(all.as_mut_ptr(), bytes);
+        for (pixel, piece) in (at.pixel..last).zip(all.chunks_exact(LANES * at.blocks)) {
+            let half = if pixel < at.half { 0 } else { at.to_half };
+            let to = at.to.add(half + pixel % at.half * t.outputs);
+            core::ptr::copy_nonoverlapping(piece.as_ptr(), to, t.count);
         }
     }
 }
