@@ -186,3 +186,33 @@ fn many_float_channels_have_the_reference_bits() {
         }
     }
 }
+
+/// Sums of as many levels as 16 bits hold and of more, quotients next to ties, whole and cut strips of channels.
+#[test]
+fn many_int8_levels_have_the_reference_bits() {
+    static REFERENCE: [Entry; 2] = [average_pool_2d::INT8_TFLITE, average_pool_2d::INT8_SINGLE];
+    for (size, channels) in [([16, 16], 64), ([16, 17], 64), ([5, 25], 70), ([3, 3], 130), ([2, 2], 9)] {
+        let dims = [1, 17, 26, channels as u32];
+        let pool = Pool { window: Window { stride: [1, 1], dilation: [1, 1], pad: [1, 0, 0, 1] }, size };
+        let op = AveragePool2d { pool, counted: [0, 0, 0, 1], clamp: Clamp::i32(-128, 127) };
+        let noise = Noise(channels as u64).int8(17 * 26 * channels);
+        let steps = (0..noise.len()).map(|k| (k % 7 / 3) as i8 - 1).collect();
+        for data in [vec![i8::MIN; noise.len()], vec![i8::MAX; noise.len()], steps, noise] {
+            let x = int8(&dims, 0.5, -3, &data);
+            for rounding in [Rounding::Tflite, Rounding::Single] {
+                let run = |entries: &'static [Entry]| {
+                    let def = OpDef::with::<AveragePool2d>(entries);
+                    let y = eval(&def, op.emit().bytes(), rounding, 0, &[Some(&x)], &[(0.5, -3)]);
+                    y.map(|y| y[0].elements::<i8>().to_vec())
+                };
+                let expect = run(&REFERENCE).unwrap();
+                for entry in AveragePool2d::KERNELS.iter().filter(|e| e.isa.available()) {
+                    match run(std::slice::from_ref(entry)) {
+                        Err(Error::NoKernel) => {}
+                        got => assert_eq!(got.as_ref(), Ok(&expect), "{} {size:?}", entry.name),
+                    }
+                }
+            }
+        }
+    }
+}
