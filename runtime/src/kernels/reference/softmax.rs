@@ -14,6 +14,9 @@ use crate::ops::op::{Context, Op};
 use crate::ops::softmax::{self, FINE, Softmax, TABLE};
 use crate::ops::view::View;
 
+/// Exponentials of a row that are computed once; none where stack counts.
+const KEPT: usize = if cfg!(feature = "std") { 64 } else { 0 };
+
 /// TFLite Micro's int8 kernel. A row whose exponentials sum to 512 or more, where TFLite Micro aborts, is all
 /// zero probability here.
 pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<()> {
@@ -23,13 +26,23 @@ pub fn int8_tflite(attributes: &[u8], io: &mut Io<'_>, _cx: &Context) -> Result<
     rows::<i8>(io, |x, y| {
         let max = greatest(x);
         let exp = |level: i8| tflite_exponential(&op, level.widen().wrapping_sub(max));
-        let sum =
-            values(x).fold(0i32, |sum, level| sum.wrapping_add(rounding_divide_by_pot(exp(level), SUM)));
+        let (mut kept, mut sum) = ([0i32; KEPT], 0i32);
+        for (k, level) in values(x).enumerate() {
+            let e = exp(level);
+            if let Some(slot) = kept.get_mut(k) {
+                *slot = e;
+            }
+            sum = sum.wrapping_add(rounding_divide_by_pot(e, SUM));
+        }
         let (scale, bits) = reciprocal(sum, SUM);
         let exponent = bits.wrapping_add(31 - 8);
         for (k, slot) in y.iter().enumerate() {
             // Nothing times 0 is 0: differences that do not count need no case.
-            let product = mul(scale, exp(x.at(k).ok_or(Error::Internal)?));
+            let e = match kept.get(k) {
+                Some(&e) => e,
+                None => exp(x.at(k).ok_or(Error::Internal)?),
+            };
+            let product = mul(scale, e);
             let level = if exponent <= 31 { rounding_divide_by_pot(product, exponent) } else { 0 };
             slot.set(i8::narrow(level.wrapping_add(i8::MIN as i32)));
         }
