@@ -67,7 +67,7 @@ pub struct Setup {
 /// It holds a lock on the directory for as long as it lives, unless it was opened with [`Repository::read`].
 pub struct Repository {
     layout: Layout,
-    lock: Option<File>,
+    lock: Option<Lock>,
     /// The root that clients know; the next one must satisfy it too. Nothing before the first publication.
     published_root: Option<Root>,
     root: Root,
@@ -87,7 +87,7 @@ impl Repository {
             return Err(Error::content(directory, "is a repository already; choose another directory"));
         }
         layout.create_directories()?;
-        let lock = Some(lock(directory)?);
+        let lock = Some(Lock::take(directory)?);
         let mut repository = Repository {
             layout,
             lock,
@@ -137,7 +137,7 @@ impl Repository {
         if !Layout::new(directory).metadata().is_dir() {
             return Err(Error::content(directory, "is not a repository; make one first"));
         }
-        let lock = lock(directory)?;
+        let lock = Lock::take(directory)?;
         let mut repository = Self::read(directory)?;
         repository.lock = Some(lock);
         Ok(repository)
@@ -371,10 +371,23 @@ fn meta(version: u64, bytes: &[u8]) -> MetaFile {
     }
 }
 
-fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join(".lock");
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::file(&path))?;
-    file.try_lock().map_err(|_| Error::content(&path, "another process is writing this repository"))?;
-    Ok(file)
+/// A repository's directory, held by this process alone.
+struct Lock(File);
+
+impl Lock {
+    fn take(directory: &Path) -> Result<Self> {
+        let path = directory.join(".lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(Error::file(&path))?;
+        file.try_lock().map_err(|_| Error::content(&path, "another process is writing this repository"))?;
+        Ok(Lock(file))
+    }
+}
+
+impl Drop for Lock {
+    /// Closing is not enough: a process that another thread is about to start has the file open, too, until its own
+    /// program begins.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
