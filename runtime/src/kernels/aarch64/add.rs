@@ -279,7 +279,8 @@ fn walk(
     let (vectors, to) = (count / BLOCK * BLOCK, y.as_ptr().cast::<i8>().cast_mut());
     let pairs = vectors / (2 * BLOCK) * (2 * BLOCK);
     for at in (0..pairs).step_by(2 * BLOCK) {
-        // SAFETY: as below, twice.
+        // SAFETY: 32 elements from `at` on are within both operands and the output, whose cells may be written through a shared
+        // reference; everything is read before it is written.
         unsafe {
             let (a, b) = (vld1q_s8_x2(from_a.add(at)), vld1q_s8_x2(from_b.add(at)));
             vst1q_s8_x2(to.add(at), int8x16x2_t(many(a.0, b.0), many(a.1, b.1)));
