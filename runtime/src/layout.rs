@@ -34,12 +34,24 @@ pub enum Layout {
     PlanesLast = 4,
     /// f32 `[ceil(N/16)][K][16]`, channels along dimension 0.
     Lanes = 5,
+    /// int8 `[ceil(H/4)][W][ceil(N/16)][16][4]` of a window of H rows and W columns, channels along the last dimension:
+    /// columns of four taps. Only hosts read it.
+    #[cfg(feature = "std")]
+    Columns = 6,
 }
 
 impl Layout {
     /// All layouts, in the order of their numbers.
-    pub const ALL: [Layout; 6] =
-        [Layout::Dense, Layout::Blocks, Layout::BlocksLast, Layout::Pairs, Layout::PlanesLast, Layout::Lanes];
+    pub const ALL: &[Layout] = &[
+        Layout::Dense,
+        Layout::Blocks,
+        Layout::BlocksLast,
+        Layout::Pairs,
+        Layout::PlanesLast,
+        Layout::Lanes,
+        #[cfg(feature = "std")]
+        Layout::Columns,
+    ];
 
     /// From the wire's number.
     pub const fn from_wire(n: u8) -> Result<Self> {
@@ -50,6 +62,8 @@ impl Layout {
             3 => Ok(Layout::Pairs),
             4 => Ok(Layout::PlanesLast),
             5 => Ok(Layout::Lanes),
+            #[cfg(feature = "std")]
+            6 => Ok(Layout::Columns),
             _ => Err(Error::Tensor),
         }
     }
@@ -60,12 +74,19 @@ impl Layout {
             Layout::Dense => None,
             Layout::Lanes => Some(Dtype::F32),
             Layout::Blocks | Layout::BlocksLast | Layout::Pairs | Layout::PlanesLast => Some(Dtype::I8),
+            #[cfg(feature = "std")]
+            Layout::Columns => Some(Dtype::I8),
         }
     }
 
     /// Whether output channels are the last dimension; otherwise they are the first.
     pub const fn is_channels_last(self) -> bool {
-        matches!(self, Layout::BlocksLast | Layout::PlanesLast)
+        match self {
+            Layout::BlocksLast | Layout::PlanesLast => true,
+            #[cfg(feature = "std")]
+            Layout::Columns => true,
+            Layout::Dense | Layout::Blocks | Layout::Pairs | Layout::Lanes => false,
+        }
     }
 
     /// Output channels, and weights of each.
@@ -76,7 +97,8 @@ impl Layout {
         [n, shape.elements().checked_div(n).unwrap_or(0)]
     }
 
-    /// log2 of the channels that lie side by side, and of the weights of one that do; N and K are rounded up to them.
+    /// log2 of the channels that lie side by side, and of the weights of one that do; N and K are rounded up to them, or
+    /// in [`Layout::Columns`] N and H.
     const fn blocks(self) -> [u32; 2] {
         match self {
             Layout::Dense => [0, 0],
@@ -84,6 +106,8 @@ impl Layout {
             Layout::Pairs => [1, QUAD.ilog2()],
             Layout::PlanesLast => [0, QUAD.ilog2()],
             Layout::Lanes => [BLOCK.ilog2(), 0],
+            #[cfg(feature = "std")]
+            Layout::Columns => [BLOCK.ilog2(), QUAD.ilog2()],
         }
     }
 
@@ -93,12 +117,18 @@ impl Layout {
             return Some(shape.elements());
         }
         let ([n, k], [channels, taps]) = (self.channels(shape), self.blocks());
+        #[cfg(feature = "std")]
+        if self == Layout::Columns {
+            let [rows, columns, _] = window(shape);
+            return up(n, channels).checked_mul(up(rows, taps))?.checked_mul(columns);
+        }
         up(n, channels).checked_mul(up(k, taps))
     }
 
-    /// Where, among the stored elements, weight `k` of channel `n` is, of channels of `depth` weights. In
-    /// [`Layout::Pairs`] the element of an odd channel is short of 1 where its even neighbour's weight is negative.
-    pub fn index(self, depth: usize, n: usize, k: usize) -> usize {
+    /// Where, among the stored elements of a tensor of `shape`, weight `k` of channel `n` is. In [`Layout::Pairs`] the
+    /// element of an odd channel is short of 1 where its even neighbour's weight is negative.
+    pub fn index(self, shape: &Shape, n: usize, k: usize) -> usize {
+        let [_, depth] = self.channels(shape);
         let quads = depth.div_ceil(QUAD);
         match self {
             Layout::Dense => n * depth + k,
@@ -112,6 +142,13 @@ impl Layout {
             }
             Layout::PlanesLast => n * quads * QUAD + k,
             Layout::Lanes => (n / BLOCK * depth + k) * BLOCK + n % BLOCK,
+            #[cfg(feature = "std")]
+            Layout::Columns => {
+                let [_, columns, channels] = window(shape);
+                let (row, column) = (k / columns.max(1), k % columns.max(1));
+                let word = (row / QUAD * columns + column) * up(channels, BLOCK.ilog2()) + n;
+                word * QUAD + row % QUAD
+            }
         }
     }
 
@@ -119,6 +156,10 @@ impl Layout {
     pub fn is_padded_with_zeros(self, shape: &Shape, bytes: &[u8]) -> bool {
         if self == Layout::Dense {
             return true;
+        }
+        #[cfg(feature = "std")]
+        if self == Layout::Columns {
+            return are_columns_padded(shape, bytes);
         }
         let ([n, k], [log2_channels, log2_taps]) = (self.channels(shape), self.blocks());
         // Every layout is made of words of four bytes: four weights of a channel, one float, two weights of two.
@@ -160,6 +201,30 @@ impl Layout {
     }
 }
 
+/// Rows and columns of a depthwise convolution's window, and its channels.
+#[cfg(feature = "std")]
+fn window(shape: &Shape) -> [usize; 3] {
+    let from_end = |i: usize| shape.dim(shape.rank().wrapping_sub(i));
+    [from_end(3), from_end(2), from_end(1)]
+}
+
+/// [`Layout::is_padded_with_zeros`] of [`Layout::Columns`].
+#[cfg(feature = "std")]
+fn are_columns_padded(shape: &Shape, bytes: &[u8]) -> bool {
+    let [rows, columns, channels] = window(shape);
+    let each = QUAD * up(channels, BLOCK.ilog2());
+    let groups = (0..rows).step_by(QUAD).flat_map(|row| core::iter::repeat_n(row, columns));
+    // All words at once: loading is measured, and without branches this takes vectors.
+    let padded = bytes.chunks_exact(each.max(1)).zip(groups).map(|(words, row)| {
+        let (own, beyond) = words.split_at_checked(QUAD * channels)?;
+        let any =
+            |words: &[u8]| words.as_chunks::<QUAD>().0.iter().fold(0, |any, &w| any | u32::from_le_bytes(w));
+        Some(any(own) & Layout::Columns.padding(0, 1, rows.wrapping_sub(row)) | any(beyond))
+    });
+    let whole = up(rows, QUAD.ilog2()) / QUAD * columns;
+    padded.take_while(|&word| word == Some(0)).count() == whole
+}
+
 fn up(n: usize, log2: u32) -> usize {
     let below = (1usize << log2) - 1;
     n.wrapping_add(below) & !below
@@ -169,45 +234,56 @@ fn up(n: usize, log2: u32) -> usize {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    /// Every shape of `n` channels of `k` weights: depthwise windows of any height that divides these.
+    fn shapes(layout: Layout, n: usize, k: usize) -> Vec<Shape> {
+        let of = |dims: [usize; 4]| Shape::new(&dims.map(|d| d as u32)).unwrap();
+        if layout.is_channels_last() {
+            (1..=k).filter(|h| k.is_multiple_of(*h)).map(|h| of([1, h, k / h, n])).collect()
+        } else {
+            std::vec![of([n, 1, 1, k])]
+        }
+    }
 
     #[test]
     fn every_weight_has_a_place_of_its_own() {
-        for layout in Layout::ALL.into_iter().skip(1) {
+        for layout in Layout::ALL.iter().skip(1) {
             for [n, k] in [[1, 1], [2, 4], [17, 5], [33, 9], [16, 64]] {
-                let dims = if layout.is_channels_last() { [1, 1, k, n] } else { [n, 1, 1, k] };
-                let shape = Shape::new(&dims.map(|d| d as u32)).unwrap();
-                assert_eq!(layout.channels(&shape), [n, k]);
-                let room = layout.elements(&shape).unwrap();
-                let places: BTreeSet<usize> =
-                    (0..n).flat_map(|c| (0..k).map(move |w| layout.index(k, c, w))).collect();
-                assert_eq!(places.len(), n * k, "{layout:?}");
-                assert!(places.last().is_some_and(|&last| last < room), "{layout:?}");
+                for shape in shapes(*layout, n, k) {
+                    assert_eq!(layout.channels(&shape), [n, k]);
+                    let room = layout.elements(&shape).unwrap();
+                    let places: BTreeSet<usize> =
+                        (0..n).flat_map(|c| (0..k).map(move |w| layout.index(&shape, c, w))).collect();
+                    assert_eq!(places.len(), n * k, "{layout:?}");
+                    assert!(places.last().is_some_and(|&last| last < room), "{layout:?}");
+                }
             }
         }
     }
 
     #[test]
     fn padding_is_every_byte_that_no_weight_has() {
-        for layout in Layout::ALL.into_iter().skip(1) {
+        for layout in Layout::ALL.iter().skip(1) {
             for n in [1, 2, 15, 16, 17, 33] {
                 for k in 1..10 {
-                    let dims = if layout.is_channels_last() { [1, 1, k, n] } else { [n, 1, 1, k] };
-                    let shape = Shape::new(&dims).unwrap();
-                    let size = layout.dtype().unwrap().size();
-                    let mut bytes = std::vec![0u8; layout.elements(&shape).unwrap() * size];
-                    let mut used = BTreeSet::new();
-                    // Bytes of the odd channel beside the last even one are nobody's business.
-                    let channels = if layout == Layout::Pairs { n.next_multiple_of(2) } else { n };
-                    for (c, w) in (0..channels).flat_map(|c| (0..k).map(move |w| (c, w))) {
-                        let at = layout.index(k as usize, c as usize, w as usize);
-                        used.extend(at * size..(at + 1) * size);
-                    }
-                    assert!(layout.is_padded_with_zeros(&shape, &bytes), "{layout:?} {n} {k}");
-                    for at in 0..bytes.len() {
-                        bytes[at] = 0x80;
-                        let clean = layout.is_padded_with_zeros(&shape, &bytes);
-                        assert_eq!(clean, used.contains(&at), "{layout:?} {n} {k} byte {at}");
-                        bytes[at] = 0;
+                    for shape in shapes(*layout, n, k) {
+                        let size = layout.dtype().unwrap().size();
+                        let mut bytes = std::vec![0u8; layout.elements(&shape).unwrap() * size];
+                        let mut used = BTreeSet::new();
+                        // Bytes of the odd channel beside the last even one are nobody's business.
+                        let channels = if *layout == Layout::Pairs { n.next_multiple_of(2) } else { n };
+                        for (c, w) in (0..channels).flat_map(|c| (0..k).map(move |w| (c, w))) {
+                            let at = layout.index(&shape, c, w);
+                            used.extend(at * size..(at + 1) * size);
+                        }
+                        assert!(layout.is_padded_with_zeros(&shape, &bytes), "{layout:?} {n} {k}");
+                        for at in 0..bytes.len() {
+                            bytes[at] = 0x80;
+                            let clean = layout.is_padded_with_zeros(&shape, &bytes);
+                            assert_eq!(clean, used.contains(&at), "{layout:?} {shape:?} byte {at}");
+                            bytes[at] = 0;
+                        }
                     }
                 }
             }
@@ -216,9 +292,9 @@ mod tests {
 
     #[test]
     fn numbers_are_the_wires() {
-        for (i, layout) in Layout::ALL.into_iter().enumerate() {
+        for (i, &layout) in Layout::ALL.iter().enumerate() {
             assert_eq!((layout as usize, Layout::from_wire(i as u8)), (i, Ok(layout)));
         }
-        assert!(Layout::from_wire(6).is_err());
+        assert!(Layout::from_wire(Layout::ALL.len() as u8).is_err());
     }
 }

@@ -10,12 +10,14 @@ use crate::layout::Layout;
 use crate::ops::attr::Clamp;
 use crate::ops::io::Io;
 use crate::ops::layer::{BIAS, CONSTANTS, WEIGHTS, kernel};
+use crate::tensor::Shape;
 
 /// Elements in the layout of their tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a, T> {
     elements: &'a [T],
     layout: Layout,
+    shape: Shape,
     /// Output channels, and weights of each.
     channels: [usize; 2],
     is_depthwise: bool,
@@ -27,7 +29,13 @@ impl<'a, T: bytemuck::Pod> Stored<'a, T> {
         let desc = io.input_desc(WEIGHTS)?;
         let n = if is_depthwise { desc.shape.dim(3) } else { desc.shape.dim(0) };
         let k = desc.shape.elements().checked_div(n).ok_or(Error::Shape)?;
-        Ok(Stored { elements: io.input(WEIGHTS)?, layout: desc.layout, channels: [n, k], is_depthwise })
+        Ok(Stored {
+            elements: io.input(WEIGHTS)?,
+            layout: desc.layout,
+            shape: desc.shape,
+            channels: [n, k],
+            is_depthwise,
+        })
     }
 
     /// The weight that dense index `at` of channel `channel` has.
@@ -40,7 +48,7 @@ impl<'a, T: bytemuck::Pod> Stored<'a, T> {
         };
         let index = match self.layout {
             Layout::Dense => at,
-            layout => layout.index(k, channel, tap),
+            layout => layout.index(&self.shape, channel, tap),
         };
         Ok((*self.elements.get(index).ok_or(Error::Internal)?, index))
     }

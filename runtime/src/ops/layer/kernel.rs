@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`DENSE`] | dense | `bias + sum (x - z) w`, z the input's zero point; padding contributes nothing |
 //! | [`DOT`] | blocks | `folded + sum x w` with `x = z` in the padding; `folded = bias - z sum w` |
-//! | [`DOT_OFFSET`] | blocks | `folded + sum (x + 128) w` with `x = z` in the padding; `folded = bias - (z + 128) sum w` |
+//! | [`DOT_OFFSET`] | blocks, or columns for depthwise convolution | `folded + sum (x + 128) w` with `x = z` in the padding; `folded = bias - (z + 128) sum w` |
 //! | [`PAIRS`] | pairs, or planes for depthwise convolution | as [`DOT`]; in pairs, an odd channel's sum of products is first taken modulo 2^24, with sign |
 //! | [`FOLDED`] | dense | as [`DOT`] |
 //! | [`LANES`] | lanes, float | in canonical order, as [`DENSE`] |
@@ -32,7 +32,9 @@ pub const fn layout(id: u8, is_depthwise: bool) -> Option<Layout> {
     match (id, is_depthwise) {
         (DENSE | FOLDED, _) => Some(Layout::Dense),
         (DOT | DOT_OFFSET, false) => Some(Layout::Blocks),
-        (DOT | DOT_OFFSET, true) => Some(Layout::BlocksLast),
+        (DOT, true) => Some(Layout::BlocksLast),
+        #[cfg(feature = "std")]
+        (DOT_OFFSET, true) => Some(Layout::Columns),
         (PAIRS, false) => Some(Layout::Pairs),
         (PAIRS, true) => Some(Layout::PlanesLast),
         (LANES, false) => Some(Layout::Lanes),

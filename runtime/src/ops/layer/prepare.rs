@@ -76,7 +76,7 @@ fn stored<T: bytemuck::Pod>(layout: Layout, weights: &Value, elements: &[T]) -> 
     for channel in 0..n {
         for tap in 0..k {
             let dense = if layout.is_channels_last() { tap * n + channel } else { channel * k + tap };
-            out[layout.index(k, channel, tap)] = elements[dense];
+            out[layout.index(&shape, channel, tap)] = elements[dense];
         }
     }
     Value::new(Desc { layout, place: Place::Weights, ..weights.desc }, &out)
@@ -84,11 +84,12 @@ fn stored<T: bytemuck::Pod>(layout: Layout, weights: &Value, elements: &[T]) -> 
 
 /// In pairs, a negative even weight takes 1 from its odd neighbour, as the sum of both does.
 fn borrow(n: usize, k: usize, levels: &[i8], value: &mut Value) {
+    let shape = value.desc.shape;
     let bytes = value.bytes_mut();
     for channel in (0..n).step_by(2) {
         for tap in 0..k {
             if levels[channel * k + tap] < 0 {
-                let odd = &mut bytes[Layout::Pairs.index(k, channel, tap) + 1];
+                let odd = &mut bytes[Layout::Pairs.index(&shape, channel, tap) + 1];
                 *odd = odd.wrapping_sub(1);
             }
         }

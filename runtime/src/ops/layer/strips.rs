@@ -12,7 +12,9 @@ use crate::tensor::Desc;
 /// What a strip should stay below, so that it, its weights and its output fit a processor's first cache.
 const BUDGET: usize = 16 << 10;
 /// The same for interleaved rows.
-const KEPT: usize = 20 << 10;
+const INTERLEAVED: usize = 24 << 10;
+/// Columns of up to four taps that kernels of depthwise convolutions keep in registers.
+pub const KEPT: usize = 3;
 /// Vectors are read and written whole: so many bytes beyond the last one.
 pub const SLACK: usize = 64;
 
@@ -53,6 +55,9 @@ pub struct Strips {
     /// Groups of four bytes of a row of taps where the weights are laid out again with every row of taps filled up to such
     /// groups, so that no patches are needed; else 0.
     pub filled: usize,
+    /// Neighbouring pixels that are computed as one with the channels of all: where channels are few, they fill vectors
+    /// together, and share taps. Weights are laid out again for that, too.
+    pub together: usize,
     /// Bytes of scratch.
     pub bytes: usize,
 }
@@ -64,6 +69,12 @@ fn limit(n: Option<usize>) -> Result<usize> {
 /// Taps from the first one to the last one of a window.
 fn reach(taps: usize, dilation: u16) -> Result<usize> {
     limit(taps.checked_sub(1).and_then(|n| n.checked_mul(dilation as usize)).and_then(|n| n.checked_add(1)))
+}
+
+/// Pixels of a row of `width` whose `outputs` channels fill a block of sixteen, or nearly.
+fn together(outputs: usize, width: usize) -> usize {
+    let most = BLOCK.checked_div(outputs).unwrap_or(1).max(1).ilog2();
+    1 << most.min(width.trailing_zeros())
 }
 
 impl Strips {
@@ -82,10 +93,18 @@ impl Strips {
         }
         let row_taps = limit(kw.checked_mul(channels))?;
         let is_row = w.dilation == [1, 1];
-        let is_direct = is_row && row_taps & 3 == 0;
         // Worth it where more is multiplied than laid out.
-        let is_filled = is_row && !is_direct && oh.saturating_mul(ow) >= 64;
-        let filled = if is_filled { row_taps.div_ceil(QUAD) } else { 0 };
+        let is_large = oh.saturating_mul(ow) >= 64;
+        let quads = row_taps.div_ceil(QUAD);
+        let together = if is_row && is_large { together(outputs, ow) } else { 1 };
+        let shared = limit((together - 1).checked_mul(w.stride[1] as usize))?;
+        let shared =
+            limit(shared.checked_mul(channels).and_then(|n| n.checked_add(row_taps)))?.div_ceil(QUAD);
+        let (together, quads) =
+            if shared < quads.saturating_mul(together) { (together, shared) } else { (1, quads) };
+        let is_direct = is_row && row_taps & 3 == 0 && together == 1;
+        let is_filled = is_row && is_large && !is_direct;
+        let filled = if is_filled { quads } else { 0 };
         let patch = if is_direct || is_filled {
             0
         } else {
@@ -108,6 +127,7 @@ impl Strips {
             copied: 0,
             patch,
             filled,
+            together,
             bytes: 0,
         };
         let down = limit(strips.rows.checked_sub(1).and_then(|n| n.checked_mul(w.stride[0] as usize)))?;
@@ -140,6 +160,7 @@ impl Strips {
             copied: 0,
             patch,
             filled: 0,
+            together: 1,
             bytes: 0,
         };
         strips.measured(1, rows)
@@ -155,7 +176,8 @@ impl Strips {
         };
         let blocks = self.output[2].div_ceil(BLOCK);
         let weights = self.filled.checked_mul(self.taps[0]).and_then(|n| n.checked_mul(blocks));
-        let weights = limit(weights.and_then(|n| n.checked_mul(BLOCK * QUAD)))?;
+        let weights = weights.and_then(|n| n.checked_mul(BLOCK * QUAD));
+        let weights = limit(weights.and_then(|n| n.checked_add(if self.together > 1 { SLACK } else { 0 })))?;
         let bytes = copied.checked_add(patches).and_then(|n| n.checked_add(weights));
         Ok(Strips { padded, copied, bytes: limit(bytes)?, ..self })
     }
@@ -177,14 +199,17 @@ pub struct Planes {
     pub window: Window,
     /// Whether pixels are a number of 64 bytes, which may then be in any order.
     pub is_split: bool,
-    /// Whether rows are interleaved as they are in the input. Else they are copied with columns sorted by their number
-    /// modulo the stride, so that taps of neighbouring outputs are neighbours, and every channel repeated by the
-    /// multiplier.
+    /// Whether rows are interleaved as they are in the input, or two phases of them, which are told apart on the way.
+    /// Else they are copied with columns sorted, and every channel repeated by the multiplier.
     pub is_direct: bool,
-    /// Columns of a row; of those that are equal modulo the stride, where they are sorted.
+    /// Columns of a row; of one phase, where there are several.
     pub columns: usize,
-    /// Remainders of columns that occur; 1 where they are not sorted.
+    /// Columns are sorted by their number modulo the stride, so that taps of neighbouring outputs are neighbours: so many
+    /// remainders occur; 1 where they are not sorted.
     pub phases: usize,
+    /// Columns of padding on the left; where phases are told apart, an even number, so that the input's own begin at the
+    /// same place of both.
+    pub left: usize,
     /// Bytes of a padded row, a multiple of 64.
     pub row: usize,
     /// Output rows of a strip, whose input rows are copied together.
@@ -201,8 +226,8 @@ pub struct Planes {
     pub kept: usize,
     /// Bytes of the interleaved rows, [`SLACK`] included.
     pub interleaved: usize,
-    /// Bytes of the weights as columns of four taps, then of those that 64 lanes meet.
-    pub weights: [usize; 2],
+    /// Bytes of the weights that 64 lanes meet; 0 where they stay in registers.
+    pub arranged: usize,
     /// Bytes of scratch.
     pub bytes: usize,
 }
@@ -218,9 +243,21 @@ impl Planes {
         let padded = limit(ow.checked_sub(1).and_then(|n| n.checked_mul(stride[1])))?;
         let padded = limit(padded.checked_add(reach(kw, w.dilation[1])?))?;
         let is_split = channels == outputs && outputs & 63 == 0;
+        let is_apart = channels == outputs && stride[1] == 2 && padded > 1 && matches!(channels, 8 | 16 | 32);
         let phases = if is_split { 1 } else { stride[1].min(padded) };
-        let columns = if is_split { padded } else { padded.div_ceil(stride[1].max(1)) };
-        let is_direct = channels == outputs && phases == 1;
+        let own = w.pad[1] as usize;
+        let left = if is_apart { own.next_multiple_of(2) } else { own };
+        let padded = limit(padded.checked_add(left - own))?;
+        let columns = if is_apart {
+            // The input's own in whole vectors.
+            let first = left / 2;
+            first + padded.div_ceil(2).saturating_sub(first).next_multiple_of(64 / channels)
+        } else if is_split {
+            padded
+        } else {
+            padded.div_ceil(stride[1].max(1))
+        };
+        let is_direct = channels == outputs && (phases == 1 || is_apart);
         let row = columns.checked_mul(phases).and_then(|n| n.checked_mul(outputs));
         let row = limit(row.and_then(|n| n.checked_next_multiple_of(64)))?;
         let groups = kh.div_ceil(4);
@@ -238,13 +275,12 @@ impl Planes {
         };
         let copied = limit(copied.checked_add(SLACK))?;
         let set = limit(row.checked_mul(4).and_then(|n| n.checked_mul(groups)))?;
-        let kept = KEPT.checked_div(set).unwrap_or(1).clamp(1, sets.max(1));
+        let kept = INTERLEAVED.checked_div(set).unwrap_or(1).clamp(1, sets.max(1));
         let interleaved = limit(set.checked_mul(kept).and_then(|n| n.checked_add(8 * SLACK)))?;
         let taps = limit(groups.checked_mul(kw))?;
-        let columns_of = limit(outputs.checked_next_multiple_of(BLOCK).and_then(|n| n.checked_mul(QUAD)))?;
-        let weights = [limit(taps.checked_mul(columns_of))?, limit(taps.checked_mul(shared * 256))?];
-        let bytes = copied.checked_add(interleaved).and_then(|n| n.checked_add(weights[0]));
-        let bytes = limit(bytes.and_then(|n| n.checked_add(weights[1])))?;
+        let arranged = if taps == KEPT && groups == 1 { 0 } else { limit(taps.checked_mul(256))? };
+        let bytes = copied.checked_add(interleaved).and_then(|n| n.checked_add(arranged));
+        let bytes = limit(bytes)?;
         Ok(Planes {
             batch,
             input: [height, width, channels],
@@ -255,6 +291,7 @@ impl Planes {
             is_direct,
             columns,
             phases,
+            left,
             row,
             rows,
             padded,
@@ -263,7 +300,7 @@ impl Planes {
             shared,
             kept,
             interleaved,
-            weights,
+            arranged,
             bytes,
         })
     }
@@ -279,6 +316,7 @@ impl Planes {
         if self.is_split {
             return at * self.output[2];
         }
+        let at = at + self.left - self.window.pad[1] as usize;
         let (phase, shift) = (at.checked_rem(stride).unwrap_or(0), at.checked_div(stride).unwrap_or(0));
         (phase * self.columns + shift) * self.output[2]
     }

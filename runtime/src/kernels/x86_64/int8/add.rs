@@ -1,7 +1,7 @@
 //! Add and Sub of two int8 tensors of one shape, 64 elements at a time. What is broadcast goes to the plain loops.
 #![allow(unsafe_code)]
 
-use super::rescale::{FRACTION, Finish, Rescale};
+use super::rescale::{FRACTION, Finish, Rescale, least};
 use super::simd::{LANES, Simd};
 use crate::error::{Error, Result};
 use crate::kernels::fixed::{Requant, Tflite};
@@ -84,7 +84,7 @@ impl<S: Simd, const SUB: bool> TwoRoundings<S, SUB> {
                 sums[i] = S::add(Tflite::exact::<S>(sum, &scales[2]), self.zeros[2]);
                 i += 1;
             }
-            S::narrow::<false>(sums, 0, self.end.low, self.end.high)
+            S::limit(S::narrow::<false>(sums, 0), self.end.low, self.end.high)
         }
     }
 }
@@ -110,8 +110,8 @@ impl<S: Simd, const SUB: bool> Binary<S> for TwoRoundings<S, SUB> {
                     q[i] = S::nearest(S::mul_add(S::to_float(S::widen(a.add(i * LANES))), left, b));
                     i += 1;
                 }
-                if !S::any_low_word_below(2 * GUARD, q) {
-                    return S::narrow_upper::<false>(q, self.end.low, self.end.high);
+                if !S::any_low_word_below(2 * GUARD, least::<S>(q)) {
+                    return S::limit(S::narrow_upper::<false>(q), self.end.low, self.end.high);
                 }
             }
             self.exact(a, b)
@@ -226,7 +226,7 @@ impl<S: Simd> Binary<S> for OneRounding {
                 sums[i] = S::add(S::sra(S::add(S::add(a, b), sums[i]), shift), zero);
                 i += 1;
             }
-            S::narrow::<false>(sums, 0, low as i8, high as i8)
+            S::limit(S::narrow::<false>(sums, 0), low as i8, high as i8)
         }
     }
 }

@@ -75,15 +75,13 @@ unsafe fn in_order([u, v, w, x]: [__m256i; 4]) -> [Pair; 2] {
 
 /// 32 lanes as [`Simd::narrow`] has them, but for the order of each four bytes: of a, b, c and d in turns.
 #[inline(always)]
-unsafe fn narrow_half([a, b]: Pair, [c, d]: Pair, zero: i16, low: i8, high: i8) -> __m256i {
+unsafe fn narrow_half([a, b]: Pair, [c, d]: Pair, zero: i16) -> __m256i {
     // SAFETY: as below.
     unsafe {
         let zero = _mm256_set1_epi16(zero);
         let ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero);
         let cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero);
-        let bytes = _mm256_packs_epi16(ab, cd);
-        let bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(low));
-        _mm256_min_epi8(bytes, _mm256_set1_epi8(high))
+        _mm256_packs_epi16(ab, cd)
     }
 }
 
@@ -278,9 +276,11 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         each!(_mm256_cvtps_epi32(each!(_mm256_castsi256_ps(v))))
     }
     #[inline(always)]
-    unsafe fn any_low_word_below(limit: i32, [a, b, c, d]: [Pair; 4]) -> bool {
-        let [ab, cd] = [each!(_mm256_min_epu16(a, b)), each!(_mm256_min_epu16(c, d))];
-        let [low, high] = each!(_mm256_min_epu16(ab, cd));
+    unsafe fn min_words(a: Pair, b: Pair) -> Pair {
+        each!(_mm256_min_epu16(a, b))
+    }
+    #[inline(always)]
+    unsafe fn any_low_word_below(limit: i32, [low, high]: Pair) -> bool {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let least = _mm256_and_si256(_mm256_min_epu16(low, high), _mm256_set1_epi32(0x1_0000 - limit));
@@ -355,6 +355,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         unsafe { Self::load(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn apart<const DEPTH: usize>(p: *const u8) -> [Pair; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        let ([a, b], [c, d]) = unsafe { (Self::load(p.cast()), Self::load(p.add(64).cast())) };
+        let (first, second) = ([a, c], [b, d]);
+        match DEPTH {
+            8 => {
+                let even = each!(_mm256_unpacklo_epi64(first, second));
+                let odd = each!(_mm256_unpackhi_epi64(first, second));
+                [each!(_mm256_permute4x64_epi64::<0xD8>(even)), each!(_mm256_permute4x64_epi64::<0xD8>(odd))]
+            }
+            16 => [
+                each!(_mm256_permute2x128_si256::<0x20>(first, second)),
+                each!(_mm256_permute2x128_si256::<0x31>(first, second)),
+            ],
+            _ => [first, second],
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose([a, b, c, d]: [Pair; 4]) -> [Pair; 4] {
         let (low, high) = ([a[0], c[0]], [b[0], d[0]]);
         let (low_right, high_right) = ([a[1], c[1]], [b[1], d[1]]);
@@ -388,26 +406,32 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         }
     }
     #[inline(always)]
-    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [Pair; 4], zero: i16, low: i8, high: i8) -> Pair {
+    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [Pair; 4], zero: i16) -> Pair {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             if SPLIT {
                 let (p, q) = ([[a[0], b[0]], [c[0], d[0]]], [[a[1], b[1]], [c[1], d[1]]]);
-                return [narrow_half(p[0], p[1], zero, low, high), narrow_half(q[0], q[1], zero, low, high)];
+                return [narrow_half(p[0], p[1], zero), narrow_half(q[0], q[1], zero)];
             }
             let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
             [
-                _mm256_permutevar8x32_epi32(narrow_half(a, b, zero, low, high), order),
-                _mm256_permutevar8x32_epi32(narrow_half(c, d, zero, low, high), order),
+                _mm256_permutevar8x32_epi32(narrow_half(a, b, zero), order),
+                _mm256_permutevar8x32_epi32(narrow_half(c, d, zero), order),
             ]
         }
     }
     #[inline(always)]
-    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [Pair; 4], low: i8, high: i8) -> Pair {
+    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [Pair; 4]) -> Pair {
         let [a, b] = [each!(_mm256_srai_epi32::<16>(a)), each!(_mm256_srai_epi32::<16>(b))];
         let [c, d] = [each!(_mm256_srai_epi32::<16>(c)), each!(_mm256_srai_epi32::<16>(d))];
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe { Self::narrow::<SPLIT>([a, b, c, d], 0, low, high) }
+        unsafe { Self::narrow::<SPLIT>([a, b, c, d], 0) }
+    }
+    #[inline(always)]
+    unsafe fn limit(v: Pair, low: i8, high: i8) -> Pair {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        let (low, high) = unsafe { ([_mm256_set1_epi8(low); 2], [_mm256_set1_epi8(high); 2]) };
+        each!(_mm256_min_epi8(each!(_mm256_max_epi8(v, low)), high))
     }
     #[inline(always)]
     unsafe fn store(p: *mut u8, v: Pair) {
@@ -491,13 +515,9 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn exact<R: Rescale, const SPLIT: bool>(
-        sums: &[Pair; 4],
-        scales: [&[R::Scale; LANES]; 4],
-        end: &Finish,
-    ) -> Pair {
+    unsafe fn exact<R: Rescale>(sums: &[Pair; 4], scales: [&[R::Scale; LANES]; 4], end: &Finish) -> Pair {
         // SAFETY: the caller's. Nothing here depends on VNNI.
-        unsafe { exact_avx2::<R, SPLIT>(sums, scales, end) }
+        unsafe { exact_avx2::<R>(sums, scales, end) }
     }
 }
 
@@ -589,13 +609,9 @@ unsafe fn parts_avx2<const VNNI: bool, R: Rescale, const TAPS: usize, const RELU
 
 #[cold]
 #[target_feature(enable = "avx2")]
-unsafe fn exact_avx2<R: Rescale, const SPLIT: bool>(
-    sums: &[Pair; 4],
-    scales: [&[R::Scale; LANES]; 4],
-    end: &Finish,
-) -> Pair {
+unsafe fn exact_avx2<R: Rescale>(sums: &[Pair; 4], scales: [&[R::Scale; LANES]; 4], end: &Finish) -> Pair {
     // SAFETY: the caller's.
-    unsafe { exact::<Avx2<false>, R, SPLIT>(sums, scales, end) }
+    unsafe { exact::<Avx2<false>, R>(sums, scales, end) }
 }
 
 #[cold]

@@ -217,12 +217,14 @@ impl Simd for Avx512 {
         unsafe { _mm512_cvtps_epi32(_mm512_castsi512_ps(v)) }
     }
     #[inline(always)]
-    unsafe fn any_low_word_below(limit: i32, [a, b, c, d]: [__m512i; 4]) -> bool {
+    unsafe fn min_words(a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
-        unsafe {
-            let least = _mm512_min_epu16(_mm512_min_epu16(a, b), _mm512_min_epu16(c, d));
-            _mm512_testn_epi32_mask(least, _mm512_set1_epi32(0x1_0000 - limit)) != 0
-        }
+        unsafe { _mm512_min_epu16(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn any_low_word_below(limit: i32, v: __m512i) -> bool {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_testn_epi32_mask(v, _mm512_set1_epi32(0x1_0000 - limit)) != 0 }
     }
 
     #[inline(always)]
@@ -274,6 +276,28 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_si512(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn apart<const DEPTH: usize>(p: *const u8) -> [__m512i; 2] {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe {
+            let (low, high) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(64).cast()));
+            let (even, odd) = match DEPTH {
+                8 => (
+                    _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14),
+                    _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15),
+                ),
+                16 => (
+                    _mm512_setr_epi64(0, 1, 4, 5, 8, 9, 12, 13),
+                    _mm512_setr_epi64(2, 3, 6, 7, 10, 11, 14, 15),
+                ),
+                _ => (
+                    _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11),
+                    _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15),
+                ),
+            };
+            [_mm512_permutex2var_epi64(low, even, high), _mm512_permutex2var_epi64(low, odd, high)]
+        }
+    }
+    #[inline(always)]
     unsafe fn transpose([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
@@ -316,20 +340,18 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], zero: i16, low: i8, high: i8) -> __m512i {
+    unsafe fn narrow<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], zero: i16) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let zero = _mm512_set1_epi16(zero);
             let ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
             let cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
             let bytes = _mm512_packs_epi16(ab, cd);
-            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
-            let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(high));
             if SPLIT { bytes } else { transpose(bytes) }
         }
     }
     #[inline(always)]
-    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [__m512i; 4], low: i8, high: i8) -> __m512i {
+    unsafe fn narrow_upper<const SPLIT: bool>([a, b, c, d]: [__m512i; 4]) -> __m512i {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         unsafe {
             let order = const { if SPLIT { &SPLIT_UPPER } else { &UPPER } };
@@ -337,14 +359,17 @@ impl Simd for Avx512 {
             let (ab, cd) = (_mm512_permutex2var_epi16(a, upper, b), _mm512_permutex2var_epi16(c, upper, d));
             // 64 bits of `ab` and of `cd` in turns.
             let bytes = _mm512_packs_epi16(ab, cd);
-            let bytes = if SPLIT {
+            if SPLIT {
                 bytes
             } else {
                 _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes)
-            };
-            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(low));
-            _mm512_min_epi8(bytes, _mm512_set1_epi8(high))
+            }
         }
+    }
+    #[inline(always)]
+    unsafe fn limit(v: __m512i, low: i8, high: i8) -> __m512i {
+        // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
+        unsafe { _mm512_min_epi8(_mm512_max_epi8(v, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)) }
     }
     #[inline(always)]
     unsafe fn store(p: *mut u8, v: __m512i) {
@@ -413,13 +438,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn exact<R: Rescale, const SPLIT: bool>(
+    unsafe fn exact<R: Rescale>(
         sums: &[__m512i; 4],
         scales: [&[R::Scale; LANES]; 4],
         end: &Finish,
     ) -> __m512i {
         // SAFETY: the caller's.
-        unsafe { exact_avx512::<R, SPLIT>(sums, scales, end) }
+        unsafe { exact_avx512::<R>(sums, scales, end) }
     }
 }
 
@@ -464,13 +489,13 @@ unsafe fn parts_avx512<R: Rescale, const TAPS: usize, const RELU: bool, const SP
 
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn exact_avx512<R: Rescale, const SPLIT: bool>(
+unsafe fn exact_avx512<R: Rescale>(
     sums: &[__m512i; 4],
     scales: [&[R::Scale; LANES]; 4],
     end: &Finish,
 ) -> __m512i {
     // SAFETY: the caller's.
-    unsafe { exact::<Avx512, R, SPLIT>(sums, scales, end) }
+    unsafe { exact::<Avx512, R>(sums, scales, end) }
 }
 
 #[cold]

@@ -24,6 +24,18 @@ pub(super) struct Block<S: Simd> {
     pub(super) constants: Constants<S>,
 }
 
+/// Room for constants of sixteen channels.
+pub(super) struct Room<R: Rescale> {
+    bias: [i32; LANES],
+    scales: [R::Scale; LANES],
+}
+
+impl<R: Rescale> Default for Room<R> {
+    fn default() -> Self {
+        Room { bias: [0; LANES], scales: [R::NONE; LANES] }
+    }
+}
+
 impl<'a, R: Rescale> Channels<'a, R> {
     pub(super) fn new(io: &Io<'a>) -> Result<Self> {
         Ok(Channels {
@@ -31,6 +43,19 @@ impl<'a, R: Rescale> Channels<'a, R> {
             scales: io.input(CONSTANTS)?,
             zero_point: io.output_desc(0)?.zero_point,
         })
+    }
+
+    /// The first `count` channels again and again, in `room`.
+    pub(super) fn repeated<'r>(&self, count: usize, room: &'r mut Room<R>) -> Channels<'r, R>
+    where
+        'a: 'r,
+    {
+        let biases = self.bias.iter().take(count).cycle();
+        room.bias.iter_mut().zip(biases).for_each(|(slot, &bias)| *slot = bias);
+        let scales = self.scales.iter().take(count).cycle();
+        room.scales.iter_mut().zip(scales).for_each(|(slot, &scale)| *slot = scale);
+        let bias = if self.bias.is_empty() { &[][..] } else { &room.bias };
+        Channels { bias, scales: &room.scales, zero_point: self.zero_point }
     }
 
     /// Sixteen channels from `first` on.

@@ -1,52 +1,16 @@
-//! Weights of a depthwise convolution as columns of four taps, and which channels 64 lanes are.
+//! Which channels of a depthwise convolution 64 lanes are, and their columns of taps.
 #![allow(unsafe_code)]
 
 use super::channels::Channels;
 use super::rescale::{Constants, Rescale};
 use super::simd::{LANES, Simd};
-use crate::error::{Error, Result};
+use crate::layout::QUAD;
 use crate::ops::layer::strips::Planes;
 
 /// Bytes of a vector.
 const VECTOR: usize = 64;
 /// Lanes that are four consecutive channels wherever channels are a multiple of that.
 const PIECE: usize = 4;
-
-/// The columns of all channels from weights stored as `[channels / 16][taps / 4][16][4]`: for each group of rows and each
-/// column of taps 32 bits per channel, channels up to a multiple of sixteen.
-///
-/// # Safety
-///
-/// As [`Simd`]'s; so of the other functions here.
-#[inline(always)]
-pub(super) unsafe fn columns<S: Simd>(weights: &[i8], p: &Planes, to: &mut [u8]) -> Result<()> {
-    let [kh, kw] = p.taps;
-    let quads = (kh * kw).div_ceil(4);
-    let blocks = p.output[2].div_ceil(LANES);
-    if weights.len() < blocks * quads * VECTOR || to.len() < p.groups * kw * blocks * VECTOR {
-        return Err(Error::Internal);
-    }
-    for group in 0..p.groups {
-        for kx in 0..kw {
-            for block in 0..blocks {
-                // SAFETY: tap numbers are below the window's, and slices long enough, as just seen.
-                unsafe {
-                    let mut column = S::splat(0);
-                    for (i, ky) in (4 * group..kh).take(4).enumerate() {
-                        let tap = ky * kw + kx;
-                        let w = weights.as_ptr().add((block * quads + tap / 4) * VECTOR);
-                        let byte = S::srl(S::load(w.cast()), S::splat(8 * (tap % 4) as i32));
-                        let byte = S::and(byte, S::splat(255));
-                        column = S::or(column, S::sll(byte, S::splat(8 * i as i32)));
-                    }
-                    let at = ((group * kw + kx) * blocks + block) * VECTOR;
-                    S::put(to.as_mut_ptr().add(at).cast(), column);
-                }
-            }
-        }
-    }
-    Ok(())
-}
 
 /// 64 lanes: bytes of an output row from number 64 times `index` on.
 pub(super) struct Pattern<'a> {
@@ -62,14 +26,9 @@ impl Pattern<'_> {
         p.output[2] / common
     }
 
-    /// The channel of a lane of a vector. Where the order is split, every vector has a quarter of each 16 bytes.
+    /// The channel of a lane of a vector.
     fn channel(&self, vector: usize, lane: usize) -> usize {
-        let byte = if self.planes.is_split {
-            lane / PIECE * LANES + PIECE * vector + lane % PIECE
-        } else {
-            vector * LANES + lane
-        };
-        (self.index * VECTOR + byte).checked_rem(self.planes.output[2]).unwrap_or(0)
+        (self.index * VECTOR + vector * LANES + lane).checked_rem(self.planes.output[2]).unwrap_or(0)
     }
 
     /// Calls `f` with a vector, a lane, its channel and how many lanes have the following channels as well.
@@ -83,12 +42,16 @@ impl Pattern<'_> {
         }
     }
 
-    /// The first channel of each of the four vectors, of the four natural ones where the order is split; `None` where
-    /// vectors are not sixteen channels side by side.
+    /// The first channel of each of the four vectors; `None` where vectors are not sixteen channels side by side, as they
+    /// are wherever the order is split.
     fn firsts(&self) -> Option<[usize; 4]> {
-        let channels = self.planes.output[2];
-        let first = |vector: usize| (self.index * VECTOR + vector * LANES).checked_rem(channels).unwrap_or(0);
-        channels.is_multiple_of(LANES).then(|| [first(0), first(1), first(2), first(3)])
+        let first = |vector| self.channel(vector, 0);
+        self.planes.output[2].is_multiple_of(LANES).then(|| [first(0), first(1), first(2), first(3)])
+    }
+
+    /// Whether all vectors are the same channels, once or more often.
+    fn is_uniform(&self) -> bool {
+        LANES.is_multiple_of(self.planes.output[2].max(1))
     }
 
     /// Biases and constants of the four vectors.
@@ -106,6 +69,11 @@ impl Pattern<'_> {
                     channels.block::<S, RELU>(c),
                     channels.block::<S, RELU>(d),
                 ],
+                None if self.is_uniform() => {
+                    let mut room = Default::default();
+                    let one = channels.repeated(self.planes.output[2], &mut room).block::<S, RELU>(0);
+                    [one, one, one, one]
+                }
                 None => {
                     let (mut bias, scales) = ([[0; LANES]; 4], self.scales(channels));
                     self.pieces(|vector, lane, channel, length| {
@@ -130,64 +98,86 @@ impl Pattern<'_> {
         }
     }
 
-    /// The constants of the four vectors' lanes as the layer holds them.
+    /// The constants of the four vectors' lanes, in order, as the layer holds them.
+    #[cold]
     pub(super) fn scales<R: Rescale>(&self, channels: &Channels<'_, R>) -> [[R::Scale; LANES]; 4] {
         let mut scales = [[R::NONE; LANES]; 4];
-        self.pieces(|vector, lane, channel, length| {
-            let slots = scales.get_mut(vector).and_then(|s| s.get_mut(lane..lane + length));
-            channels.copy_scales(channel, slots.unwrap_or(&mut []));
-        });
+        match self.firsts() {
+            Some(firsts) => {
+                firsts.iter().zip(&mut scales).for_each(|(&first, slots)| channels.copy_scales(first, slots));
+            }
+            None => self.pieces(|vector, lane, channel, length| {
+                let slots = scales.get_mut(vector).and_then(|s| s.get_mut(lane..lane + length));
+                channels.copy_scales(channel, slots.unwrap_or(&mut []));
+            }),
+        }
         scales
     }
 
-    /// The columns of the four vectors' channels; after them the same for the next output row where rows are shared,
-    /// whose taps are one row further down.
+    /// Column `index` of taps of the four vectors' channels, taps `shift` rows further down.
+    ///
+    /// # Safety
+    ///
+    /// As [`Simd`]'s; `columns` holds that column.
     #[inline(always)]
-    pub(super) unsafe fn arrange<S: Simd>(&self, columns: &[u8], to: &mut [u8]) -> Result<()> {
+    pub(super) unsafe fn column<S: Simd>(&self, columns: &[u8], index: usize, shift: usize) -> [S::I32; 4] {
         let p = self.planes;
-        let each = p.output[2].next_multiple_of(LANES);
-        let taps = p.groups * p.taps[1];
-        let (own, next) = to.split_at_mut_checked(taps * 4 * VECTOR).ok_or(Error::Internal)?;
-        let columns: &[u32] = bytemuck::try_cast_slice(columns).map_err(|_| Error::Alignment)?;
-        let slots: &mut [u32] = bytemuck::try_cast_slice_mut(own).map_err(|_| Error::Alignment)?;
-        for (columns, slots) in columns.chunks_exact(each.max(1)).zip(slots.chunks_exact_mut(4 * LANES)) {
-            match self.firsts() {
-                Some([a, b, c, d]) if a.max(b).max(c).max(d) + LANES <= columns.len() => {
-                    let (from, to) = (columns.as_ptr().cast::<i32>(), slots.as_mut_ptr().cast::<i32>());
-                    // SAFETY: sixteen columns from each of these on, as just seen; room for four vectors.
-                    unsafe {
-                        let own = [
-                            S::load(from.add(a)),
-                            S::load(from.add(b)),
-                            S::load(from.add(c)),
-                            S::load(from.add(d)),
-                        ];
-                        let own = if p.is_split { S::transpose(own) } else { own };
-                        S::put(to, own[0]);
-                        S::put(to.add(LANES), own[1]);
-                        S::put(to.add(2 * LANES), own[2]);
-                        S::put(to.add(3 * LANES), own[3]);
-                    }
+        let first = index * p.output[2].next_multiple_of(LANES);
+        // SAFETY: the caller's; sixteen channels from each of these on.
+        unsafe {
+            let v = match self.firsts() {
+                Some([a, b, c, d]) => {
+                    let from = columns.as_ptr().cast::<i32>().add(first);
+                    [S::load(from.add(a)), S::load(from.add(b)), S::load(from.add(c)), S::load(from.add(d))]
                 }
-                _ => self.pieces(|vector, lane, channel, length| {
-                    let at = vector * LANES + lane;
-                    let to = slots.get_mut(at..at + length).unwrap_or(&mut []);
-                    to.iter_mut()
-                        .zip(columns.iter().skip(channel))
-                        .for_each(|(slot, &column)| *slot = column);
-                }),
+                None => {
+                    let words = columns.get(4 * first..).unwrap_or(&[]).as_chunks::<QUAD>().0;
+                    self.gathered::<S>(words)
+                }
+            };
+            let [a, b, c, d] = if p.is_split { S::transpose(v) } else { v };
+            let by = S::splat(8 * shift as i32);
+            [S::sll(a, by), S::sll(b, by), S::sll(c, by), S::sll(d, by)]
+        }
+    }
+
+    /// Words of all lanes' channels, where those are no vectors.
+    #[inline(always)]
+    unsafe fn gathered<S: Simd>(&self, words: &[[u8; QUAD]]) -> [S::I32; 4] {
+        let mut room = [[0i32; LANES]; 4];
+        if self.is_uniform() {
+            let words = words.iter().take(self.planes.output[2]).cycle();
+            room[0].iter_mut().zip(words).for_each(|(slot, &word)| *slot = i32::from_le_bytes(word));
+            // SAFETY: a vector; else the caller's.
+            return [unsafe { S::load(room[0].as_ptr()) }; 4];
+        }
+        self.pieces(|vector, lane, channel, length| {
+            let to = room.get_mut(vector).and_then(|r| r.get_mut(lane..lane + length)).unwrap_or(&mut []);
+            let words = words.iter().skip(channel);
+            to.iter_mut().zip(words).for_each(|(slot, &word)| *slot = i32::from_le_bytes(word));
+        });
+        let [a, b, c, d] = room.each_ref().map(|r| r.as_ptr());
+        // SAFETY: vectors; else the caller's.
+        unsafe { [S::load(a), S::load(b), S::load(c), S::load(d)] }
+    }
+
+    /// All columns one after the other.
+    ///
+    /// # Safety
+    ///
+    /// As [`Simd`]'s; `columns` holds all of them, `to` has room for four vectors of each.
+    #[inline(always)]
+    pub(super) unsafe fn arrange<S: Simd>(&self, columns: &[u8], shift: usize, to: *mut u8) {
+        for index in 0..self.planes.groups * self.planes.taps[1] {
+            // SAFETY: the caller's.
+            unsafe {
+                let [a, b, c, d] = self.column::<S>(columns, index, shift);
+                let to = to.add(index * 4 * VECTOR).cast::<i32>();
+                S::put(to, a);
+                S::put(to.add(LANES), b);
+                S::put(to.add(2 * LANES), c);
+                S::put(to.add(3 * LANES), d);
             }
         }
-        if p.shared > 1 {
-            let slots = next.chunks_exact_mut(VECTOR).take(4 * taps);
-            for (from, slot) in own.chunks_exact(VECTOR).zip(slots) {
-                // SAFETY: vectors; else the caller's.
-                unsafe {
-                    let column = S::sll(S::load(from.as_ptr().cast()), S::splat(8));
-                    S::put(slot.as_mut_ptr().cast(), column);
-                }
-            }
-        }
-        Ok(())
     }
 }

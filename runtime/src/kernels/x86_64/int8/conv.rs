@@ -107,14 +107,22 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
     }
     let [stride_y, stride_x] = s.window.stride.map(usize::from);
     let [top, left, ..] = s.window.pad.map(usize::from);
-    let mut direct = Taps { step: stride_x * depth, rows: kh, row_step: s.row, quads: kw * depth / 4 };
+    let step = stride_x * depth;
+    let mut direct = Taps { step: s.together * step, rows: kh, row_step: s.row, quads: kw * depth / 4 };
     // There is room for one or the other.
     let (again, patches) = patches.split_at_mut(if s.filled > 0 { patches.len() } else { 0 });
     if s.filled > 0 {
         direct.quads = s.filled;
         // SAFETY: the caller's.
-        unsafe { refill::<S>(layer.weights, [kh, kw * depth], outputs, s.filled, again)? };
+        unsafe {
+            refill::<S>(layer.weights, [kh, kw * depth], outputs, [s.filled, s.together, step], again)?
+        };
         layer.weights = bytemuck::cast_slice(again);
+    }
+    let mut room = Default::default();
+    if s.together > 1 {
+        layer.channels = layer.channels.repeated(outputs, &mut room);
+        layer.outputs = s.together * outputs;
     }
     let images = input.chunks_exact((height * width * depth).max(1)).take(s.batch);
     for (image, output) in images.zip(output.chunks_exact_mut((oh * ow * outputs).max(1))) {
@@ -127,7 +135,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
             // SAFETY: the caller's.
             unsafe {
                 if s.patch == 0 {
-                    let runs = Runs { count: rows, step: stride_y * s.row, pixels: ow };
+                    let runs = Runs { count: rows, step: stride_y * s.row, pixels: ow / s.together };
                     layer.runs::<S, RELU>(copied, &direct, runs, slots)?;
                 } else {
                     gather(copied, s, rows, patches)?;
@@ -141,44 +149,47 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
     Ok(())
 }
 
-/// Lays weights of `rows` rows of `length` taps out again, every row filled up with zeros to `quads` groups of four.
+/// Lays weights of `rows` rows of `length` taps out again, every row filled up with zeros to `quads` groups of four. For
+/// `together` pixels whose taps lie `step` bytes apart, each pixel's channels follow the last one's.
 #[inline(always)]
 unsafe fn refill<S: Simd>(
     weights: &[i8],
     [rows, length]: [usize; 2],
     outputs: usize,
-    quads: usize,
+    [quads, together, step]: [usize; 3],
     to: &mut [u8],
 ) -> Result<()> {
     const VECTOR: usize = 4 * LANES;
     let own = (rows * length).div_ceil(4);
     let blocks = outputs.div_ceil(LANES);
-    if weights.len() < blocks * own * VECTOR || to.len() < blocks * rows * quads * VECTOR {
+    // The last pixel's vectors go beyond their end.
+    let room = blocks * rows * quads * VECTOR + (together - 1) * outputs * 4;
+    if weights.len() < blocks * own * VECTOR || to.len() < room {
         return Err(Error::Internal);
     }
-    let mut slots = to.chunks_exact_mut(VECTOR);
-    for block in 0..blocks {
-        for row in 0..rows {
-            for quad in 0..quads {
-                let Some(slot) = slots.next() else { return Err(Error::Internal) };
-                let first = row * length + 4 * quad;
-                let (at, byte) = (first / 4, 8 * (first % 4) as i32);
-                // Bytes of the row that are left.
-                let mask = match length - 4 * quad {
-                    1 => 0xFF,
-                    2 => 0xFFFF,
-                    3 => 0xFF_FFFF,
-                    _ => -1,
+    for at in 0..blocks * rows * quads {
+        let (block, row, quad) = (at / quads / rows, at / quads % rows, at % quads);
+        for pixel in 0..together {
+            // Of the four bytes those of the row's taps, the first of which may be before it.
+            let first = (4 * quad) as isize - (pixel * step) as isize;
+            let inside = |byte: isize| (0..length as isize).contains(&(first + byte));
+            let mask =
+                (0..4).fold(0u32, |mask, byte| if inside(byte) { mask | 0xFF << (8 * byte) } else { mask });
+            let first = (row * length) as isize + first;
+            let (word, byte) = (first.div_euclid(4), 8 * first.rem_euclid(4) as i32);
+            // SAFETY: of the block's vectors those that are there; there is room, as just seen. What a vector writes
+            // beyond its own is zero, and written again.
+            unsafe {
+                let w = weights.as_ptr().add(block * own * VECTOR);
+                let vector = |word: isize| match usize::try_from(word) {
+                    Ok(word) if word < own => S::load(w.add(word * VECTOR).cast()),
+                    _ => S::splat(0),
                 };
-                // SAFETY: vectors `at` and `next` are among the block's; the slot is a vector.
-                unsafe {
-                    let w = weights.as_ptr().add(block * own * VECTOR);
-                    let next = (at + 1).min(own - 1);
-                    let low = S::srl(S::load(w.add(at * VECTOR).cast()), S::splat(byte));
-                    let high = S::load(w.add(next * VECTOR).cast());
-                    let both = if byte == 0 { low } else { S::or(low, S::sll(high, S::splat(32 - byte))) };
-                    S::put(slot.as_mut_ptr().cast(), S::and(both, S::splat(mask)));
-                }
+                let low = S::srl(vector(word), S::splat(byte));
+                let both =
+                    if byte == 0 { low } else { S::or(low, S::sll(vector(word + 1), S::splat(32 - byte))) };
+                let slot = to.as_mut_ptr().add(at * VECTOR + pixel * outputs * 4);
+                S::put(slot.cast(), S::and(both, S::splat(mask as i32)));
             }
         }
     }
@@ -304,7 +315,7 @@ impl<R: Rescale> Layer<'_, R> {
                     for (block, scales) in scales.iter_mut().enumerate() {
                         self.channels.copy_scales(first + block * LANES, scales);
                     }
-                    bytes = S::exact::<R, false>(&sums, scales.each_ref(), &self.end);
+                    bytes = S::exact::<R>(&sums, scales.each_ref(), &self.end);
                 }
                 if slots.len() == 4 * LANES {
                     S::store(slots.as_mut_ptr(), bytes);

@@ -4,18 +4,19 @@
 #![allow(unsafe_code)]
 
 use super::channels::Channels;
-use super::columns::{self, Pattern};
+use super::columns::Pattern;
 use super::finish::scatter;
 use super::interleave;
 use super::rescale::{Constants, Finish, Rescale};
 use super::rows::{OFFSET, sorted};
-use super::simd::Simd;
+use super::simd::{LANES, Simd};
 
 use crate::error::{Error, Result};
+use crate::layout::QUAD;
 use crate::ops::depthwise_conv_2d::DepthwiseConv2d;
 use crate::ops::io::Io;
 use crate::ops::layer::WEIGHTS;
-use crate::ops::layer::strips::Planes;
+use crate::ops::layer::strips::{KEPT, Planes};
 use crate::ops::op::Op;
 
 /// Bytes of an output row that are made at a time.
@@ -57,20 +58,20 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
     let [top, left, ..] = p.window.pad.map(usize::from);
     let channels = Channels::new(io)?;
     let fill = io.input_desc(0)?.zero_point as u8;
-    let weights = io.input::<i8>(WEIGHTS)?;
+    let taps = io.input::<u8>(WEIGHTS)?;
     let multiplier = outputs.checked_div(depth).ok_or(Error::Internal)?;
     let input = io.input::<u8>(0)?;
     let output = io.output::<u8>(0)?;
     let (kept, rest) = io.scratch::<u8>()?.split_at_mut_checked(p.interleaved).ok_or(Error::Internal)?;
-    let (arranged, rest) = rest.split_at_mut_checked(p.weights[1]).ok_or(Error::Internal)?;
-    let (taps, rest) = rest.split_at_mut_checked(p.weights[0]).ok_or(Error::Internal)?;
+    let (arranged, rest) = rest.split_at_mut_checked(p.arranged).ok_or(Error::Internal)?;
     let copied = rest.get_mut(..p.copied).ok_or(Error::Internal)?;
-    // SAFETY: the caller's.
-    unsafe { columns::columns::<S>(weights, p, taps)? };
     let layer = Layer::<R> { planes: p, taps, channels, end };
+    // SAFETY: the caller's.
+    let first = unsafe { Pattern { planes: p, index: 0 }.blocks::<S, R, RELU>(&layer.channels) };
     if p.is_direct {
         copied.fill(fill);
-        interleave::borders(kept, p, fill ^ OFFSET);
+        // SAFETY: the caller's.
+        unsafe { interleave::borders::<S>(kept, p, fill ^ OFFSET) };
     }
     let per_image = oh * ow * outputs;
     let images = input.chunks_exact((height * width * depth).max(1)).take(p.batch);
@@ -91,7 +92,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
                 unsafe {
                     let source = interleave::Source { image: p.is_direct.then_some(image), copied };
                     source.sets::<S, SPLIT>(p, [index * part, rows], kept)?;
-                    layer.rows::<S, RELU, SPLIT>(kept, arranged, rows, slots)?;
+                    layer.rows::<S, RELU, SPLIT>(kept, arranged, &first, rows, slots)?;
                 }
             }
         }
@@ -101,6 +102,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
 
 pub(super) struct Layer<'a, R: Rescale> {
     planes: &'a Planes,
+    /// Weights as columns of four taps.
     taps: &'a [u8],
     channels: Channels<'a, R>,
     end: Finish,
@@ -108,11 +110,13 @@ pub(super) struct Layer<'a, R: Rescale> {
 
 /// Parts of output rows that have a pattern of channels and the same weights.
 pub(super) struct Run {
+    /// Rows that taps lie further down.
+    shift: usize,
     /// The first one's interleaved taps, bytes to the next one's and to the next row's.
     x: *const u8,
     x_step: usize,
     x_row: usize,
-    /// The weights.
+    /// The weights where they are arranged.
     w: *const u8,
     /// The first one's output, and bytes to the next one's and to the next row's.
     to: *mut u8,
@@ -128,12 +132,13 @@ pub(super) struct Run {
 pub(super) type Constant<S> = ([<S as Simd>::I32; 4], [Constants<S>; 4]);
 
 impl<R: Rescale> Layer<'_, R> {
-    /// `count` output rows from their interleaved taps.
+    /// `count` output rows from their interleaved taps; `first` are the constants of the first pattern, often the only one.
     #[inline(always)]
     unsafe fn rows<S: Simd, const RELU: bool, const SPLIT: bool>(
         &self,
         kept: &[u8],
         arranged: &mut [u8],
+        first: &Constant<S>,
         count: usize,
         output: &mut [u8],
     ) -> Result<()> {
@@ -145,13 +150,14 @@ impl<R: Rescale> Layer<'_, R> {
         let patterns = Pattern::count(p).clamp(1, parts.max(1));
         let to_step = if SPLIT { outputs } else { patterns * PART };
         let x_step = 4 * if SPLIT { p.step() } else { patterns * PART };
-        let weights = p.groups * p.taps[1] * 4 * PART;
+        let columns = p.groups * p.taps[1];
         // What the pointers below rely on: 64 lanes at the furthest part of the last row and its furthest taps.
         let furthest = (0..p.taps[1]).fold(0, |most, kx| most.max(p.column(kx))) + (p.groups - 1) * p.row;
         let start = if SPLIT { ow.saturating_sub(1) * p.step() + outputs } else { parts * PART };
         let sets = count.div_ceil(p.shared.max(1));
         let fits = kept.len() >= sets.saturating_sub(1) * set + 4 * (furthest + start)
-            && arranged.len() >= p.shared * weights
+            && (p.arranged == 0 || arranged.len() >= columns * 4 * PART)
+            && self.taps.len() >= columns * QUAD * outputs.next_multiple_of(LANES)
             && output.len() >= count * row;
         if !fits {
             return Err(Error::Internal);
@@ -164,14 +170,17 @@ impl<R: Rescale> Layer<'_, R> {
             let last = if !SPLIT && is_end { row % PART } else { PART };
             // SAFETY: the slices are long enough, as just seen; else the caller's.
             unsafe {
-                let of = pattern.blocks::<S, R, RELU>(&self.channels);
-                pattern.arrange::<S>(self.taps, arranged)?;
+                let of = if index == 0 { *first } else { pattern.blocks::<S, R, RELU>(&self.channels) };
                 for shift in 0..p.shared.min(count) {
+                    if p.arranged > 0 {
+                        pattern.arrange::<S>(self.taps, shift, arranged.as_mut_ptr());
+                    }
                     let run = Run {
+                        shift,
                         x: kept.as_ptr().add(4 * index * PART),
                         x_step,
                         x_row: set,
-                        w: arranged.as_ptr().add(shift * weights),
+                        w: arranged.as_ptr(),
                         to: output.as_mut_ptr().add(shift * row + index * PART),
                         to_step,
                         to_row: p.shared * row,
@@ -179,9 +188,10 @@ impl<R: Rescale> Layer<'_, R> {
                         parts: parts_of_row,
                         last,
                     };
-                    match (p.groups, p.taps[1]) {
-                        (1, 3) => S::parts::<R, 3, RELU, SPLIT>(self, &pattern, &of, &run),
-                        _ => S::parts::<R, 0, RELU, SPLIT>(self, &pattern, &of, &run),
+                    if p.arranged > 0 {
+                        S::parts::<R, 0, RELU, SPLIT>(self, &pattern, &of, &run);
+                    } else {
+                        S::parts::<R, KEPT, RELU, SPLIT>(self, &pattern, &of, &run);
                     }
                 }
             }
@@ -206,15 +216,12 @@ impl<R: Rescale> Layer<'_, R> {
         let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
         // SAFETY: the caller's.
         unsafe {
-            let mut weights = [[S::lane_weights(S::load(run.w.cast())); 4]; TAPS];
+            let mut weights = [[S::lane_weights(S::splat(0)); 4]; TAPS];
             let mut t = 0;
             while t < TAPS {
                 columns[t] = 4 * p.column(t);
-                let mut v = 0;
-                while v < 4 {
-                    weights[t][v] = S::lane_weights(S::load(run.w.add(t * 4 * PART + v * PART).cast()));
-                    v += 1;
-                }
+                let [a, b, c, d] = pattern.column::<S>(self.taps, t, run.shift);
+                weights[t] = [S::lane_weights(a), S::lane_weights(b), S::lane_weights(c), S::lane_weights(d)];
                 t += 1;
             }
             let (mut x, mut to) = (run.x, run.to);
@@ -250,8 +257,8 @@ impl<R: Rescale> Layer<'_, R> {
                     bytes
                 } else {
                     let scales = pattern.scales(&self.channels);
-                    let [a, b, c, d] = &scales;
-                    S::exact::<R, SPLIT>(&sums, [a, b, c, d], &self.end)
+                    let sums = if SPLIT { S::transpose(sums) } else { sums };
+                    S::exact::<R>(&sums, scales.each_ref(), &self.end)
                 };
                 scatter::<S>(bytes, [PART, if left > 1 { PART } else { run.last }, 1], to, 0);
                 x = x.wrapping_add(run.x_step);

@@ -11,7 +11,7 @@ use super::simd::{LANES, Simd};
 ///
 /// As [`Simd`]'s; so of the other functions here.
 #[inline(always)]
-pub(super) unsafe fn exact<S: Simd, R: Rescale, const SPLIT: bool>(
+pub(super) unsafe fn exact<S: Simd, R: Rescale>(
     sums: &[S::I32; 4],
     scales: [&[R::Scale; LANES]; 4],
     end: &Finish,
@@ -25,7 +25,7 @@ pub(super) unsafe fn exact<S: Simd, R: Rescale, const SPLIT: bool>(
             S::add(R::exact::<S>(sums[2], scales[2]), zero),
             S::add(R::exact::<S>(sums[3], scales[3]), zero),
         ];
-        S::narrow::<SPLIT>(y, 0, end.low, end.high)
+        S::limit(S::narrow::<false>(y, 0), end.low, end.high)
     }
 }
 

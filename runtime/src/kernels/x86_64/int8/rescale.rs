@@ -17,6 +17,20 @@ const GUARD: i32 = 4;
 /// What makes a quick result's floor the nearest integer, and the guard.
 const ROUND: i32 = (1 << (FRACTION - 1)) + GUARD;
 
+/// The least words of four vectors: with it any of them is doubtful as it is.
+#[inline(always)]
+pub(super) unsafe fn least<S: Simd>([a, b, c, d]: [S::I32; 4]) -> S::I32 {
+    // SAFETY: the caller's.
+    unsafe { S::min_words(S::min_words(a, b), S::min_words(c, d)) }
+}
+
+/// Whether results with these fractions may be wrong.
+#[inline(always)]
+pub(super) unsafe fn is_doubtful<S: Simd>(fractions: S::I32) -> bool {
+    // SAFETY: the caller's.
+    unsafe { S::any_low_word_below(2 * GUARD, fractions) }
+}
+
 /// A rounding for vectors.
 pub(super) trait Rescale: Requant {
     /// What stands for a channel that is not there: has quick results.
@@ -30,13 +44,27 @@ pub(super) trait Rescale: Requant {
         zero_point: i32,
     ) -> Constants<S>;
 
-    /// Scaled sums plus zero point, limited to `low..=high`, as bytes, and whether any may be wrong. `RELU` says that
-    /// `low` is at least the zero point, `SPLIT` is as in [`Simd::narrow`].
+    /// Scaled sums plus zero point, limited to `low..=high`, as bytes, and what tells [`is_doubtful`] whether any may be
+    /// wrong. `RELU` says that [`Finish::is_relu`], `SPLIT` is as in [`Simd::narrow`].
+    unsafe fn nearly<S: Simd, const RELU: bool, const SPLIT: bool>(
+        sums: [S::I32; 4],
+        c: [&Constants<S>; 4],
+        end: &Finish,
+    ) -> (S::Bytes, S::I32);
+
+    /// The same, and whether any may be wrong.
+    #[inline(always)]
     unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
-    ) -> (S::Bytes, bool);
+    ) -> (S::Bytes, bool) {
+        // SAFETY: the caller's.
+        unsafe {
+            let (bytes, fractions) = Self::nearly::<S, RELU, SPLIT>(sums, c, end);
+            (bytes, is_doubtful::<S>(fractions))
+        }
+    }
 
     /// Scaled sums whatever the constants.
     unsafe fn exact<S: Simd>(sums: S::I32, scales: &[Self::Scale; LANES]) -> S::I32;
@@ -51,9 +79,9 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    /// Whether negative sums all give the least level.
+    /// Whether limits are the type's own, and negative sums all give the lower one.
     pub(super) fn is_relu(&self) -> bool {
-        i32::from(self.low) >= self.zero_point
+        self.zero_point == i32::from(i8::MIN) && self.low == i8::MIN && self.high == i8::MAX
     }
 }
 
@@ -103,14 +131,14 @@ unsafe fn power<S: Simd>(exponent: S::I32) -> S::I32 {
     unsafe { S::sll(S::add(exponent, S::splat(127)), S::splat(23)) }
 }
 
-/// Quick results of both integer roundings: `tail` is all that is added or, where `SIGNED`, has the sum's sign. What is
-/// beyond 32 bits becomes a number whose lower bits are zero, so it is not certain.
+/// Quick results of both integer roundings: `tail` is all that is added or, where `SIGNED`, has the sum's sign; `FULL`
+/// where the limits are the type's. What is beyond 32 bits becomes a number whose lower bits are zero, so it is not certain.
 #[inline(always)]
-unsafe fn fixed<S: Simd, const SIGNED: bool, const SPLIT: bool>(
+unsafe fn fixed<S: Simd, const SIGNED: bool, const FULL: bool, const SPLIT: bool>(
     sums: [S::I32; 4],
     c: [&Constants<S>; 4],
     end: &Finish,
-) -> (S::Bytes, bool) {
+) -> (S::Bytes, S::I32) {
     // SAFETY: the caller's.
     unsafe {
         let mut q = sums;
@@ -125,7 +153,9 @@ unsafe fn fixed<S: Simd, const SIGNED: bool, const SPLIT: bool>(
             });
             i += 1;
         }
-        (S::narrow_upper::<SPLIT>(q, end.low, end.high), S::any_low_word_below(2 * GUARD, q))
+        let bytes = S::narrow_upper::<SPLIT>(q);
+        let bytes = if FULL { bytes } else { S::limit(bytes, end.low, end.high) };
+        (bytes, least::<S>(q))
     }
 }
 
@@ -175,14 +205,18 @@ impl Rescale for Tflite {
     /// `sum * scale + 1/2 + 2^-(e+1)`, the last term with the sum's sign. Where negative sums saturate anyway, they
     /// may have it with the other sign: it is less than a half, so results are still at most 0.
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
+    unsafe fn nearly<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
-    ) -> (S::Bytes, bool) {
+    ) -> (S::Bytes, S::I32) {
         // SAFETY: the caller's.
         unsafe {
-            if RELU { fixed::<S, false, SPLIT>(sums, c, end) } else { fixed::<S, true, SPLIT>(sums, c, end) }
+            if RELU {
+                fixed::<S, false, true, SPLIT>(sums, c, end)
+            } else {
+                fixed::<S, true, false, SPLIT>(sums, c, end)
+            }
         }
     }
 
@@ -234,13 +268,13 @@ impl Rescale for Single {
     }
 
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
+    unsafe fn nearly<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
-    ) -> (S::Bytes, bool) {
+    ) -> (S::Bytes, S::I32) {
         // SAFETY: the caller's.
-        unsafe { fixed::<S, false, SPLIT>(sums, c, end) }
+        unsafe { fixed::<S, false, false, SPLIT>(sums, c, end) }
     }
 
     #[inline(always)]
@@ -277,11 +311,11 @@ impl Rescale for Onnx {
 
     /// The definition itself.
     #[inline(always)]
-    unsafe fn quick<S: Simd, const RELU: bool, const SPLIT: bool>(
+    unsafe fn nearly<S: Simd, const RELU: bool, const SPLIT: bool>(
         sums: [S::I32; 4],
         c: [&Constants<S>; 4],
         end: &Finish,
-    ) -> (S::Bytes, bool) {
+    ) -> (S::Bytes, S::I32) {
         // SAFETY: the caller's.
         unsafe {
             let [a, b, c, d] = [
@@ -290,7 +324,8 @@ impl Rescale for Onnx {
                 S::scale(sums[2], c[2].scale),
                 S::scale(sums[3], c[3].scale),
             ];
-            (S::narrow::<SPLIT>([a, b, c, d], end.zero_point as i16, end.low, end.high), false)
+            let bytes = S::narrow::<SPLIT>([a, b, c, d], end.zero_point as i16);
+            (S::limit(bytes, end.low, end.high), S::splat(-1))
         }
     }
 

@@ -79,8 +79,10 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn mul_float(a: Self::I32, b: Self::I32) -> Self::I32;
     /// `magnitude`, a float that is not negative, with the sign of the integer `v`.
     unsafe fn with_sign(magnitude: Self::I32, v: Self::I32) -> Self::I32;
+    /// The lesser ones of unsigned 16-bit words.
+    unsafe fn min_words(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Whether the lower 16 bits of any lane are below `limit`, a power of two.
-    unsafe fn any_low_word_below(limit: i32, v: [Self::I32; 4]) -> bool;
+    unsafe fn any_low_word_below(limit: i32, v: Self::I32) -> bool;
 
     /// As float, times `scale` (bits of floats), to the nearest integer with ties to even; beyond 32 bits `i32::MIN`.
     unsafe fn scale(v: Self::I32, scale: Self::I32) -> Self::I32;
@@ -100,6 +102,8 @@ pub(super) trait Simd: Copy + 'static {
 
     /// 64 bytes at `p`.
     unsafe fn bytes(p: *const u8) -> Self::Bytes;
+    /// Of 128 bytes at `p` in pieces of `DEPTH`, 8, 16 or 32, the even ones and the odd ones.
+    unsafe fn apart<const DEPTH: usize>(p: *const u8) -> [Self::Bytes; 2];
     /// Lane `k` of vector `v` becomes byte `16 v + k` of the four operands.
     /// With `SPLIT` byte `16 i + 4 v + j` for lane `4 i + j`, which is less work.
     unsafe fn interleave<const SPLIT: bool>(rows: [Self::Bytes; 4]) -> [Self::I32; 4];
@@ -109,11 +113,13 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn join(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Every byte exclusive or `BY`.
     unsafe fn flip<const BY: u8>(v: Self::Bytes) -> Self::Bytes;
-    /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits, within `low..=high`; byte `16 v + k` is lane
-    /// `k` of vector `v`; with `SPLIT` byte `16 i + 4 v + j` is lane `4 i + j`.
-    unsafe fn narrow<const SPLIT: bool>(v: [Self::I32; 4], zero: i16, low: i8, high: i8) -> Self::Bytes;
+    /// Lanes saturated to 16 bits, plus `zero`, saturated to 8 bits; byte `16 v + k` is lane `k` of vector `v`; with
+    /// `SPLIT` byte `16 i + 4 v + j` is lane `4 i + j`.
+    unsafe fn narrow<const SPLIT: bool>(v: [Self::I32; 4], zero: i16) -> Self::Bytes;
     /// As [`Simd::narrow`] of the upper 16 bits of every lane, without `zero`.
-    unsafe fn narrow_upper<const SPLIT: bool>(v: [Self::I32; 4], low: i8, high: i8) -> Self::Bytes;
+    unsafe fn narrow_upper<const SPLIT: bool>(v: [Self::I32; 4]) -> Self::Bytes;
+    /// Signed bytes within `low..=high`.
+    unsafe fn limit(v: Self::Bytes, low: i8, high: i8) -> Self::Bytes;
     /// Writes 64 bytes.
     unsafe fn store(p: *mut u8, v: Self::Bytes);
     /// Writes bytes `32 half..32 half + 32`.
@@ -149,7 +155,7 @@ pub(super) trait Simd: Copy + 'static {
     );
 
     /// [`super::finish::exact`], compiled for the instruction set.
-    unsafe fn exact<R: Rescale, const SPLIT: bool>(
+    unsafe fn exact<R: Rescale>(
         sums: &[Self::I32; 4],
         scales: [&[R::Scale; LANES]; 4],
         end: &Finish,

@@ -4,7 +4,7 @@
 use core::arch::asm;
 
 use super::channels::{Block, Channels};
-use super::rescale::{Finish, Rescale};
+use super::rescale::{Finish, Rescale, is_doubtful};
 use super::simd::{LANES, Simd};
 
 /// Most sums of a tile.
@@ -290,21 +290,24 @@ pub(super) unsafe fn fixed<
                     let half = if pixel < HALF { 0 } else { to_half };
                     to.add(half + pixel % HALF * t.outputs)
                 };
-                let mut doubtful = 0u32;
+                // What may be wrong is asked once for all of them.
+                let mut fractions = [S::splat(-1); SUMS / 4];
+                let mut all_fractions = S::splat(-1);
                 let is_eights = Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS && places == Places::Eights;
                 // Nothing is called in these loops, so that sums and constants stay in registers.
                 let mut i = 0;
                 while is_eights && i < groups {
                     let c = &twice;
-                    let (bytes, is_doubtful) = R::quick::<S, RELU, false>(sums.eights(i), [c; 4], &end);
-                    doubtful |= (3 * u32::from(is_doubtful)) << i;
+                    let (bytes, own) = R::nearly::<S, RELU, false>(sums.eights(i), [c; 4], &end);
+                    (fractions[i], fractions[i + 1]) = (own, own);
+                    all_fractions = S::min_words(all_fractions, own);
                     S::store(to.add(32 * i), bytes);
                     i += 2;
                 }
                 while i < groups {
-                    let (bytes, is_doubtful) =
-                        R::quick::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
-                    doubtful |= u32::from(is_doubtful) << i;
+                    let (bytes, own) = R::nearly::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
+                    fractions[i] = own;
+                    all_fractions = S::min_words(all_fractions, own);
                     let pixel = i * per_group;
                     let is_whole = pixel + per_group <= all;
                     match places {
@@ -335,15 +338,17 @@ pub(super) unsafe fn fixed<
                         }
                     }
                 }
-                if doubtful != 0 || !is_quick {
+                if !is_quick || is_doubtful::<S>(all_fractions) {
                     // Rare, so the sums are made again: kept for this they would have to be in memory.
-                    let mut doubtful = if is_quick { doubtful } else { u32::MAX };
-                    doubtful &= (1 << groups) - 1;
-                    while doubtful != 0 {
-                        let pixel = doubtful.trailing_zeros() as usize * per_group;
-                        let places = Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
-                        S::again::<R>(t, &places);
-                        doubtful &= doubtful - 1;
+                    let mut i = 0;
+                    while i < groups {
+                        if !is_quick || is_doubtful::<S>(fractions[i]) {
+                            let pixel = i * per_group;
+                            let places =
+                                Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
+                            S::again::<R>(t, &places);
+                        }
+                        i += 1;
                     }
                 }
             }
@@ -452,7 +457,7 @@ pub(super) unsafe fn again<S: Simd, R: Rescale>(t: &Tiles<'_, S, R>, at: &Again)
                 *slot = sum;
             }
         }
-        let bytes = S::exact::<R, false>(&sums, [a, b, a, b], t.end);
+        let bytes = S::exact::<R>(&sums, [a, b, a, b], t.end);
         let mut all = [0u8; 64];
         S::store(all.as_mut_ptr(), bytes);
         for (pixel, piece) in (at.pixel..last).zip(all.chunks_exact(LANES * at.blocks)) {

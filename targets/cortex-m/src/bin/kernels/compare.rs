@@ -68,7 +68,7 @@ impl Buffers {
         for o in 0..n {
             for k in 0..each {
                 let dense = if case.is_depthwise { k * n + o } else { o * each + k };
-                let at = layout.index(each, o, k);
+                let at = layout.index(&weights.shape, o, k);
                 self.laid.0[at] = self.laid.0[at].wrapping_add(self.weights.0[dense]);
                 if layout == Layout::Pairs && o % 2 == 0 && (self.weights.0[dense] as i8) < 0 {
                     // What the sum of both weights of a pair borrows.
