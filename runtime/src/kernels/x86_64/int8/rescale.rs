@@ -31,6 +31,9 @@ pub(super) unsafe fn is_doubtful<S: Simd>(fractions: S::I32) -> bool {
     unsafe { S::any_low_word_below(2 * GUARD, fractions) }
 }
 
+/// Results that are multiples of 2^-12 lie 16 units apart: neither the guard nor as much again reaches the next one.
+const EXACT: i32 = 12;
+
 /// A rounding for vectors.
 pub(super) trait Rescale: Requant {
     /// What stands for a channel that is not there: has quick results.
@@ -159,6 +162,19 @@ unsafe fn fixed<S: Simd, const SIGNED: bool, const FULL: bool, const SPLIT: bool
     }
 }
 
+/// What more is added where the multiplier's lowest bit is at least bit number `lowest`, so that results are multiples of
+/// 2^-[`EXACT`]: floats are exact then, ties are as frequent as with scales that are powers of two, and with this none of
+/// them is doubtful.
+#[inline(always)]
+unsafe fn exactly<S: Simd>(multiplier: S::I32, lowest: S::I32) -> S::I32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let bit = S::and(multiplier, S::sub(S::splat(0), multiplier));
+        let is_exact = S::gt(S::srl(bit, lowest), S::splat(0));
+        S::and(is_exact, S::splat((GUARD as f32).to_bits() as i32))
+    }
+}
+
 /// What is added to all quick results, as float.
 #[inline(always)]
 unsafe fn rest<S: Simd>(zero_point: i32) -> S::I32 {
@@ -193,7 +209,13 @@ impl Rescale for Tflite {
             // The first rounding moves what the second one sees.
             let first = power::<S>(S::add(shift, S::splat(FRACTION - 1)));
             let first = S::and(first, S::gt(zero, shift));
-            let tail = if RELU { S::add_float(first, rest::<S>(zero_point)) } else { first };
+            let tail = if RELU {
+                let exactly = exactly::<S>(multiplier, S::sub(S::splat(31 - EXACT), shift));
+                S::add_float(S::add_float(first, exactly), rest::<S>(zero_point))
+            } else {
+                // Has the sum's sign, as `exactly` must not.
+                first
+            };
             Constants { scale, tail, is_quick }
         }
     }
@@ -262,7 +284,8 @@ impl Rescale for Single {
             let is_quick = !S::any(is_special) && is_level(zero_point);
             let scale =
                 S::mul_float(S::to_float(multiplier), power::<S>(S::add(shift, S::splat(FRACTION - 32))));
-            let tail = rest::<S>(zero_point);
+            let exactly = exactly::<S>(multiplier, S::sub(S::splat(32 - EXACT), shift));
+            let tail = S::add_float(rest::<S>(zero_point), exactly);
             Constants { scale, tail, is_quick }
         }
     }
