@@ -41,7 +41,14 @@ fn run<O: Op>(op: &O, rounding: Rounding, x: &Value, parameters: (f32, i32)) -> 
 }
 
 fn reductions() -> impl Strategy<Value = (Vec<u32>, Reduce)> {
-    (prop::collection::vec(1u32..5, 0..6), any::<u8>(), any::<bool>()).prop_map(|(dims, axes, keep_dims)| {
+    let few = prop::collection::vec(1u32..5, 0..6);
+    // More results beside each other than are computed together.
+    let many = (prop::collection::vec(1u32..4, 0..3), 30u32..70).prop_map(|(mut dims, last)| {
+        dims.push(last);
+        dims
+    });
+    let dims = prop_oneof![3 => few, 1 => many];
+    (dims, any::<u8>(), any::<bool>()).prop_map(|(dims, axes, keep_dims)| {
         let axes = axes & ((1u16 << dims.len()) - 1) as u8;
         (dims, Reduce { axes, keep_dims })
     })

@@ -260,6 +260,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Windows three taps wide over whole blocks of channels, of more rows and channels than are computed together.
+    #[test]
+    fn slid_windows_of_floats(layer in slid(), with_bias: bool) {
+        compare_floats(&layer, with_bias)?;
+    }
+}
+
+fn slid() -> impl Strategy<Value = Layer> {
+    let blocks = prop_oneof![3 => 1usize..4, 1 => 15usize..20];
+    let window = ([1u16..3, 1u16..3], 1u16..3, [0u16..3, 0u16..2, 0u16..3, 0u16..2])
+        .prop_map(|(stride, dilation, pad)| Window { stride, dilation: [dilation, 1], pad });
+    ([1usize..3, 1usize..36, 1usize..26], blocks, 1usize..5, window, any::<u64>())
+        .prop_map(|([n, h, w], blocks, taps, window, seed)| {
+            let channels = 16 * blocks;
+            let input = [n, h, w, channels];
+            Layer { kind: Kind::Depthwise, input, taps: [taps, 3], outputs: channels, window, seed }
+        })
+        .prop_filter("the window fits", Layer::fits)
+}
+
 fn long() -> impl Strategy<Value = Layer> {
     let kind = prop_oneof![Just(Kind::Conv { groups: 1 }), Just(Kind::Dense)];
     let taps = prop_oneof![Just([1, 1]), Just([3, 3]), Just([2, 5])];

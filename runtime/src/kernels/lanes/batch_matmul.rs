@@ -62,6 +62,8 @@ pub unsafe fn batch_matmul<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) -> Resu
                     taps: Taps { runs: [1, 1], length, input: [0, 0], weights: [0, 0] },
                     begins: start == 0,
                     end: (start + length == depth).then_some(end),
+                    ahead: 0,
+                    is_far: false,
                 };
                 // SAFETY: rows of `depth` and of `columns` fill the slices; `side` holds `count` blocks of at least
                 // `length`; the caller has the instructions.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::images::{Images, Position, Rectangle};
-use super::slide;
+use super::slide::{self, Slide};
 use super::tile::Taps;
 use super::{LANES, Lanes, load, store};
 use crate::error::{Error, Result};
@@ -44,27 +44,19 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
     let mut rows = Rows::new::<f32>(io, &op.window, kh)?;
     let columns = [width, output[2]];
     if slide::serves(&op.window, kw, columns, channels) {
-        while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
-            let inside = images.taps_down(y);
-            let top =
-                inside.start * usize::from(op.window.dilation[0]) + y * usize::from(op.window.stride[0]);
-            let top = top.saturating_sub(usize::from(op.window.pad[0])).saturating_sub(first);
-            let row = slide::Row {
-                input: input.get(top * width * channels..).unwrap_or(&[]),
-                taps: inside.len(),
-                next: usize::from(op.window.dilation[0]) * width * channels,
-                weights: weights.get(inside.start * kw * channels..).ok_or(Error::Internal)?,
-                bias,
-                clamp: op.clamp.as_f32(),
-                channels,
-                columns,
-                stride: usize::from(op.window.stride[1]),
-                pad: usize::from(op.window.pad[1]),
-            };
-            // SAFETY: as for this function.
-            unsafe { row.compute::<L>(output) }.ok_or(Error::Internal)?;
-        }
-        return Ok(());
+        let slide = Slide {
+            weights,
+            bias,
+            clamp: op.clamp.as_f32(),
+            channels,
+            columns,
+            stride: usize::from(op.window.stride[1]),
+            pad: usize::from(op.window.pad[1]),
+            next: usize::from(op.window.dilation[0]) * width * channels,
+            together: slide::together(columns[1], L::WIDE),
+        };
+        // SAFETY: as for this function.
+        return unsafe { slide.compute_all::<L>(&images, &mut rows) };
     }
     if let Some((input, output)) = rows.apart::<f32>()? {
         let mut at = Position::default();

@@ -34,6 +34,9 @@ pub trait Lanes: Copy {
     /// Whether 24 of these and four operands stay in registers; otherwise 6 and one do.
     const WIDE: bool;
 
+    /// Whether [`Lanes::fetch`] does something.
+    const FETCHES: bool = false;
+
     /// The same number sixteen times.
     ///
     /// # Safety
@@ -89,6 +92,14 @@ pub trait Lanes: Copy {
     ///
     /// As the trait says.
     unsafe fn add(self, other: Self) -> Self;
+
+    /// Brings the memory at an address, which may lie anywhere, nearer: for `SOON` right beside the processor.
+    ///
+    /// # Safety
+    ///
+    /// As the trait says.
+    #[inline(always)]
+    unsafe fn fetch<const SOON: bool>(_at: *const f32) {}
 
     /// As [`crate::ops::Clamp::limit_f32`] does it: what is neither less nor greater passes, NaN and -0 included.
     ///

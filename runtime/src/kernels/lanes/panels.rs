@@ -14,6 +14,9 @@ use crate::ops::layer::{BIAS, WEIGHTS};
 /// all pixels use them.
 const CHUNK: usize = 256;
 
+/// Outputs that are more than caches beside a processor hold with all else.
+const FAR: usize = 1 << 17;
+
 /// A layer with weights in [`crate::tensor::Layout::Lanes`].
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
@@ -75,30 +78,43 @@ impl Layer<'_> {
                 taps,
                 begins: true,
                 end: Some(end),
+                ahead: 0,
+                is_far: pixels[0] * pixels[1] * self.outputs >= FAR,
             }
         };
+        // The blocks after these, which are next for all pixels or for the next rectangle's.
+        let next = if (first + count) * LANES < self.outputs { (count * block) as isize } else { 0 };
         let [rows, columns] = taps.runs;
         // Few pixels use each weight once or twice wherever it is.
         let few = pixels[0] * pixels[1] <= 12;
         if few || rows * columns * taps.length <= 2 * CHUNK {
             // SAFETY: the extents were checked; the caller has the instructions.
-            unsafe { panels::<L>(&whole, count) };
+            unsafe { panels::<L>(&Panel { ahead: next, ..whole }, count) };
             return Ok(());
         }
         let parts = taps.length.div_ceil(CHUNK).max(1);
         let chunks = rows * columns * parts;
-        for chunk in 0..chunks {
+        let at = |chunk: usize| {
             let (run, start) = (chunk / parts, chunk % parts * CHUNK);
             let (row, column) = (run / columns.max(1), run % columns.max(1));
+            (row, column, start, row * taps.weights[0] + column * taps.weights[1] + start)
+        };
+        for chunk in 0..chunks {
+            let (row, column, start, weight) = at(chunk);
+            let ahead = match chunk + 1 == chunks {
+                false => ((at(chunk + 1).3 - weight) * LANES) as isize,
+                true if next != 0 => next.wrapping_sub_unsigned(weight * LANES),
+                true => 0,
+            };
             // SAFETY: a part of what was checked; the caller has the instructions.
             unsafe {
-                let weight = row * taps.weights[0] + column * taps.weights[1] + start;
                 let part = Panel {
                     input: whole.input.add(row * taps.input[0] + column * taps.input[1] + start),
                     weights: whole.weights.add(weight * LANES),
                     taps: Taps { runs: [1, 1], length: CHUNK.min(taps.length - start), ..taps },
                     begins: chunk == 0,
                     end: (chunk + 1 == chunks).then_some(end),
+                    ahead,
                     ..whole
                 };
                 panels::<L>(&part, count);

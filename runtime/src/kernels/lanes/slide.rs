@@ -1,20 +1,25 @@
-//! Depthwise windows three taps wide, of stride 1 or 2: row by row, and what is read serves all pixels of a tile that
-//! have it under their windows.
+//! Depthwise windows three taps wide, of stride 1 or 2: a few neighbours at a time, so that what is read serves all pixels
+//! that have it under their windows; then those below them, so that it is read while it is near. Channels are innermost:
+//! memory is read, and read ahead, in its order.
 #![allow(unsafe_code)]
 
+use core::ops::Range;
+
+use super::images::Images;
 use super::{LANES, Lanes};
+use crate::error::{Error, Result};
+use crate::kernels::reference::rows::{Row, Rows};
 use crate::ops::window::Window;
 
-/// One output row and the input rows under its window, with at most one column of padding on each side.
+/// Output rows that are computed together where all are free to be.
+const ROWS: usize = 16;
+/// Channels that are: so many that three rows of a tile stay near, also where many more would all want the same places of a
+/// cache.
+const CHANNELS: usize = 16 * LANES;
+
+/// What all rows have in common, with at most one column of padding on each side.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row<'a> {
-    /// Input rows from the first tap row inside the image on.
-    pub(super) input: &'a [f32],
-    /// Tap rows inside.
-    pub(super) taps: usize,
-    /// From one to the next in the input, in floats.
-    pub(super) next: usize,
-    /// From the first of these tap rows on.
+pub(super) struct Slide<'a> {
     pub(super) weights: &'a [f32],
     pub(super) bias: Option<&'a [f32]>,
     pub(super) clamp: (f32, f32),
@@ -24,9 +29,25 @@ pub(super) struct Row<'a> {
     pub(super) stride: usize,
     /// Columns of padding on the left: 0 or 1.
     pub(super) pad: usize,
+    /// From one tap row to the next in the input, in floats.
+    pub(super) next: usize,
+    /// Neighbours that are computed together: [`together`] of these columns.
+    pub(super) together: usize,
 }
 
-/// Whether [`Row`] can: whole blocks of channels, a window of `taps` columns over `columns` input and output columns.
+/// An output row and the tap rows that lie inside for it. Places are in floats.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Of the first input row under the window.
+    input: usize,
+    /// Tap rows inside.
+    taps: usize,
+    /// Of the first one's weights.
+    weights: usize,
+    output: usize,
+}
+
+/// Whether [`Slide`] can: whole blocks of channels, a window of `taps` columns over `columns` input and output columns.
 pub(super) fn serves(window: &Window, taps: usize, columns: [usize; 2], channels: usize) -> bool {
     let (stride, pad) = (usize::from(window.stride[1]), usize::from(window.pad[1]));
     // The last tap of the last pixel is at most one column past the image.
@@ -35,67 +56,110 @@ pub(super) fn serves(window: &Window, taps: usize, columns: [usize; 2], channels
     fits && channels.is_multiple_of(LANES) && columns[1] > 0 && reach <= columns[0] + 1 + pad
 }
 
-impl Row<'_> {
-    /// Computes the row; `None` where something lies outside.
+impl Slide<'_> {
+    /// Computes all rows of all images: some at a time, or one by one where input and output overlap.
     ///
     /// # Safety
     ///
     /// The processor has the instructions of `L`.
     #[inline(always)]
-    pub(super) unsafe fn compute<L: Lanes>(&self, output: &mut [f32]) -> Option<()> {
-        let [width, columns] = self.columns;
-        let rows = self.taps.checked_sub(1);
-        let read = rows
-            .map_or(Some(0), |r| r.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?))?;
-        let used = self.taps.checked_mul(3)?.checked_mul(self.channels)?;
-        let written = columns.checked_mul(self.channels)?;
-        let bias = self.bias.is_none_or(|b| b.len() >= self.channels);
-        if !self.channels.is_multiple_of(LANES)
-            || read > self.input.len()
-            || used > self.weights.len()
-            || written > output.len()
-            || !bias
-        {
-            return None;
-        }
-        let mut channel = 0;
-        while channel < self.channels {
-            let block = Block { row: self, channel, output: output.as_mut_ptr() };
-            // SAFETY: all extents were compared; `serves` has seen to the columns.
-            unsafe {
-                match self.stride {
-                    1 => block.compute::<L, 1>(),
-                    _ => block.compute::<L, 2>(),
+    pub(super) unsafe fn compute_all<L: Lanes>(&self, images: &Images, rows: &mut Rows<'_>) -> Result<()> {
+        let ([batch, height, width, channels], window) = (images.input, &images.window);
+        let place = |y: usize, before: usize, output: usize| {
+            let taps = images.taps_down(y);
+            let top = taps.start * usize::from(window.dilation[0]) + y * usize::from(window.stride[0]);
+            let top = top.saturating_sub(usize::from(window.pad[0])).saturating_sub(before);
+            let weights = taps.start * images.taps[1] * channels;
+            Place { input: top * width * channels, taps: taps.len(), weights, output }
+        };
+        if let Some((input, output)) = rows.apart::<f32>()? {
+            let [_, lines, columns, _] = images.output;
+            let (length, image) = (columns * channels, height * width * channels);
+            for n in 0..batch {
+                let input = input.get(n * image..).ok_or(Error::Internal)?;
+                let output = output.get_mut(n * lines * length..).ok_or(Error::Internal)?;
+                for y in (0..lines).step_by(ROWS) {
+                    let mut together = [Place::default(); ROWS];
+                    let count = ROWS.min(lines - y);
+                    for (i, slot) in together.iter_mut().enumerate().take(count) {
+                        *slot = place(y + i, 0, (y + i) * length);
+                    }
+                    let together = together.get(..count).ok_or(Error::Internal)?;
+                    // SAFETY: as for this function.
+                    unsafe { self.compute::<L>(together, input, output) }.ok_or(Error::Internal)?;
                 }
             }
-            channel += LANES;
+            return Ok(());
+        }
+        // No closure for each row: it would not have the caller's instructions.
+        while let Some(Row { y, first, input, output }) = rows.next_row::<f32>()? {
+            // SAFETY: as for this function.
+            unsafe { self.compute::<L>(&[place(y, first, 0)], input, output) }.ok_or(Error::Internal)?;
+        }
+        Ok(())
+    }
+
+    /// Computes rows of one image; `None` where something lies outside.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `L`.
+    #[inline(always)]
+    unsafe fn compute<L: Lanes>(&self, rows: &[Place], input: &[f32], output: &mut [f32]) -> Option<()> {
+        for row in rows {
+            self.check(row, input.len(), output.len())?;
+        }
+        let job = Job { slide: self, rows, input: input.as_ptr(), output: output.as_mut_ptr() };
+        // SAFETY: all extents were compared; `serves` has seen to the columns.
+        unsafe {
+            match self.stride {
+                1 => job.compute::<L, 1>(),
+                _ => job.compute::<L, 2>(),
+            }
         }
         Some(())
     }
+
+    /// That everything lies inside.
+    fn check(&self, row: &Place, input: usize, output: usize) -> Option<()> {
+        let [width, columns] = self.columns;
+        let read = match row.taps.checked_sub(1) {
+            Some(last) => {
+                let rows = last.checked_mul(self.next)?.checked_add(width.checked_mul(self.channels)?)?;
+                row.input.checked_add(rows)?
+            }
+            None => 0,
+        };
+        let used = row.weights.checked_add(row.taps.checked_mul(3)?.checked_mul(self.channels)?)?;
+        let written = row.output.checked_add(columns.checked_mul(self.channels)?)?;
+        let fits = self.channels.is_multiple_of(LANES) && self.bias.is_none_or(|b| b.len() >= self.channels);
+        (fits && read <= input && used <= self.weights.len() && written <= output).then_some(())
+    }
 }
 
-/// Sixteen channels of a row.
+/// Rows whose extents were compared.
 #[derive(Clone, Copy, Debug)]
-struct Block<'a> {
-    row: &'a Row<'a>,
-    channel: usize,
+struct Job<'a> {
+    slide: &'a Slide<'a>,
+    rows: &'a [Place],
+    input: *const f32,
     output: *mut f32,
 }
 
-impl Block<'_> {
-    /// All pixels, in tiles as wide as there are columns, up to the widest.
+impl Job<'_> {
+    /// All pixels, in the tiles that compute fewest of them twice.
     #[inline(always)]
     unsafe fn compute<L: Lanes, const S: usize>(&self) {
         // SAFETY: as for this function.
         unsafe {
-            match (self.row.columns[1], L::WIDE) {
-                (1, _) => self.tiles::<L, 1, S>(),
-                (2, _) => self.tiles::<L, 2, S>(),
-                (3, _) => self.tiles::<L, 3, S>(),
-                (5, true) => self.tiles::<L, 5, S>(),
-                (6, true) => self.tiles::<L, 6, S>(),
-                (7, true) => self.tiles::<L, 7, S>(),
-                (8.., true) => self.tiles::<L, 8, S>(),
+            match self.slide.together {
+                1 => self.tiles::<L, 1, S>(),
+                2 => self.tiles::<L, 2, S>(),
+                3 => self.tiles::<L, 3, S>(),
+                5 => self.tiles::<L, 5, S>(),
+                6 => self.tiles::<L, 6, S>(),
+                7 => self.tiles::<L, 7, S>(),
+                8 => self.tiles::<L, 8, S>(),
                 _ => self.tiles::<L, 4, S>(),
             }
         }
@@ -104,70 +168,113 @@ impl Block<'_> {
     /// `P` neighbours at a time; the last ones of a row may be computed twice.
     #[inline(always)]
     unsafe fn tiles<L: Lanes, const P: usize, const S: usize>(&self) {
-        let last = self.row.columns[1].saturating_sub(P);
-        let mut column = 0;
-        loop {
-            // SAFETY: there are at least `P` columns, so that all of these are inside.
-            unsafe { self.tile::<L, P, S>(column) };
-            if column >= last {
-                break;
+        let last = self.slide.columns[1].saturating_sub(P);
+        for first in (0..self.slide.channels).step_by(CHANNELS) {
+            let channels = first..(first + CHANNELS).min(self.slide.channels);
+            let mut column = 0;
+            loop {
+                for row in self.rows {
+                    // SAFETY: there are at least `P` columns, so that all of these are inside.
+                    unsafe { self.tile::<L, P, S>(row, column, channels.clone()) };
+                }
+                if column >= last {
+                    break;
+                }
+                column = (column + P).min(last);
             }
-            column = (column + P).min(last);
         }
     }
 
+    /// Some channels of `P` pixels.
     #[inline(always)]
-    unsafe fn tile<L: Lanes, const P: usize, const S: usize>(&self, column: usize) {
-        let Row { taps, next, channels, columns, pad, bias, clamp, .. } = *self.row;
+    unsafe fn tile<L: Lanes, const P: usize, const S: usize>(
+        &self,
+        row: &Place,
+        column: usize,
+        range: Range<usize>,
+    ) {
+        let Slide { next, channels, columns, pad, bias, clamp, .. } = *self.slide;
         let reads = S * (P - 1) + 3;
         // Only the first and the last column that a tile reads can lie in the padding.
         let left = column * S < pad;
         let right = column * S + reads > columns[0] + pad;
+        let skipped = |i: usize| (i == 0 && left) || (i + 1 == reads && right);
         // SAFETY: what is read is inside but for those two, which are skipped.
         unsafe {
-            let first = (column * S * channels + self.channel).wrapping_sub(pad * channels);
-            let input = self.row.input.as_ptr().wrapping_add(first);
-            let weights = self.row.weights.as_ptr().add(self.channel);
-            let mut sums = [L::splat(0.0); P];
-            for ky in 0..taps {
-                let w = weights.add(ky * 3 * channels);
-                let ws = [L::load(w), L::load(w.add(channels)), L::load(w.add(2 * channels))];
-                let x = |column: usize| input.wrapping_add(ky * next + column * channels);
-                let skipped = |column: usize| (column == 0 && left) || (column + 1 == reads && right);
-                // A sum meets its taps from left to right.
-                if S == 1 {
-                    for i in 0..reads {
-                        if skipped(i) {
-                            continue;
-                        }
-                        let x = L::load(x(i));
-                        for kx in 0..3 {
-                            if i >= kx && i - kx < P {
-                                sums[i - kx] = sums[i - kx].fma_lanes(x, ws[kx]);
+            let input =
+                self.input.wrapping_add((row.input + column * S * channels).wrapping_sub(pad * channels));
+            let weights = self.slide.weights.as_ptr().add(row.weights);
+            let output = self.output.add(row.output + column * channels);
+            for channel in range.step_by(LANES) {
+                let mut sums = [L::splat(0.0); P];
+                for ky in 0..row.taps {
+                    let w = weights.add(ky * 3 * channels + channel);
+                    let ws = [L::load(w), L::load(w.add(channels)), L::load(w.add(2 * channels))];
+                    let x = |i: usize| input.wrapping_add(ky * next + i * channels + channel);
+                    // A sum meets its taps from left to right, and neighbours' sums meanwhile theirs, so that none waits.
+                    if L::WIDE {
+                        let mut xs = [[L::splat(0.0); 3]; P];
+                        for p in 0..P {
+                            for kx in 0..3 {
+                                // What the pixel before has under its window, too.
+                                if p > 0 && kx + S < 3 {
+                                    xs[p][kx] = xs[p - 1][kx + S];
+                                } else if !skipped(p * S + kx) {
+                                    xs[p][kx] = L::load(x(p * S + kx));
+                                }
                             }
                         }
-                    }
-                } else {
-                    for p in 0..P {
                         for kx in 0..3 {
-                            if !skipped(p * S + kx) {
-                                let x = L::load(x(p * S + kx));
-                                sums[p] = sums[p].fma_lanes(x, ws[kx]);
+                            for p in 0..P {
+                                if !skipped(p * S + kx) {
+                                    sums[p] = sums[p].fma_lanes(xs[p][kx], ws[kx]);
+                                }
+                            }
+                        }
+                    } else if S == 1 {
+                        for i in 0..reads {
+                            if skipped(i) {
+                                continue;
+                            }
+                            let x = L::load(x(i));
+                            for kx in 0..3 {
+                                if i >= kx && i - kx < P {
+                                    sums[i - kx] = sums[i - kx].fma_lanes(x, ws[kx]);
+                                }
+                            }
+                        }
+                    } else {
+                        for p in 0..P {
+                            for kx in 0..3 {
+                                if !skipped(p * S + kx) {
+                                    sums[p] = sums[p].fma_lanes(L::load(x(p * S + kx)), ws[kx]);
+                                }
                             }
                         }
                     }
                 }
-            }
-            if let Some(bias) = bias {
-                let bias = L::load(bias.as_ptr().add(self.channel));
-                for sum in &mut sums {
-                    *sum = sum.add(bias);
+                if let Some(bias) = bias {
+                    let bias = L::load(bias.as_ptr().add(channel));
+                    for sum in &mut sums {
+                        *sum = sum.add(bias);
+                    }
                 }
-            }
-            let output = self.output.add(column * channels + self.channel);
-            for p in 0..P {
-                sums[p].limit(clamp.0, clamp.1).store(output.add(p * channels));
+                for p in 0..P {
+                    sums[p].limit(clamp.0, clamp.1).store(output.add(p * channels + channel));
+                }
             }
         }
     }
+}
+
+/// How many neighbours to compute together in rows of so many.
+#[inline(always)]
+pub(super) fn together(columns: usize, is_wide: bool) -> usize {
+    if columns < 4 || !is_wide {
+        return columns.min(4);
+    }
+    // What a tile costs besides its pixels is about one of them.
+    let cost = |p: usize| columns.div_ceil(p) * (p + 1);
+    let widest = columns.min(8);
+    (4..widest).rev().fold(widest, |best, p| if cost(p) < cost(best) { p } else { best })
 }

@@ -44,6 +44,10 @@ pub struct Panel<'a> {
     pub begins: bool,
     /// How sums become outputs; `None` where more products follow.
     pub end: Option<End<'a>>,
+    /// From its weights to those that are read next, which are fetched meanwhile; 0 where there are none.
+    pub ahead: isize,
+    /// Whether outputs lie in memory that is not near, so that it is fetched before it is written.
+    pub is_far: bool,
 }
 
 impl Panel<'_> {
@@ -86,7 +90,7 @@ pub struct End<'a> {
 #[inline(always)]
 pub unsafe fn panel<L: Lanes, const P: usize, const S: usize, const V: usize>(panel: &Panel<'_>) {
     let total = panel.pixels[0] * panel.pixels[1];
-    let mut cursor = Cursor { row: 0, column: 0 };
+    let mut cursor = Cursor { row: 0, column: 0, fetched: 0 };
     let mut left = total;
     while left > 0 {
         // A tile of P costs as much as some tiles of S; both repeat their last pixel where fewer are left.
@@ -105,6 +109,8 @@ pub unsafe fn panel<L: Lanes, const P: usize, const S: usize, const V: usize>(pa
 struct Cursor {
     row: usize,
     column: usize,
+    /// Tiles that have fetched a block.
+    fetched: usize,
 }
 
 /// The next `P` pixels, or as many as are left; returns how many.
@@ -137,7 +143,7 @@ unsafe fn tile<L: Lanes, const P: usize, const V: usize>(
                 if p + 1 < count || (p + 1 == count && left > count) {
                     cursor.column += 1;
                     if cursor.column == panel.pixels[1] {
-                        *cursor = Cursor { row: cursor.row + 1, column: 0 };
+                        (cursor.row, cursor.column) = (cursor.row + 1, 0);
                     }
                 }
             }
@@ -156,7 +162,23 @@ unsafe fn tile<L: Lanes, const P: usize, const V: usize>(
                 }
             }
         }
-        accumulate::<L, P, V>(panel, &from, &mut sums);
+        // Where the next tile's outputs go.
+        if L::FETCHES && P > 1 && panel.is_far {
+            for p in 0..P {
+                for v in 0..V {
+                    L::fetch::<true>(to[p].wrapping_add(P * panel.to[1] + v * LANES));
+                }
+            }
+        }
+        // Each of the first tiles fetches one block, no faster than memory delivers it. Few blocks read more than they
+        // compute, and have no time for it.
+        if L::FETCHES && P > 1 && V >= 3 && panel.ahead != 0 && cursor.fetched < V {
+            let ahead = panel.ahead.wrapping_add_unsigned(cursor.fetched * panel.block);
+            accumulate::<L, P, V, true>(panel, &from, ahead, &mut sums);
+            cursor.fetched += 1;
+        } else {
+            accumulate::<L, P, V, false>(panel, &from, 0, &mut sums);
+        }
         if let Some(end) = panel.end {
             finish::<L, P, V>(panel, &end, &mut sums);
         }
@@ -175,11 +197,12 @@ unsafe fn tile<L: Lanes, const P: usize, const V: usize>(
     count
 }
 
-/// Adds all products of `P` pixels to their sums.
+/// Adds all products of `P` pixels to their sums. With `FETCHES`, brings the memory `ahead` of the first block's weights nearer.
 #[inline(always)]
-unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
+unsafe fn accumulate<L: Lanes, const P: usize, const V: usize, const FETCHES: bool>(
     panel: &Panel<'_>,
     from: &[*const f32; P],
+    ahead: isize,
     sums: &mut [[L; V]; P],
 ) {
     let (taps, block) = (panel.taps, panel.block);
@@ -187,14 +210,17 @@ unsafe fn accumulate<L: Lanes, const P: usize, const V: usize>(
         for column in 0..taps.runs[1] {
             // SAFETY: the caller vouches for all that the counts lead to.
             unsafe {
-                let ahead = row * taps.input[0] + column * taps.input[1];
+                let offset = row * taps.input[0] + column * taps.input[1];
                 let first = row * taps.weights[0] + column * taps.weights[1];
                 let weights = panel.weights.add(first * LANES);
                 let mut xs = *from;
                 for x in &mut xs {
-                    *x = x.add(ahead);
+                    *x = x.add(offset);
                 }
                 for k in 0..taps.length {
+                    if FETCHES {
+                        L::fetch::<false>(weights.wrapping_offset(ahead).wrapping_add(k * LANES));
+                    }
                     products::<L, P, V>(&xs, weights, block, k, sums);
                 }
             }

@@ -100,8 +100,18 @@ fn walk<T: Pod, A: Copy>(
 ) -> Result<()> {
     let shape = io.input_desc(0)?.shape;
     let xs = io.input::<T>(0)?;
-    let mut results = Odometer::new(&shape, |k| !reduce.reduces(k));
     let mut elements = Odometer::new(&shape, |k| reduce.reduces(k));
+    // Left out where size counts.
+    #[cfg(feature = "std")]
+    if let Some(last) = shape.rank().checked_sub(1).filter(|&k| !reduce.reduces(k) && shape.dim(k) > 1) {
+        let mut results = Odometer::new(&shape, |k| k != last && !reduce.reduces(k));
+        for row in io.output::<T>(0)?.chunks_exact_mut(shape.dim(last)) {
+            side_by_side(xs, results.offset, row, &mut elements, start, &add, &finish)?;
+            results.advance();
+        }
+        return Ok(());
+    }
+    let mut results = Odometer::new(&shape, |k| !reduce.reduces(k));
     for slot in io.output::<T>(0)?.iter_mut() {
         let mut acc = start;
         loop {
@@ -113,6 +123,40 @@ fn walk<T: Pod, A: Copy>(
         }
         *slot = finish(acc);
         results.advance();
+    }
+    Ok(())
+}
+
+/// Results that lie beside each other, as do the elements that each is made of, from `first` on: some at a time.
+#[cfg(feature = "std")]
+fn side_by_side<T: Pod, A: Copy>(
+    xs: &[T],
+    first: usize,
+    results: &mut [T],
+    elements: &mut Odometer,
+    start: A,
+    add: &impl Fn(A, T) -> A,
+    finish: &impl Fn(A) -> T,
+) -> Result<()> {
+    /// How many vectors' registers hold.
+    const STRIP: usize = 32;
+    for (strip, slots) in results.chunks_mut(STRIP).enumerate() {
+        let mut accs = [start; STRIP];
+        loop {
+            let at = first.wrapping_add(strip * STRIP).wrapping_add(elements.offset);
+            let values = xs.get(at..).and_then(|x| x.get(..slots.len())).ok_or(Error::Internal)?;
+            match values.first_chunk::<STRIP>() {
+                // As many as are known here, so that they stay in vectors.
+                Some(values) => accs.iter_mut().zip(values).for_each(|(acc, &x)| *acc = add(*acc, x)),
+                None => accs.iter_mut().zip(values).for_each(|(acc, &x)| *acc = add(*acc, x)),
+            }
+            if !elements.advance() {
+                break;
+            }
+        }
+        for (slot, acc) in slots.iter_mut().zip(accs) {
+            *slot = finish(acc);
+        }
     }
     Ok(())
 }

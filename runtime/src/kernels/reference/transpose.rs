@@ -57,6 +57,7 @@ fn matrix(dims: &[usize], strides: &[isize], size: usize) -> Option<usize> {
 }
 
 /// Writes the output's columns, each of which lies in one piece in the input.
+#[cfg(not(feature = "std"))]
 fn turn<T: Pod>(io: &mut Io<'_>, columns: usize) -> Result<()> {
     let (input, output) = (io.input::<T>(0)?, io.output::<T>(0)?);
     let rows = input.len().checked_div(columns).unwrap_or(0);
@@ -66,4 +67,49 @@ fn turn<T: Pod>(io: &mut Io<'_>, columns: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// As it is where size counts, but the output in one pass: pixel by pixel of few channels, else some rows at a time, which
+/// stay near until all of their columns are written.
+#[cfg(feature = "std")]
+fn turn<T: Pod>(io: &mut Io<'_>, columns: usize) -> Result<()> {
+    let (input, output) = (io.input::<T>(0)?, io.output::<T>(0)?);
+    match columns {
+        2 => interleave::<T, 2>(input, output),
+        3 => interleave::<T, 3>(input, output),
+        4 => interleave::<T, 4>(input, output),
+        _ => by_rows(input, output, columns.max(1)),
+    }
+    Ok(())
+}
+
+#[cfg(feature = "std")]
+fn interleave<T: Pod, const C: usize>(input: &[T], output: &mut [T]) {
+    let rows = input.len() / C;
+    let mut planes = [input; C];
+    for (plane, part) in planes.iter_mut().zip(input.chunks_exact(rows.max(1))) {
+        *plane = part;
+    }
+    for (i, pixel) in output.as_chunks_mut::<C>().0.iter_mut().enumerate() {
+        for (slot, plane) in pixel.iter_mut().zip(&planes) {
+            if let Some(&x) = plane.get(i) {
+                *slot = x;
+            }
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+fn by_rows<T: Pod>(input: &[T], output: &mut [T], columns: usize) {
+    /// Rows at a time: as many as make each line of a column that is read whole.
+    const ROWS: usize = 16;
+    let rows = input.len().checked_div(columns).unwrap_or(0).max(1);
+    for (block, slots) in output.chunks_mut(ROWS.saturating_mul(columns)).enumerate() {
+        for (c, column) in input.chunks_exact(rows).enumerate() {
+            let part = column.get(block * ROWS..).unwrap_or(&[]);
+            for (slot, &x) in slots.iter_mut().skip(c).step_by(columns).zip(part) {
+                *slot = x;
+            }
+        }
+    }
 }

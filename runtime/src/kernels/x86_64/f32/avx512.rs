@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use core::arch::x86_64::{
-    __m512, _mm256_loadu_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_castps512_ps256, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_set1_ps, _mm512_storeu_ps, _mm512_zextps256_ps512,
+    __m512, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm256_loadu_ps, _mm256_storeu_ps, _mm512_add_ps,
+    _mm512_castps512_ps256, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps, _mm512_zextps256_ps512,
 };
 
 use super::kernels;
@@ -28,6 +28,7 @@ fn mask(n: usize) -> u16 {
 // SAFETY, for all: the caller has the instructions and valid pointers, as the trait asks.
 impl Lanes for Avx512 {
     const WIDE: bool = true;
+    const FETCHES: bool = true;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -84,6 +85,17 @@ impl Lanes for Avx512 {
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: the caller's: the processor has the features, pointers are good for what is read and written.
         Avx512(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn fetch<const SOON: bool>(at: *const f32) {
+        // SAFETY: a hint, whatever the address.
+        unsafe {
+            match SOON {
+                true => _mm_prefetch::<_MM_HINT_T0>(at.cast()),
+                false => _mm_prefetch::<_MM_HINT_T1>(at.cast()),
+            }
+        }
     }
 
     #[inline(always)]
