@@ -176,7 +176,7 @@ def main():
     parser.add_argument("--models", type=listed(NAMES), default=NAMES, help=",".join(NAMES))
     parser.add_argument("--forms", type=listed(["int8", "f32"]), default=["int8", "f32"], help="int8,f32")
     parser.add_argument("--peers", type=listed(list(engines.MODULES)), default=["onnxruntime", "litert"],
-                        help="onnxruntime,litert,tract,candle (the last two take minutes to build)")
+                        help="onnxruntime,litert,tract,candle,burn (the last three take minutes to build)")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the processor core that all run on")
     parser.add_argument("--json", help="results as a JSON file")

@@ -79,7 +79,7 @@ class Samara:
 
 class InRounds:
     """A runtime in the same process as Samara: only where `samara-rounds` was built with it. Floats only: tract's QDQ
-    convolutions compute in f32, and candle knows no integer ones."""
+    convolutions compute in f32, and candle and burn are given no integer ones."""
 
     def __init__(self, name, samara):
         self.name, self.samara = name, samara
@@ -191,7 +191,7 @@ class LiteRt:
 
 
 # Peers by name and the Python module that brings them; those without are features of `samara-rounds`.
-MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "tract": None, "candle": None}
+MODULES = {"onnxruntime": "onnxruntime", "litert": "ai_edge_litert", "tract": None, "candle": None, "burn": None}
 
 
 def load(names, samara):

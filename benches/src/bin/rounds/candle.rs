@@ -4,12 +4,10 @@
 use std::path::Path;
 
 use candle_core::{Device, Result, Tensor, bail};
-use samara_packager::import;
 use samara_packager::ir::{Activation, Binary, Graph, Node, Op, PoolKind, ReduceKind};
-use samara_packager::{interpret, pipeline};
-use samara_runtime::ops::{Window, eval::Value};
+use samara_runtime::ops::Window;
 
-use crate::{Model, levels};
+use crate::{Model, floats, levels};
 
 /// One node: which values it reads, and what it makes of them.
 struct Step {
@@ -23,22 +21,20 @@ pub(crate) struct Candle {
     steps: Vec<Step>,
     /// By the graph's numbers: the input, constants, and what steps have made.
     values: Vec<Option<Tensor>>,
-    output: usize,
 }
 
 impl Candle {
     /// Reads a model and compares what candle makes of it with the interpreter's output.
     pub(crate) fn load(path: &Path, shape: &[usize]) -> Result<Self> {
-        let graph = pipeline::import(path, &import::Options::default()).map_err(candle_core::Error::msg)?;
-        let (&[input], &[output]) = (&graph.inputs[..], &graph.outputs[..]) else {
-            bail!("the model has several inputs or outputs")
-        };
+        let (graph, input, output) = floats::read(path).map_err(candle_core::Error::msg)?;
         let mut values = vec![None; graph.tensors.len()];
         values[input] = Some(Tensor::from_vec(levels(shape), &graph.tensors[input].shape[..], &Device::Cpu)?);
         let steps = graph.nodes.iter().map(|node| step(&graph, node, &mut values)).collect::<Result<_>>()?;
-        let mut candle = Candle { steps, values, output };
+        let mut candle = Candle { steps, values };
         candle.run()?;
-        candle.compare(&graph, &levels(shape))?;
+        let Some(made) = &candle.values[output] else { bail!("nothing makes the output") };
+        let made = made.flatten_all()?.to_vec1::<f32>()?;
+        floats::compare(&graph, &levels(shape), &made).map_err(candle_core::Error::msg)?;
         Ok(candle)
     }
 
@@ -47,23 +43,6 @@ impl Candle {
             let inputs: Option<Vec<&Tensor>> = step.inputs.iter().map(|&t| self.values[t].as_ref()).collect();
             let Some(inputs) = inputs else { bail!("a value is read before it is made") };
             self.values[step.output] = Some((step.apply)(&inputs)?);
-        }
-        Ok(())
-    }
-
-    fn compare(&self, graph: &Graph, input: &[f32]) -> Result<()> {
-        let Some(output) = &self.values[self.output] else { bail!("nothing makes the output") };
-        let own = output.flatten_all()?.to_vec1::<f32>()?;
-        let mut value = Value::zeros(graph.tensors[graph.inputs[0]].desc().map_err(candle_core::Error::msg)?);
-        value.bytes_mut().copy_from_slice(bytemuck::cast_slice(input));
-        let interpreter = interpret::Interpreter::new(graph).map_err(candle_core::Error::msg)?;
-        let outputs = interpreter.run(vec![value], |_, _| Ok(())).map_err(candle_core::Error::msg)?;
-        let bytes = outputs[0].bytes().chunks_exact(4);
-        let right: Vec<f32> = bytes.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        let largest = right.iter().fold(0.0f32, |m, y| m.max(y.abs()));
-        let off = own.iter().zip(&right).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
-        if own.len() != right.len() || off > 1e-3 * largest {
-            bail!("its output is off by {off} of {largest}")
         }
         Ok(())
     }
@@ -79,9 +58,8 @@ impl Model for Candle {
 fn step(graph: &Graph, node: &Node, values: &mut [Option<Tensor>]) -> Result<Step> {
     let inputs: Vec<usize> = node.inputs.iter().flatten().copied().collect();
     let constant = |i: usize| -> Result<Option<Tensor>> {
-        let Some(tensor) = graph.input(node, i) else { return Ok(None) };
-        let Some(data) = tensor.f32s() else { bail!("'{}': input {i} is no float constant", node.name) };
-        Tensor::from_vec(data, &tensor.shape[..], &Device::Cpu).map(Some)
+        let constant = floats::constant(graph, node, i).map_err(candle_core::Error::msg)?;
+        constant.map(|(data, shape)| Tensor::from_vec(data, shape, &Device::Cpu)).transpose()
     };
     let weights = || -> Result<Tensor> {
         constant(1)?.ok_or_else(|| candle_core::Error::msg(format!("'{}' has no weights", node.name)))

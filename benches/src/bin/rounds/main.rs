@@ -7,8 +7,12 @@
 //! time NAME CALLS                    ok NANOSECONDS…, one per call; inputs are written again before each, untimed
 //! ```
 
+#[cfg(feature = "burn")]
+mod burn;
 #[cfg(feature = "candle")]
 mod candle;
+#[cfg(any(feature = "burn", feature = "candle"))]
+mod floats;
 mod samara;
 #[cfg(feature = "tract")]
 mod tract;
@@ -48,6 +52,10 @@ const RUNTIMES: &[(&str, Option<Load>)] = &[
     ),
     #[cfg(not(feature = "candle"))]
     ("candle", None),
+    #[cfg(feature = "burn")]
+    ("burn", Some(|path, shape| Ok(Box::new(burn::Burn::load(path, shape)?)))),
+    #[cfg(not(feature = "burn"))]
+    ("burn", None),
 ];
 
 fn load(name: &str, path: &Path, shape: Option<&str>) -> Result<Box<dyn Model>, String> {
@@ -59,7 +67,7 @@ fn load(name: &str, path: &Path, shape: Option<&str>) -> Result<Box<dyn Model>, 
 }
 
 /// What a float input of this shape holds.
-#[cfg(any(feature = "tract", feature = "candle"))]
+#[cfg(any(feature = "burn", feature = "candle", feature = "tract"))]
 fn levels(shape: &[usize]) -> Vec<f32> {
     (0..shape.iter().product()).map(|k: usize| (k % 17) as f32 * 0.1 - 0.8).collect()
 }
