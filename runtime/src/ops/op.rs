@@ -79,10 +79,23 @@ pub enum Isa {
     WasmSimd128,
 }
 
-/// Whether an x86-64 processor has all of these features; they are asked for once and remembered.
+/// Whether an x86-64 processor has all of these features; asked for once and remembered, as kernels want to know at every
+/// call.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 macro_rules! x86 {
-    ($($feature:tt)*) => { true $(&& std::is_x86_feature_detected!($feature))* };
+    ($($feature:tt)*) => {{
+        use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+        /// 0 before it was asked, then 1 for no and 2 for yes.
+        static ANSWER: AtomicU8 = AtomicU8::new(0);
+        match ANSWER.load(Relaxed) {
+            0 => {
+                let has_all = true $(&& std::is_x86_feature_detected!($feature))*;
+                ANSWER.store(1 + u8::from(has_all), Relaxed);
+                has_all
+            }
+            answer => answer == 2,
+        }
+    }};
 }
 #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
 macro_rules! x86 {
@@ -140,6 +153,7 @@ impl Isa {
 
     /// Whether this processor has it. Hosts ask theirs; elsewhere the application's list, or the target that was
     /// compiled for, is the promise.
+    #[inline]
     pub fn available(self) -> bool {
         match self {
             Isa::Reference | Isa::Portable => true,

@@ -215,10 +215,14 @@ impl Run<'_, '_> {
     /// Runs step `i` alone; for profilers and layer comparison, which call every step in order.
     pub fn step(&mut self, i: usize) -> Result<()> {
         let s = self.session;
-        let mut fresh = Operands::NONE;
+        // Cleared only where it is filled.
+        let mut fresh;
         let (step, operands) = match self.steps.get(i) {
             Some(ResolvedStep { step: Some(step), operands }) => (*step, operands),
-            _ => (s.look_up(i, &mut fresh)?, &fresh),
+            _ => {
+                fresh = Operands::NONE;
+                (s.look_up(i, &mut fresh)?, &fresh)
+            }
         };
         step.run(operands, s.plan.attributes(&step.record)?, self.arena, s.weights)
     }

@@ -69,7 +69,7 @@ fn shapes() -> impl Strategy<Value = Layer> {
             Layer { kind, input: [n, h, w, depth], taps, outputs, window, seed }
         })
         .prop_filter("the window fits", |l| l.kind == Kind::Dense || l.fits());
-    prop_oneof![6 => own, 3 => layers(), 1 => wide(), 2 => even()]
+    prop_oneof![6 => own, 3 => layers(), 1 => wide(), 2 => even(), 2 => single()]
 }
 
 /// Convolutions over channels that vectors divide, of more outputs than one block and of more inputs than some kernels
@@ -88,6 +88,15 @@ fn even() -> impl Strategy<Value = Layer> {
             Layer { kind, input: [1, h, w, depth], taps, outputs, window, seed }
         })
         .prop_filter("the window fits", Layer::fits)
+}
+
+/// One row of a fully connected layer, of more outputs than are finished together.
+fn single() -> impl Strategy<Value = Layer> {
+    let depth = prop_oneof![3 => (1usize..50).prop_map(|quads| 4 * quads), 1 => 1usize..200];
+    (depth, 1usize..200, any::<u64>()).prop_map(|(depth, outputs, seed)| {
+        let (input, taps, window) = ([1, 1, 1, depth], [1, 1], Window::UNIT);
+        Layer { kind: Kind::Dense, input, taps, outputs, window, seed }
+    })
 }
 
 /// Rows of more outputs than kernels hold sums of.

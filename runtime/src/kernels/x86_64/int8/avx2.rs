@@ -9,8 +9,8 @@ use super::depthwise::{Constant, Layer, Run};
 use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{Again, Taps, Tiles, again, fixed};
-use super::vector::vector;
+use super::tile::{Again, Tiles, again, fixed};
+use super::vector::Pixel;
 
 /// AVX2, with AVX-VNNI or without.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +134,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type Bytes = Pair;
     const BLOCKS: usize = 1;
     const HALVES: [usize; 2] = if VNNI { [3, 1] } else { [2, 1] };
+    const SLIDES: bool = false;
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> Pair {
@@ -479,22 +480,9 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn vector(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Pair; 4],
-        blocks: usize,
-        sums: &mut [Pair; 4],
-    ) {
+    unsafe fn pixel<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]) {
         // SAFETY: the caller's.
-        unsafe {
-            if VNNI {
-                vector_avx_vnni(x, taps, w, bias, blocks, sums);
-            } else {
-                vector_avx2(x, taps, w, bias, blocks, sums);
-            }
-        }
+        unsafe { if VNNI { pixel_avx_vnni::<R, RELU>(p, output) } else { pixel_avx2::<R, RELU>(p, output) } }
     }
 
     #[inline(always)]
@@ -554,29 +542,15 @@ unsafe fn tiles_avx2<
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
-unsafe fn vector_avx_vnni(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 4],
-    blocks: usize,
-    sums: &mut [Pair; 4],
-) {
+unsafe fn pixel_avx_vnni<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]) {
     // SAFETY: the caller's.
-    unsafe { vector::<Avx2<true>>(x, taps, w, bias, blocks, sums) }
+    unsafe { p.run::<Avx2<true>, RELU>(output) }
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn vector_avx2(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[Pair; 4],
-    blocks: usize,
-    sums: &mut [Pair; 4],
-) {
+unsafe fn pixel_avx2<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]) {
     // SAFETY: the caller's.
-    unsafe { vector::<Avx2<false>>(x, taps, w, bias, blocks, sums) }
+    unsafe { p.run::<Avx2<false>, RELU>(output) }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]

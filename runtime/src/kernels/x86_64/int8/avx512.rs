@@ -8,8 +8,8 @@ use super::depthwise::{Constant, Layer, Run};
 use super::finish::exact;
 use super::rescale::{Finish, Rescale};
 use super::simd::{LANES, Simd};
-use super::tile::{Again, Taps, Tiles, again, fixed};
-use super::vector::vector;
+use super::tile::{Again, Tiles, again, fixed};
+use super::vector::Pixel;
 
 /// AVX-512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,7 @@ impl Simd for Avx512 {
     type Bytes = __m512i;
     const BLOCKS: usize = 2;
     const HALVES: [usize; 2] = [8, 6];
+    const SLIDES: bool = true;
 
     #[inline(always)]
     unsafe fn load(p: *const i32) -> __m512i {
@@ -414,16 +415,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn vector(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[__m512i; 4],
-        blocks: usize,
-        sums: &mut [__m512i; 4],
-    ) {
+    unsafe fn pixel<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]) {
         // SAFETY: the caller's.
-        unsafe { vector_avx512(x, taps, w, bias, blocks, sums) }
+        unsafe { pixel_avx512::<R, RELU>(p, output) }
     }
 
     #[inline(always)]
@@ -464,16 +458,9 @@ unsafe fn tiles_avx512<
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn vector_avx512(
-    x: *const u8,
-    taps: &Taps,
-    w: *const i8,
-    bias: &[__m512i; 4],
-    blocks: usize,
-    sums: &mut [__m512i; 4],
-) {
+unsafe fn pixel_avx512<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]) {
     // SAFETY: the caller's.
-    unsafe { vector::<Avx512>(x, taps, w, bias, blocks, sums) }
+    unsafe { p.run::<Avx512, RELU>(output) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]

@@ -37,6 +37,7 @@ impl<R: Rescale> Default for Room<R> {
 }
 
 impl<'a, R: Rescale> Channels<'a, R> {
+    #[inline(always)]
     pub(super) fn new(io: &Io<'a>) -> Result<Self> {
         Ok(Channels {
             bias: io.optional(BIAS)?.unwrap_or(&[]),
@@ -61,15 +62,39 @@ impl<'a, R: Rescale> Channels<'a, R> {
     /// Sixteen channels from `first` on.
     #[inline(always)]
     pub(super) unsafe fn block<S: Simd, const RELU: bool>(&self, first: usize) -> Block<S> {
-        let (mut bias, mut scales) = ([0i32; LANES], [R::NONE; LANES]);
-        let own = self.bias.get(first..).unwrap_or(&[]);
-        let bias = own.first_chunk().unwrap_or_else(|| {
-            bias.iter_mut().zip(own).for_each(|(slot, &b)| *slot = b);
-            &bias
-        });
-        let scales = self.scales(first, &mut scales);
         // SAFETY: the caller's.
-        unsafe { self.made::<S, RELU>(bias, scales) }
+        unsafe { Block { bias: self.bias::<S>(first), constants: self.constants::<S, RELU>(first) } }
+    }
+
+    /// Whether one constant serves all channels.
+    #[inline(always)]
+    pub(super) fn is_shared(&self) -> bool {
+        self.scales.len() == 1
+    }
+
+    /// The biases of sixteen channels from `first` on.
+    #[inline(always)]
+    pub(super) unsafe fn bias<S: Simd>(&self, first: usize) -> S::I32 {
+        let own = self.bias.get(first..).unwrap_or(&[]);
+        // SAFETY: 64 bytes; else the caller's.
+        unsafe {
+            match own.first_chunk::<LANES>() {
+                Some(bias) => S::load(bias.as_ptr()),
+                None => {
+                    let mut bias = [0i32; LANES];
+                    bias.iter_mut().zip(own).for_each(|(slot, &b)| *slot = b);
+                    S::load(bias.as_ptr())
+                }
+            }
+        }
+    }
+
+    /// The constants of sixteen channels from `first` on.
+    #[inline(always)]
+    pub(super) unsafe fn constants<S: Simd, const RELU: bool>(&self, first: usize) -> Constants<S> {
+        let mut room = [R::NONE; LANES];
+        // SAFETY: the caller's.
+        unsafe { R::constants::<S, RELU>(self.scales(first, &mut room), self.zero_point) }
     }
 
     /// Copies biases from channel `first` on; without them slots stay as they are.

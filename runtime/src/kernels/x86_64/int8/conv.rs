@@ -1,17 +1,15 @@
-//! Conv2D and FullyConnected: strips of the input are copied, then multiplied tile by tile.
+//! Conv2D, and FullyConnected of several rows: strips of the input are copied, then multiplied tile by tile.
 #![allow(unsafe_code)]
 
 use super::channels::Channels;
-use super::finish::scatter;
 use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
 use super::tile::{Cover, Runs, Taps, Tiles, tiles};
-use super::vector::ahead;
+use super::vector::Pixel;
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;
 use crate::ops::conv_2d::Conv2d;
-use crate::ops::fully_connected::FullyConnected;
 use crate::ops::io::Io;
 use crate::ops::layer::WEIGHTS;
 use crate::ops::layer::strips::{Form, Strips};
@@ -26,22 +24,6 @@ use crate::ops::op::Op;
 pub(super) unsafe fn conv_2d<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
     let op = Conv2d::parse(attributes)?;
     let strips = Strips::conv_2d(&op, io.input_desc(0)?, io.input_desc(WEIGHTS)?, io.output_desc(0)?)?;
-    let end = Finish::new(io, op.clamp)?;
-    // SAFETY: the caller's.
-    unsafe {
-        if R::HAS_RELU && end.is_relu() {
-            layer::<S, R, true>(io, &strips, end)
-        } else {
-            layer::<S, R, false>(io, &strips, end)
-        }
-    }
-}
-
-/// FullyConnected.
-#[inline(always)]
-pub(super) unsafe fn fully_connected<S: Simd, R: Rescale>(attributes: &[u8], io: &mut Io<'_>) -> Result<()> {
-    let op = FullyConnected::parse(attributes)?;
-    let strips = Strips::fully_connected(io.input_desc(0)?, io.input_desc(WEIGHTS)?)?;
     let end = Finish::new(io, op.clamp)?;
     // SAFETY: the caller's.
     unsafe {
@@ -69,8 +51,9 @@ impl Finish {
     }
 }
 
+/// Any layer whose strips these are.
 #[inline(always)]
-unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
+pub(super) unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
     io: &mut Io<'_>,
     s: &Strips,
     end: Finish,
@@ -84,7 +67,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
     let output = io.output::<u8>(0)?;
     let (copied, patches) = io.scratch::<u8>()?.split_at_mut_checked(s.copied).ok_or(Error::Internal)?;
     if s.form == Form::Pixels {
-        let taps = Taps { step: depth, rows: 1, row_step: 0, quads: depth / 4 };
+        let taps = Taps { step: depth, rows: 1, row_step: 0, quads: depth / 4, columns: 0 };
         let strips = input.chunks(s.row.max(1)).zip(output.chunks_mut((s.rows * outputs).max(1)));
         for (levels, slots) in strips {
             offset(levels, copied);
@@ -108,7 +91,9 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
     let [stride_y, stride_x] = s.window.stride.map(usize::from);
     let [top, left, ..] = s.window.pad.map(usize::from);
     let step = stride_x * depth;
-    let mut direct = Taps { step: s.together * step, rows: kh, row_step: s.row, quads: kw * depth / 4 };
+    let columns = if stride_x == 1 && s.filled == 0 && depth % 4 == 0 { kw } else { 0 };
+    let mut direct =
+        Taps { step: s.together * step, rows: kh, row_step: s.row, quads: kw * depth / 4, columns };
     // There is room for one or the other.
     let (again, patches) = patches.split_at_mut(if s.filled > 0 { patches.len() } else { 0 });
     if s.filled > 0 {
@@ -131,7 +116,15 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
             let first = strip * s.rows * stride_y;
             let count = s.padded - (s.rows - rows) * stride_y;
             let to = copied.get_mut(..count * s.row).ok_or(Error::Internal)?;
-            padded(image, [width, depth], [first, top, left], fill, to, s.row)?;
+            if kh < stride_y && s.patch == 0 {
+                // Rows between the windows are not read.
+                for (y, to) in to.chunks_mut((stride_y * s.row).max(1)).enumerate() {
+                    let to = to.get_mut(..kh * s.row).ok_or(Error::Internal)?;
+                    padded(image, [width, depth], [first + y * stride_y, top, left], fill, to, s.row)?;
+                }
+            } else {
+                padded(image, [width, depth], [first, top, left], fill, to, s.row)?;
+            }
             // SAFETY: the caller's.
             unsafe {
                 if s.patch == 0 {
@@ -139,7 +132,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool>(
                     layer.runs::<S, RELU>(copied, &direct, runs, slots)?;
                 } else {
                     gather(copied, s, rows, patches)?;
-                    let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4 };
+                    let taps = Taps { step: s.patch, rows: 1, row_step: 0, quads: s.patch / 4, columns: 0 };
                     let runs = Runs { count: 1, step: 0, pixels: rows * ow };
                     layer.runs::<S, RELU>(patches, &taps, runs, slots)?;
                 }
@@ -245,15 +238,19 @@ impl<R: Rescale> Layer<'_, R> {
         let blocks = self.outputs.div_ceil(LANES);
         let last = runs.count.checked_sub(1).ok_or(Error::Internal)? * runs.step;
         // What the pointers below rely on.
-        let fits = x.len() >= last + taps.reach(runs.pixels)
+        let fits = taps.rows > 0
+            && taps.quads > 0
+            && x.len() >= last + taps.reach(runs.pixels)
             && self.weights.len() >= blocks * taps.block()
             && output.len() >= runs.count * runs.pixels * self.outputs;
         if !fits {
             return Err(Error::Internal);
         }
         if runs.count * runs.pixels == 1 {
+            let (channels, end) = (&self.channels, &self.end);
+            let pixel = Pixel { x: x.as_ptr(), taps: *taps, w: self.weights.as_ptr(), channels, end };
             // SAFETY: the slices are long enough, as just seen.
-            unsafe { self.vector::<S, RELU>(x.as_ptr(), taps, output) };
+            unsafe { S::pixel::<R, RELU>(&pixel, output) };
             return Ok(());
         }
         let most = S::BLOCKS.min(blocks);
@@ -287,42 +284,5 @@ impl<R: Rescale> Layer<'_, R> {
             block += together;
         }
         Ok(())
-    }
-
-    /// All output channels of one pixel: weights are read once, so the sums of four blocks are finished together.
-    #[inline(always)]
-    unsafe fn vector<S: Simd, const RELU: bool>(&self, x: *const u8, taps: &Taps, output: &mut [u8]) {
-        for (group, slots) in output.chunks_mut(4 * LANES).enumerate() {
-            let first = 4 * group * LANES;
-            let blocks = slots.len().div_ceil(LANES);
-            // SAFETY: the caller's.
-            unsafe {
-                let a = self.channels.block::<S, RELU>(first);
-                // Blocks beyond the last one are finished and not written.
-                let b = self.channels.block::<S, RELU>(first + LANES);
-                let c = self.channels.block::<S, RELU>(first + 2 * LANES);
-                let d = self.channels.block::<S, RELU>(first + 3 * LANES);
-                let bias = [a.bias, b.bias, c.bias, d.bias];
-                let mut sums = bias;
-                let w = self.weights.as_ptr().add(4 * group * taps.block());
-                S::vector(x, taps, w, &bias, blocks, &mut sums);
-                ahead(w.wrapping_add(blocks * taps.block()));
-                let [a, b, c, d] = [a.constants, b.constants, c.constants, d.constants];
-                let is_quick = a.is_quick && b.is_quick && c.is_quick && d.is_quick;
-                let (mut bytes, is_doubtful) = R::quick::<S, RELU, false>(sums, [&a, &b, &c, &d], &self.end);
-                if is_doubtful || !is_quick {
-                    let mut scales = [[R::NONE; LANES]; 4];
-                    for (block, scales) in scales.iter_mut().enumerate() {
-                        self.channels.copy_scales(first + block * LANES, scales);
-                    }
-                    bytes = S::exact::<R>(&sums, scales.each_ref(), &self.end);
-                }
-                if slots.len() == 4 * LANES {
-                    S::store(slots.as_mut_ptr(), bytes);
-                } else {
-                    scatter::<S>(bytes, [4 * LANES, slots.len(), 1], slots.as_mut_ptr(), 0);
-                }
-            }
-        }
     }
 }

@@ -10,6 +10,7 @@ mod avx2;
 mod avx512;
 mod channels;
 mod columns;
+mod connected;
 mod conv;
 mod depthwise;
 mod finish;
@@ -17,6 +18,7 @@ mod interleave;
 mod rescale;
 mod rows;
 mod simd;
+mod slide;
 mod tile;
 mod vector;
 
@@ -73,7 +75,7 @@ macro_rules! kernels {
                 /// FullyConnected.
                 fully_connected [R: Rounded] [R] |attributes, io, _cx|
                 // SAFETY: as above.
-                unsafe { conv::fully_connected::<$simd, R>(attributes, io) });
+                unsafe { connected::fully_connected::<$simd, R>(attributes, io) });
             kernel!($isa, $features,
                 /// Add or, with `SUB`, Sub in TFLite's rounding.
                 add_tflite [const SUB: bool] [SUB] |attributes, io, cx|

@@ -7,7 +7,8 @@
 use super::columns::Pattern;
 use super::depthwise::{Constant, Layer, Run};
 use super::rescale::{Finish, Rescale};
-use super::tile::{Again, Taps, Tiles};
+use super::tile::{Again, Tiles};
+use super::vector::Pixel;
 
 /// Output channels of one vector; equals the layout's block.
 pub(super) const LANES: usize = 16;
@@ -31,6 +32,8 @@ pub(super) trait Simd: Copy + 'static {
     const BLOCKS: usize;
     /// Pixels that a half of a tile of one block and of two blocks has at most: so many sums stay in registers.
     const HALVES: [usize; 2];
+    /// Whether there are registers enough for [`super::slide`].
+    const SLIDES: bool;
 
     /// 64 bytes at `p`.
     unsafe fn load(p: *const i32) -> Self::I32;
@@ -136,15 +139,8 @@ pub(super) trait Simd: Copy + 'static {
     /// [`super::tile::again`], compiled for the instruction set.
     unsafe fn again<R: Rescale>(t: &Tiles<'_, Self, R>, at: &Again);
 
-    /// [`super::vector::vector`], compiled for the instruction set.
-    unsafe fn vector(
-        x: *const u8,
-        taps: &Taps,
-        w: *const i8,
-        bias: &[Self::I32; 4],
-        blocks: usize,
-        sums: &mut [Self::I32; 4],
-    );
+    /// [`super::vector::Pixel::run`], compiled for the instruction set.
+    unsafe fn pixel<R: Rescale, const RELU: bool>(p: &Pixel<'_, R>, output: &mut [u8]);
 
     /// [`super::depthwise::Layer::run`], compiled for the instruction set.
     unsafe fn parts<R: Rescale, const TAPS: usize, const RELU: bool, const SPLIT: bool>(

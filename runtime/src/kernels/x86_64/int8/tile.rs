@@ -6,6 +6,8 @@ use core::arch::asm;
 use super::channels::{Block, Channels};
 use super::rescale::{Finish, Rescale, is_doubtful};
 use super::simd::{LANES, Simd};
+use super::slide::{COLUMNS, LEAST, slide};
+use super::vector::dot;
 
 /// Most sums of a tile.
 pub(super) const SUMS: usize = 24;
@@ -20,6 +22,8 @@ pub(super) struct Taps {
     pub(super) row_step: usize,
     /// Groups of four consecutive bytes of a row of taps.
     pub(super) quads: usize,
+    /// Columns of taps where a column lies as far from the next one as a pixel, and has whole groups of four; else 0.
+    pub(super) columns: usize,
 }
 
 impl Taps {
@@ -268,10 +272,13 @@ pub(super) unsafe fn fixed<
         8 if t.outputs == 8 && is_row && Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS => Places::Eights,
         _ => Places::Some,
     };
+    let is_together = places == Places::Together;
+    let is_in_parts = is_together || places == Places::Pixels;
     let [a, b] = [t.of[0].constants, t.of[BLOCKS - 1].constants];
     // SAFETY: the caller's.
     let twice = unsafe { a.twice() };
     let is_quick = a.is_quick && b.is_quick;
+    let is_sliding = const { S::SLIDES && BLOCKS == 1 && HALF >= LEAST } && taps.columns == COLUMNS;
     let (block, per_group, groups) = (taps.block(), 4 / BLOCKS, Sums::<S, BLOCKS, HALF, ODD>::GROUPS);
     debug_assert!(2 * HALF * BLOCKS <= SUMS);
     let mut staged = [0u8; 64 * SUMS / 4];
@@ -284,7 +291,12 @@ pub(super) unsafe fn fixed<
             // SAFETY: the caller's; a tile is within the runs.
             unsafe {
                 let x = t.x.add(run * runs.step + first * taps.step);
-                let sums = dots::<S, BLOCKS, HALF, ODD>([x, x.add(x_half)], &taps, t.w, block, &t.of);
+                let x = [x, x.add(x_half)];
+                let sums = if is_sliding {
+                    Sums::<S, BLOCKS, HALF, ODD>(slide::<S, BLOCKS, HALF, ODD>(x, &taps, t.w, t.of[0].bias))
+                } else {
+                    dots::<S, BLOCKS, HALF, ODD>(x, &taps, t.w, block, &t.of)
+                };
                 let to = t.to.add((run * runs.pixels + first) * t.outputs);
                 let place = |pixel: usize| {
                     let half = if pixel < HALF { 0 } else { to_half };
@@ -310,21 +322,21 @@ pub(super) unsafe fn fixed<
                     all_fractions = S::min_words(all_fractions, own);
                     let pixel = i * per_group;
                     let is_whole = pixel + per_group <= all;
-                    match places {
-                        Places::Together if is_whole => S::store(to.add(64 * i), bytes),
-                        Places::Eights => {}
-                        Places::Together | Places::Pixels => {
-                            let mut k = 0;
-                            while k < per_group {
-                                match pixel + k {
-                                    pixel if pixel >= all => {}
-                                    pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
-                                    pixel => S::store_quarter(place(pixel), bytes, k),
-                                }
-                                k += 1;
+                    // One question after the other: a table of jumps takes longer.
+                    if is_together && is_whole {
+                        S::store(to.add(64 * i), bytes);
+                    } else if is_in_parts {
+                        let mut k = 0;
+                        while k < per_group {
+                            match pixel + k {
+                                pixel if pixel >= all => {}
+                                pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
+                                pixel => S::store_quarter(place(pixel), bytes, k),
                             }
+                            k += 1;
                         }
-                        Places::Some => S::store(staged.as_mut_ptr().add(64 * i), bytes),
+                    } else {
+                        S::store(staged.as_mut_ptr().add(64 * i), bytes);
                     }
                     i += 1;
                 }
@@ -343,7 +355,7 @@ pub(super) unsafe fn fixed<
                     let mut i = 0;
                     while i < groups {
                         if !is_quick || is_doubtful::<S>(fractions[i]) {
-                            let pixel = i * per_group;
+                            let (x, pixel) = (x[0], i * per_group);
                             let places =
                                 Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
                             S::again::<R>(t, &places);
@@ -365,7 +377,7 @@ unsafe fn copy<const COUNT: usize>(from: *const u8, to: *mut u8) {
     unsafe { to.cast::<[u8; COUNT]>().write(from.cast::<[u8; COUNT]>().read()) };
 }
 
-/// Sums of a tile whose halves' taps start at `x`.
+/// Sums of a tile whose halves' taps start at `x`; there are rows and quads.
 #[allow(clippy::pointers_in_nomem_asm_block, reason = "the block is empty")]
 #[inline(always)]
 unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>(
@@ -388,10 +400,10 @@ unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>
     // SAFETY: the caller's; every offset is within what it promises.
     unsafe {
         let mut row = 0;
-        while row < taps.rows {
+        loop {
             let mut x = [x[0].add(row * taps.row_step), x[1].add(row * taps.row_step)];
             let mut quad = 0;
-            while quad < quads {
+            loop {
                 let mut weights = [S::weights(w); BLOCKS];
                 if BLOCKS == 2 {
                     weights[BLOCKS - 1] = S::weights(w.add(block));
@@ -417,8 +429,14 @@ unsafe fn dots<S: Simd, const BLOCKS: usize, const HALF: usize, const ODD: bool>
                 x = [x[0].add(4), x[1].add(4)];
                 w = w.add(4 * LANES);
                 quad += 1;
+                if quad >= quads {
+                    break;
+                }
             }
             row += 1;
+            if row >= taps.rows {
+                break;
+            }
         }
     }
     Sums(acc)
@@ -451,10 +469,9 @@ pub(super) unsafe fn again<S: Simd, R: Rescale>(t: &Tiles<'_, S, R>, at: &Again)
     unsafe {
         for (k, pixel) in (at.pixel..last).enumerate() {
             let x = at.x.add(if pixel < at.half { 0 } else { at.x_half } + pixel % at.half * t.taps.step);
-            let mut own = bias;
-            S::vector(x, &t.taps, t.w, &bias, at.blocks, &mut own);
-            for (slot, &sum) in sums.iter_mut().skip(k * at.blocks).zip(&own).take(at.blocks) {
-                *slot = sum;
+            let own = sums.iter_mut().skip(k * at.blocks).take(at.blocks);
+            for ((block, slot), &bias) in own.enumerate().zip(&bias) {
+                *slot = dot::<S>(x, &t.taps, t.w.add(block * t.taps.block()), bias);
             }
         }
         let bytes = S::exact::<R>(&sums, [a, b, a, b], t.end);
