@@ -163,11 +163,24 @@ impl Axis<'_> {
     #[inline(always)]
     fn alike(&self, at: usize, end: usize) -> (Range<usize>, Range<usize>) {
         let taps = self.inside(at);
+        if let Some(whole) = self.whole().filter(|_| taps == (0..self.taps)) {
+            return (at..whole.min(end), taps);
+        }
         let mut last = at + 1;
         while last < end && self.inside(last) == taps {
             last += 1;
         }
         (at..last, taps)
+    }
+
+    /// The end of the positions whose taps are not beyond the input.
+    #[inline(always)]
+    fn whole(&self) -> Option<usize> {
+        let [stride, dilation, pad] =
+            [self.window.stride, self.window.dilation, [self.window.pad[0], self.window.pad[1]]]
+                .map(|both| usize::from(both[usize::from(self.axis != 0)]));
+        let last = (self.input + pad).checked_sub(self.taps.checked_sub(1)? * dilation + 1)?;
+        Some(last.checked_div(stride)? + 1)
     }
 
     /// Input coordinate of a tap inside.

@@ -90,7 +90,7 @@ pub struct End<'a> {
 #[inline(always)]
 pub unsafe fn panel<L: Lanes, const P: usize, const S: usize, const V: usize>(panel: &Panel<'_>) {
     let total = panel.pixels[0] * panel.pixels[1];
-    let mut cursor = Cursor { row: 0, column: 0, fetched: 0 };
+    let mut cursor = Cursor::default();
     let mut left = total;
     while left > 0 {
         // A tile of P costs as much as some tiles of S; both repeat their last pixel where fewer are left.
@@ -104,13 +104,27 @@ pub unsafe fn panel<L: Lanes, const P: usize, const S: usize, const V: usize>(pa
     }
 }
 
-/// A pixel of a panel.
-#[derive(Clone, Copy, Debug)]
+/// A pixel of a panel: where it begins in the input and in the output, and its column.
+#[derive(Clone, Copy, Debug, Default)]
 struct Cursor {
-    row: usize,
+    input: usize,
+    output: usize,
     column: usize,
     /// Tiles that have fetched a block.
     fetched: usize,
+}
+
+impl Cursor {
+    /// To the next pixel. Written so that no step depends on a guess.
+    #[inline(always)]
+    fn step(&mut self, panel: &Panel<'_>) {
+        let passed = panel.pixels[1] - 1;
+        let ends = self.column == passed;
+        let wrap = |steps: [usize; 2]| if ends { steps[0].wrapping_sub(passed * steps[1]) } else { steps[1] };
+        self.input = self.input.wrapping_add(wrap(panel.from));
+        self.output = self.output.wrapping_add(wrap(panel.to));
+        self.column = if ends { 0 } else { self.column + 1 };
+    }
 }
 
 /// The next `P` pixels, or as many as are left; returns how many.
@@ -125,26 +139,20 @@ unsafe fn tile<L: Lanes, const P: usize, const V: usize>(
     let mut to = [panel.output; P];
     // SAFETY: the cursor is on a pixel of the panel, and so are those after it that are counted.
     unsafe {
-        let step = |row: usize, column: usize| {
-            (row * panel.from[0] + column * panel.from[1], row * panel.to[0] + column * panel.to[1])
-        };
         if cursor.column + P < panel.pixels[1] {
-            let (input, output) = step(cursor.row, cursor.column);
             for p in 0..P {
-                from[p] = panel.input.add(input + p * panel.from[1]);
-                to[p] = panel.output.add(output + p * panel.to[1]);
+                from[p] = panel.input.add(cursor.input + p * panel.from[1]);
+                to[p] = panel.output.add(cursor.output + p * panel.to[1]);
             }
+            cursor.input += P * panel.from[1];
+            cursor.output += P * panel.to[1];
             cursor.column += P;
         } else {
             for p in 0..P {
-                let (input, output) = step(cursor.row, cursor.column);
-                from[p] = panel.input.add(input);
-                to[p] = panel.output.add(output);
-                if p + 1 < count || (p + 1 == count && left > count) {
-                    cursor.column += 1;
-                    if cursor.column == panel.pixels[1] {
-                        (cursor.row, cursor.column) = (cursor.row + 1, 0);
-                    }
+                from[p] = panel.input.add(cursor.input);
+                to[p] = panel.output.add(cursor.output);
+                if left > p + 1 {
+                    cursor.step(panel);
                 }
             }
         }
