@@ -253,6 +253,19 @@ pub(super) unsafe fn fixed<
     t: &Tiles<'_, S, R>,
     is_across: bool,
 ) {
+    const { assert!(Sums::<S, BLOCKS, HALF, ODD>::GROUPS <= 6) }
+    // A loop over groups might keep their sums in memory.
+    macro_rules! each_group {
+        (|$i:ident| $body:block) => {
+            each_group!($i $body 0 1 2 3 4 5)
+        };
+        ($i:ident $body:block $($number:literal)*) => {$(
+            if $number < Sums::<S, BLOCKS, HALF, ODD>::GROUPS {
+                let $i: usize = $number;
+                $body
+            }
+        )*};
+    }
     // Copies that nothing points to stay in registers.
     let (runs, taps, end) = (t.runs, t.taps, *t.end);
     // Pixels of a run and runs that a tile covers.
@@ -279,7 +292,7 @@ pub(super) unsafe fn fixed<
     let twice = unsafe { a.twice() };
     let is_quick = a.is_quick && b.is_quick;
     let is_sliding = const { S::SLIDES && BLOCKS == 1 && HALF >= LEAST } && taps.columns == COLUMNS;
-    let (block, per_group, groups) = (taps.block(), 4 / BLOCKS, Sums::<S, BLOCKS, HALF, ODD>::GROUPS);
+    let (block, per_group) = (taps.block(), 4 / BLOCKS);
     debug_assert!(2 * HALF * BLOCKS <= SUMS);
     let mut staged = [0u8; 64 * SUMS / 4];
     let mut y = 0;
@@ -306,39 +319,39 @@ pub(super) unsafe fn fixed<
                 let mut fractions = [S::splat(-1); SUMS / 4];
                 let mut all_fractions = S::splat(-1);
                 let is_eights = Sums::<S, BLOCKS, HALF, ODD>::HAS_EIGHTS && places == Places::Eights;
-                // Nothing is called in these loops, so that sums and constants stay in registers.
-                let mut i = 0;
-                while is_eights && i < groups {
-                    let c = &twice;
-                    let (bytes, own) = R::nearly::<S, RELU, false>(sums.eights(i), [c; 4], &end);
-                    (fractions[i], fractions[i + 1]) = (own, own);
-                    all_fractions = S::min_words(all_fractions, own);
-                    S::store(to.add(32 * i), bytes);
-                    i += 2;
-                }
-                while i < groups {
-                    let (bytes, own) = R::nearly::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
-                    fractions[i] = own;
-                    all_fractions = S::min_words(all_fractions, own);
-                    let pixel = i * per_group;
-                    let is_whole = pixel + per_group <= all;
-                    // One question after the other: a table of jumps takes longer.
-                    if is_together && is_whole {
-                        S::store(to.add(64 * i), bytes);
-                    } else if is_in_parts {
-                        let mut k = 0;
-                        while k < per_group {
-                            match pixel + k {
-                                pixel if pixel >= all => {}
-                                pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
-                                pixel => S::store_quarter(place(pixel), bytes, k),
-                            }
-                            k += 1;
+                // Nothing is called in these, so that sums and constants stay in registers.
+                if is_eights {
+                    each_group!(|i| {
+                        if i % 2 == 0 {
+                            let (bytes, own) = R::nearly::<S, RELU, false>(sums.eights(i), [&twice; 4], &end);
+                            (fractions[i], fractions[i | 1]) = (own, own);
+                            all_fractions = S::min_words(all_fractions, own);
+                            S::store(to.add(32 * i), bytes);
                         }
-                    } else {
-                        S::store(staged.as_mut_ptr().add(64 * i), bytes);
-                    }
-                    i += 1;
+                    });
+                } else {
+                    each_group!(|i| {
+                        let (bytes, own) = R::nearly::<S, RELU, false>(sums.group(i), [&a, &b, &a, &b], &end);
+                        fractions[i] = own;
+                        all_fractions = S::min_words(all_fractions, own);
+                        let pixel = i * per_group;
+                        // One question after the other: a table of jumps takes longer.
+                        if is_together && pixel + per_group <= all {
+                            S::store(to.add(64 * i), bytes);
+                        } else if is_in_parts {
+                            let mut k = 0;
+                            while k < per_group {
+                                match pixel + k {
+                                    pixel if pixel >= all => {}
+                                    pixel if BLOCKS == 2 => S::store_half(place(pixel), bytes, k),
+                                    pixel => S::store_quarter(place(pixel), bytes, k),
+                                }
+                                k += 1;
+                            }
+                        } else {
+                            S::store(staged.as_mut_ptr().add(64 * i), bytes);
+                        }
+                    });
                 }
                 if places == Places::Some {
                     let pixels = staged.chunks_exact(BLOCKS * LANES).enumerate().take(all);
@@ -352,15 +365,15 @@ pub(super) unsafe fn fixed<
                 }
                 if !is_quick || is_doubtful::<S>(all_fractions) {
                     // Rare, so the sums are made again: kept for this they would have to be in memory.
-                    let mut i = 0;
-                    while i < groups {
-                        if !is_quick || is_doubtful::<S>(fractions[i]) {
-                            let (x, pixel) = (x[0], i * per_group);
-                            let places =
-                                Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
-                            S::again::<R>(t, &places);
-                        }
-                        i += 1;
+                    let mut doubtful = 0u32;
+                    each_group!(|i| {
+                        doubtful |= u32::from(!is_quick || is_doubtful::<S>(fractions[i])) << i;
+                    });
+                    while doubtful != 0 {
+                        let (x, pixel) = (x[0], doubtful.trailing_zeros() as usize * per_group);
+                        let places = Again { x, x_half, to, to_half, half: HALF, all, pixel, blocks: BLOCKS };
+                        S::again::<R>(t, &places);
+                        doubtful &= doubtful - 1;
                     }
                 }
             }
