@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use super::channels::Channels;
+use super::cover::{Cover, Runs};
 use super::rescale::{Finish, Rescale};
 use super::rows::{OFFSET, offset, padded};
 use super::simd::{LANES, Simd};
-use super::tile::{Cover, Runs, Taps, Tiles, tiles};
+use super::tile::{Taps, Tiles, tiles};
 use super::vector::Pixel;
 use crate::error::{Error, Result};
 use crate::ops::attr::Clamp;

@@ -12,6 +12,7 @@ mod channels;
 mod columns;
 mod connected;
 mod conv;
+mod cover;
 mod depthwise;
 mod finish;
 mod interleave;
