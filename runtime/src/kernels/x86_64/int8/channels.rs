@@ -72,16 +72,22 @@ impl<'a, R: Rescale> Channels<'a, R> {
         self.scales.len() == 1
     }
 
+    /// The biases of `COUNT` channels from `first` on, where there are so many.
+    #[inline(always)]
+    pub(super) fn biases<const COUNT: usize>(&self, first: usize) -> Option<&'a [i32; COUNT]> {
+        self.bias.get(first..)?.first_chunk()
+    }
+
     /// The biases of sixteen channels from `first` on.
     #[inline(always)]
     pub(super) unsafe fn bias<S: Simd>(&self, first: usize) -> S::I32 {
-        let own = self.bias.get(first..).unwrap_or(&[]);
         // SAFETY: 64 bytes; else the caller's.
         unsafe {
-            match own.first_chunk::<LANES>() {
+            match self.biases::<LANES>(first) {
                 Some(bias) => S::load(bias.as_ptr()),
                 None => {
                     let mut bias = [0i32; LANES];
+                    let own = self.bias.get(first..).unwrap_or(&[]);
                     bias.iter_mut().zip(own).for_each(|(slot, &b)| *slot = b);
                     S::load(bias.as_ptr())
                 }

@@ -35,28 +35,37 @@ impl<R: Rescale> Pixel<'_, R> {
     pub(super) unsafe fn run<S: Simd, const RELU: bool>(&self, output: &mut [u8]) {
         let (x, taps, channels, end) = (self.x, self.taps, self.channels, *self.end);
         let (block, is_shared) = (taps.block(), channels.is_shared());
-        let (mut w, mut left) = (self.w, output.len());
+        let mut w = self.w;
+        let count = output.len();
         // SAFETY: the caller's.
         unsafe {
             // Of all channels, or of the first ones: made once where one constant serves all.
             let shared = channels.constants::<S, RELU>(0);
-            for (group, slots) in output.chunks_mut(GROUP).enumerate() {
-                let first = group * GROUP;
-                let blocks = slots.len().div_ceil(LANES);
-                // Sums of blocks beyond the last one are whatever.
-                let mut sums = [dot::<S>(x, &taps, w, channels.bias::<S>(first)); 4];
-                if blocks > 1 {
-                    sums[1] = dot::<S>(x, &taps, w.add(block), channels.bias::<S>(first + LANES));
-                }
-                if blocks > 2 {
-                    sums[2] = dot::<S>(x, &taps, w.add(2 * block), channels.bias::<S>(first + 2 * LANES));
-                }
-                if blocks > 3 {
-                    sums[3] = dot::<S>(x, &taps, w.add(3 * block), channels.bias::<S>(first + 3 * LANES));
-                }
-                w = w.wrapping_add(blocks * block);
-                left = left.saturating_sub(GROUP);
-                if left == 0 {
+            let mut first = 0;
+            while first < count {
+                let left = count - first;
+                let sums = match channels.biases::<GROUP>(first) {
+                    Some(bias) if left >= GROUP => {
+                        let bias = bias.as_ptr();
+                        let a = dot::<S>(x, &taps, w, S::load(bias));
+                        let b = dot::<S>(x, &taps, w.add(block), S::load(bias.add(LANES)));
+                        let c = dot::<S>(x, &taps, w.add(2 * block), S::load(bias.add(2 * LANES)));
+                        let d = dot::<S>(x, &taps, w.add(3 * block), S::load(bias.add(3 * LANES)));
+                        [a, b, c, d]
+                    }
+                    _ => {
+                        // Sums of blocks beyond the last one are whatever.
+                        let mut sums = [S::splat(0); 4];
+                        let own = sums.iter_mut().take(left.div_ceil(LANES)).enumerate();
+                        for (b, sum) in own {
+                            let bias = channels.bias::<S>(first + b * LANES);
+                            *sum = dot::<S>(x, &taps, w.add(b * block), bias);
+                        }
+                        sums
+                    }
+                };
+                w = w.wrapping_add(left.div_ceil(LANES).min(4) * block);
+                if left <= GROUP {
                     ahead(w);
                 }
                 let (mut bytes, is_sure) = if is_shared {
@@ -79,11 +88,13 @@ impl<R: Rescale> Pixel<'_, R> {
                     let sums = sums;
                     bytes = S::exact::<R>(&sums, scales.each_ref(), &end);
                 }
-                if slots.len() == GROUP {
-                    S::store(slots.as_mut_ptr(), bytes);
+                let to = output.as_mut_ptr().add(first);
+                if left >= GROUP {
+                    S::store(to, bytes);
                 } else {
-                    scatter::<S>(bytes, [GROUP, slots.len(), 1], slots.as_mut_ptr(), 0);
+                    scatter::<S>(bytes, [GROUP, left, 1], to, 0);
                 }
+                first += GROUP;
             }
         }
     }
