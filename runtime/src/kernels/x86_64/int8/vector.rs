@@ -85,8 +85,8 @@ impl<R: Rescale> Pixel<'_, R> {
                         channels.copy_scales(first + block * LANES, scales);
                     }
                     // A copy, so that the sums stay in registers otherwise.
-                    let sums = sums;
-                    bytes = S::exact::<R>(&sums, scales.each_ref(), &end);
+                    let copy = sums;
+                    bytes = S::exact::<R>(&copy, scales.each_ref(), &end);
                 }
                 let to = output.as_mut_ptr().add(first);
                 if left >= GROUP {
