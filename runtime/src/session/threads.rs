@@ -3,7 +3,9 @@
 //! Every step computes what it computes alone, in memory that no other step of its group touches, so results do not
 //! depend on the number of threads. `pack --threads` cuts large steps so that there are such groups.
 
+use core::hint::spin_loop;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::vec::Vec;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
@@ -61,13 +63,29 @@ impl Run<'_, '_> {
         if !core::ptr::eq::<Session<'_>>(self.session, resolved.session) {
             return Err(Error::Mismatch);
         }
-        for group in &threads.groups {
-            match (resolved.steps.get(group.clone()).ok_or(Error::Internal)?, &threads.pool) {
-                (steps @ [_, _, ..], Some(pool)) => self.run_group(steps, pool)?,
-                (steps, _) => steps.iter().try_for_each(|step| self.run_resolved(step))?,
+        let Some(pool) = threads.pool.as_ref().filter(|_| threads.groups.iter().any(|g| g.len() > 1)) else {
+            return resolved.steps.iter().try_for_each(|step| self.run_resolved(step));
+        };
+        let (is_over, awake) = (&AtomicBool::new(false), &AtomicUsize::new(pool.current_num_threads()));
+        pool.in_place_scope(|scope| {
+            for _ in 0..pool.current_num_threads() {
+                scope.spawn(|_| {
+                    let _done = Done(awake);
+                    stay_awake(is_over);
+                });
             }
-        }
-        Ok(())
+            let over = Over(is_over);
+            let mut groups = threads.groups.iter();
+            let result = groups.try_for_each(|group| {
+                match resolved.steps.get(group.clone()).ok_or(Error::Internal)? {
+                    steps @ [_, _, ..] => self.run_group(steps, pool),
+                    steps => steps.iter().try_for_each(|step| self.run_resolved(step)),
+                }
+            });
+            drop(over);
+            wait(awake);
+            result
+        })
     }
 
     fn run_resolved(&mut self, resolved: &ResolvedStep) -> Result<()> {
@@ -82,15 +100,59 @@ impl Run<'_, '_> {
         let mut results: Vec<Result<()>> = steps.iter().map(|_| Ok(())).collect();
         let mut jobs = steps.iter().zip(&mut results);
         let first = jobs.next().zip(carved.next());
+        let left = &AtomicUsize::new(jobs.len());
         pool.in_place_scope(|scope| {
             for ((resolved, result), io) in jobs.zip(carved) {
-                scope.spawn(move |_| *result = run_one(session, resolved, io));
+                scope.spawn(move |_| {
+                    let _done = Done(left);
+                    *result = run_one(session, resolved, io);
+                });
             }
             if let Some(((resolved, result), io)) = first {
                 *result = run_one(session, resolved, io);
             }
+            wait(left);
         });
         results.into_iter().collect()
+    }
+}
+
+/// Turns that a thread which is about to sleep waits longer: what it waits for is nearly there.
+const MOMENT: usize = 64;
+
+/// Waits without sleeping until nothing is left, and the moment until the scope knows: waking a thread takes as long as
+/// a strip.
+fn wait(left: &AtomicUsize) {
+    while left.load(Ordering::Acquire) > 0 {
+        spin_loop();
+    }
+    (0..MOMENT).for_each(|_| spin_loop());
+}
+
+/// Counts a job as done, also where it panics.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Says that a run is over, also where it panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Does the pool's jobs until the run is over, without sleeping: between two groups there is less time than waking takes.
+fn stay_awake(is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Acquire) {
+        if rayon_core::yield_now() != Some(rayon_core::Yield::Executed) {
+            spin_loop();
+        }
     }
 }
 
