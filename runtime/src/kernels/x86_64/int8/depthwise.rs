@@ -21,6 +21,8 @@ use crate::ops::op::Op;
 
 /// Bytes of an output row that are made at a time.
 const PART: usize = 64;
+/// Patterns whose constants are made once for all rows.
+const MADE: usize = 4;
 
 /// DepthwiseConv2D.
 ///
@@ -67,7 +69,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
     let copied = rest.get_mut(..p.copied).ok_or(Error::Internal)?;
     let layer = Layer::<R> { planes: p, taps, channels, end };
     // SAFETY: the caller's.
-    let first = unsafe { Pattern { planes: p, index: 0 }.blocks::<S, R, RELU>(&layer.channels) };
+    let made = unsafe { layer.made::<S, RELU>() };
     if p.is_direct {
         copied.fill(fill);
         // SAFETY: the caller's.
@@ -92,7 +94,7 @@ unsafe fn layer<S: Simd, R: Rescale, const RELU: bool, const SPLIT: bool>(
                 unsafe {
                     let source = interleave::Source { image: p.is_direct.then_some(image), copied };
                     source.sets::<S, SPLIT>(p, [index * part, rows], kept)?;
-                    layer.rows::<S, RELU, SPLIT>(kept, arranged, &first, rows, slots)?;
+                    layer.rows::<S, RELU, SPLIT>(kept, arranged, &made, rows, slots)?;
                 }
             }
         }
@@ -132,13 +134,29 @@ pub(super) struct Run {
 pub(super) type Constant<S> = ([<S as Simd>::I32; 4], [Constants<S>; 4]);
 
 impl<R: Rescale> Layer<'_, R> {
-    /// `count` output rows from their interleaved taps; `first` are the constants of the first pattern, often the only one.
+    /// The constants of the first patterns, which are often all: rows need them again and again.
+    #[inline(always)]
+    unsafe fn made<S: Simd, const RELU: bool>(&self) -> [Constant<S>; MADE] {
+        let of = |index| Pattern { planes: self.planes, index };
+        // SAFETY: the caller's.
+        unsafe {
+            let mut made = [of(0).blocks::<S, R, RELU>(&self.channels); MADE];
+            let mut index = 1;
+            while index < MADE && index < Pattern::count(self.planes) {
+                made[index] = of(index).blocks::<S, R, RELU>(&self.channels);
+                index += 1;
+            }
+            made
+        }
+    }
+
+    /// `count` output rows from their interleaved taps.
     #[inline(always)]
     unsafe fn rows<S: Simd, const RELU: bool, const SPLIT: bool>(
         &self,
         kept: &[u8],
         arranged: &mut [u8],
-        first: &Constant<S>,
+        made: &[Constant<S>; MADE],
         count: usize,
         output: &mut [u8],
     ) -> Result<()> {
@@ -170,7 +188,10 @@ impl<R: Rescale> Layer<'_, R> {
             let last = if !SPLIT && is_end { row % PART } else { PART };
             // SAFETY: the slices are long enough, as just seen; else the caller's.
             unsafe {
-                let of = if index == 0 { *first } else { pattern.blocks::<S, R, RELU>(&self.channels) };
+                let of = match made.get(index) {
+                    Some(of) => *of,
+                    None => pattern.blocks::<S, R, RELU>(&self.channels),
+                };
                 for shift in 0..p.shared.min(count) {
                     if p.arranged > 0 {
                         pattern.arrange::<S>(self.taps, shift, arranged.as_mut_ptr());
