@@ -9,11 +9,13 @@ use samara_runtime::ops::Window;
 
 use crate::{Model, floats, levels};
 
+type Apply = Box<dyn Fn(&[&Tensor]) -> Result<Tensor>>;
+
 /// One node: which values it reads, and what it makes of them.
 struct Step {
     inputs: Vec<usize>,
     output: usize,
-    apply: Box<dyn Fn(&[&Tensor]) -> Result<Tensor>>,
+    apply: Apply,
 }
 
 /// A float model of one input and one output.
@@ -102,7 +104,7 @@ fn step(graph: &Graph, node: &Node, values: &mut [Option<Tensor>]) -> Result<Ste
 }
 
 /// Operators without weights.
-fn plain(op: &Op, shape: Vec<usize>) -> Result<Box<dyn Fn(&[&Tensor]) -> Result<Tensor>>> {
+fn plain(op: &Op, shape: Vec<usize>) -> Result<Apply> {
     Ok(match op.clone() {
         Op::Binary { kind, activation } => Box::new(move |x| {
             let [a, b] = [in_memory(x[0])?, in_memory(x[1])?];
@@ -149,7 +151,7 @@ fn convolution(
     window: Window,
     groups: usize,
     activation: Activation,
-) -> Result<Box<dyn Fn(&[&Tensor]) -> Result<Tensor>>> {
+) -> Result<Apply> {
     let kernel = kernel.contiguous()?;
     let bias = bias.map(|b| b.reshape((1, (), 1, 1))).transpose()?;
     let [stride, dilation] =

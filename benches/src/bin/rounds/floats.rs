@@ -15,12 +15,11 @@ pub(crate) fn read(path: &Path) -> Result<(Graph, usize, usize), String> {
     }
 }
 
-/// Values and shape of a node's constant operand; `None` where it is absent.
-pub(crate) fn constant(
-    graph: &Graph,
-    node: &Node,
-    i: usize,
-) -> Result<Option<(Vec<f32>, Vec<usize>)>, String> {
+/// Values and shape.
+pub(crate) type Constant = (Vec<f32>, Vec<usize>);
+
+/// A node's constant operand; `None` where it is absent.
+pub(crate) fn constant(graph: &Graph, node: &Node, i: usize) -> Result<Option<Constant>, String> {
     let Some(tensor) = graph.input(node, i) else { return Ok(None) };
     let data = tensor.f32s().ok_or_else(|| format!("'{}': input {i} is no float constant", node.name))?;
     Ok(Some((data, tensor.shape.clone())))
