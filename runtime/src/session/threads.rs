@@ -56,8 +56,8 @@ impl Threads<'_, '_> {
 }
 
 impl Run<'_, '_> {
-    /// As [`Run::run`], with steps of a group at the same time. The threads must be this session's, else
-    /// [`Error::Mismatch`].
+    /// As [`Run::run`], with steps of a group at the same time; until it is done the threads look for work without
+    /// sleeping. They must be this session's, else [`Error::Mismatch`].
     pub fn run_on(&mut self, threads: &Threads<'_, '_>) -> Result<()> {
         let resolved = &threads.resolved;
         if !core::ptr::eq::<Session<'_>>(self.session, resolved.session) {
