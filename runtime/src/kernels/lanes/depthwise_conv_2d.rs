@@ -53,7 +53,6 @@ pub unsafe fn depthwise_conv_2d<L: Lanes>(attributes: &[u8], io: &mut Io<'_>) ->
             stride: usize::from(op.window.stride[1]),
             pad: usize::from(op.window.pad[1]),
             next: usize::from(op.window.dilation[0]) * width * channels,
-            together: slide::together(columns[1], L::WIDE),
         };
         // SAFETY: as for this function.
         return unsafe { slide.compute_all::<L>(&images, &mut rows) };

@@ -31,8 +31,6 @@ pub(super) struct Slide<'a> {
     pub(super) pad: usize,
     /// From one tap row to the next in the input, in floats.
     pub(super) next: usize,
-    /// Neighbours that are computed together: [`together`] of these columns.
-    pub(super) together: usize,
 }
 
 /// An output row and the tap rows that lie inside for it. Places are in floats.
@@ -109,8 +107,9 @@ impl Slide<'_> {
         for row in rows {
             self.check(row, input.len(), output.len())?;
         }
-        let job = Job { slide: self, rows, input: input.as_ptr(), output: output.as_mut_ptr() };
-        // SAFETY: all extents were compared; `serves` has seen to the columns.
+        let together = together(self.columns[1], L::WIDE);
+        let job = Job { slide: self, rows, together, input: input.as_ptr(), output: output.as_mut_ptr() };
+        // SAFETY: all extents were compared, and `together` is no more than the columns; `serves` has seen to them.
         unsafe {
             match self.stride {
                 1 => job.compute::<L, 1>(),
@@ -142,6 +141,8 @@ impl Slide<'_> {
 struct Job<'a> {
     slide: &'a Slide<'a>,
     rows: &'a [Place],
+    /// Neighbours that are computed together.
+    together: usize,
     input: *const f32,
     output: *mut f32,
 }
@@ -152,7 +153,7 @@ impl Job<'_> {
     unsafe fn compute<L: Lanes, const S: usize>(&self) {
         // SAFETY: as for this function.
         unsafe {
-            match self.slide.together {
+            match self.together {
                 1 => self.tiles::<L, 1, S>(),
                 2 => self.tiles::<L, 2, S>(),
                 3 => self.tiles::<L, 3, S>(),
@@ -269,7 +270,7 @@ impl Job<'_> {
 
 /// How many neighbours to compute together in rows of so many.
 #[inline(always)]
-pub(super) fn together(columns: usize, is_wide: bool) -> usize {
+fn together(columns: usize, is_wide: bool) -> usize {
     if columns < 4 || !is_wide {
         return columns.min(4);
     }
